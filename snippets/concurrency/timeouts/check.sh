@@ -1,0 +1,2 @@
+ruff check bounded.py
+ruff check --output-format=concise blocked.py || echo "refused, exit status $?"

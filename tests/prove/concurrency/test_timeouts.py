@@ -1,0 +1,78 @@
+"""What the page on timeouts claims."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.engine.pages import SNIPPETS
+
+FOLDER = "concurrency/timeouts"
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/bounded.py",
+        pytest.param(
+            f"{FOLDER}/blocked.py",
+            marks=[
+                pytest.mark.xfail(
+                    strict=True,
+                    raises=pytest.RaisesExc(
+                        pytest.fail.Exception, match="DID NOT RAISE .*TimeoutError"
+                    ),
+                    reason="the loop is held, so the timer never fires",
+                ),
+                pytest.mark.finding("ruff", "ASYNC251", line=7),
+            ],
+        ),
+    ],
+    indirect=True,
+)
+def test_the_caller_is_free_at_the_limit(snippet: ModuleType) -> None:
+    started = time.perf_counter()
+    with pytest.raises(TimeoutError):
+        asyncio.run(snippet.profile_within(limit=0.1, delay=0.4))
+    assert time.perf_counter() - started < 0.3
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
+def test_the_answer_arrives_when_it_is_in_time(snippet: ModuleType) -> None:
+    assert asyncio.run(snippet.profile_within(limit=5, delay=0)) == "profile"
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/abandoned.py"], indirect=True)
+def test_the_thread_goes_on_after_the_limit(snippet: ModuleType) -> None:
+    async def charge() -> list[str]:
+        with pytest.raises(TimeoutError):
+            await snippet.charge_within(limit=0.1, order="B-2", delay=0.3)
+        return list(snippet.charged)
+
+    assert asyncio.run(charge()) == []  # run() waits for the thread, so it ends here
+    assert snippet.charged == ["B-2"]
+
+
+def test_the_old_name_is_the_built_in_one() -> None:
+    assert asyncio.TimeoutError is TimeoutError
+
+
+@pytest.mark.proves(f"{FOLDER}/ruff.toml")
+def test_the_rules_refuse_a_client_that_blocks_and_only_that(tmp_path: Path) -> None:
+    (tmp_path / "blocks.py").write_text("import requests\n\nrequests.get\n")
+    shutil.copy(SNIPPETS / FOLDER / "bounded.py", tmp_path)
+
+    def lint(name: str) -> str:
+        command = ["ruff", "check", "--output-format=concise", name]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True
+        ).stdout
+
+    assert lint("blocks.py") == "All checks passed!\n"  # without the rules
+    shutil.copy(SNIPPETS / FOLDER / "ruff.toml", tmp_path)
+    assert "TID251 `requests` is banned: It blocks" in lint("blocks.py")
+    assert lint("bounded.py") == "All checks passed!\n"
