@@ -121,5 +121,5 @@ def escapes() -> list[dict[str, str | int]]:
 
 def reason(rest: str) -> str:
     """Return the reason that a line gives after an escape, or nothing."""
-    told = re.search(r'reason="([^"]+)"', rest) or re.search(r"(?:\]|\w)  +(\S.*)", rest)
+    told = re.search(r'reason="([^"]+)"', rest) or re.search(r"  +(?:# )?(\S.*)", rest)
     return told[1] if told else ""

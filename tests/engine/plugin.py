@@ -123,6 +123,8 @@ def pytest_configure(config: pytest.Config) -> None:
             test = ROOT / "tests/prove" / page.parent / f"test_{page.stem}.py"
             if test.exists():
                 config.args.append(str(test))
+            for name in ("inline_code_is_known", "versions_are_those_of_the_data_file"):
+                config.args.append(f"{ROOT}/tests/prove/test_prose.py::test_{name}[{page}]")
     limit = float(config.getini("timeout"))
     config.stash[STATE] = Session(limit, config.option.update_examples)
 
@@ -131,7 +133,7 @@ def rank(item: pytest.Item) -> int:
     """Return when an item's turn comes: tests, runs, proofs, then what holds for all."""
     if item.path.suffix == ".md":
         return 1 if " run " in item.name else 2
-    return 3 if item.path.parent == ROOT / "tests/prove" else 0
+    return 3 if item.path.name == "test_whole.py" else 0
 
 
 @pytest.hookimpl(trylast=True)
@@ -197,7 +199,7 @@ def expect(session: Session, item: pytest.Item) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Record which lines of which snippets a test runs."""
     session = item.config.stash[STATE]
-    os.environ[MARK] = item.nodeid
+    os.environ[MARK] = f"{os.getpid()} {item.nodeid}"
     if rank(item) != 0 or not session.blocks:
         return (yield)
     session.tests.start()
@@ -225,6 +227,7 @@ def pytest_runtest_makereport(
     if call.when == "call" and (report.passed or as_declared):
         item.config.stash[STATE].passed.add(item.nodeid)
     if report.failed:
+        item.config.stash[STATE].failed.add(item.nodeid)
         report.longrepr = explain(item, call, report)
     return report
 

@@ -1,0 +1,1 @@
+pytest docs/concurrency/timeouts.md

@@ -1,0 +1,143 @@
+"""Hold what sentences say: inline code must be known, and versions must be true."""
+
+import ast
+import functools
+import pkgutil
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from sybil import Document
+
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, fences, parse
+
+CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+VERSION = re.compile(r"\b(?P<name>[A-Za-z][\w-]*) v?(?P<version>\d+(?:\.\d+)+)\b")
+VERSIONS = SNIPPETS / "data" / "versions.toml"
+COMMANDS = SNIPPETS / "data" / "commands.toml"
+
+
+def pages() -> list[Path]:
+    """Return the pages of the site."""
+    return sorted(DOCS.rglob("*.md"))
+
+
+def sentences(page: Path) -> Iterator[tuple[int, str]]:
+    """Return the numbered lines of a page that stand in no fence and no front matter."""
+    text = page.read_text()
+    for region in fences(Document(text, str(page))):
+        blank = re.sub(r"[^\n]", " ", text[region.start : region.end])
+        text = text[: region.start] + blank + text[region.end :]
+    matter = re.match(r"---\n.*?\n---\n", text, re.DOTALL)
+    skipped = matter[0].count("\n") if matter else 0
+    yield from list(enumerate(text.splitlines(), start=1))[skipped:]
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the blocks of a page."""
+    regions = parse(Document(page.read_text(), str(page)))
+    return [region.parsed for region in regions if isinstance(region.parsed, Block)]
+
+
+def hold_code(page: Path) -> None:
+    """Refuse inline code that is nothing known."""
+    for number, line in sentences(page):
+        for _, code in CODE.findall(line):
+            if not known(code.strip(), page):
+                raise RefusedError(
+                    page,
+                    number,
+                    f"`{code}` is no text of a block on this page, no importable name, "
+                    "no path and no command that was run",
+                    "Mend it, show it in a block, or write it without backticks",
+                )
+
+
+def known(code: str, page: Path) -> bool:
+    """Tell whether inline code on a page is something that exists."""
+    if any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", block.text) for block in blocks(page)):
+        return True
+    if any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS)):
+        return True
+    return code in commands() or importable(code, page)
+
+
+def importable(code: str, page: Path) -> bool:
+    """Tell whether a dotted name exists, as such or through an import on the page."""
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?", code):
+        return False
+    name = code.removesuffix("()")
+    first, _, rest = name.partition(".")
+    origins = {first, f"builtins.{first}", *(imports(page).get(first, []))}
+    for origin in origins:
+        try:
+            pkgutil.resolve_name(".".join(filter(None, (origin, rest))))
+        except (ImportError, AttributeError, ValueError):
+            continue
+        return True
+    return False
+
+
+def imports(page: Path) -> dict[str, list[str]]:
+    """Return where the names come from that the blocks of a page import."""
+    found: dict[str, list[str]] = {}
+    for block in blocks(page):
+        tree = ast.parse(block.text) if block.language == "python" else ast.Module([], [])
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    found.setdefault(alias.name, []).append(f"{node.module}.{alias.name}")
+    return found
+
+
+@functools.cache
+def commands() -> set[str]:
+    """Return the commands that are run: lines of shell blocks, and those with a test."""
+    listed = set(tomllib.loads(COMMANDS.read_text()))
+    scripts = [block for page in pages() for block in blocks(page) if block.language == "sh"]
+    return listed | {line.strip() for script in scripts for line in script.text.splitlines()}
+
+
+def installed() -> dict[str, str]:
+    """Return the versions that sentences may name, as they are in this environment."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = tomllib.loads(VERSIONS.read_text())
+    floor = project["requires-python"].removeprefix(">=")
+    return {name: floor if name == "python" else metadata.version(name) for name in names}
+
+
+def hold_versions(page: Path) -> None:
+    """Refuse a version in a sentence that is not the one in the data file."""
+    recorded = tomllib.loads(VERSIONS.read_text())
+    for number, line in sentences(page):
+        for match in VERSION.finditer(line):
+            name, version = match["name"], match["version"]
+            if recorded.get(name.lower()) != version:
+                raise RefusedError(
+                    page,
+                    number,
+                    f"{name} {version} is not the version in snippets/data/versions.toml",
+                    "Run `make update`, or add the name to that file",
+                )
+
+
+def update_versions() -> None:
+    """Write the installed versions into the data file, and from there into sentences."""
+    versions = installed()
+
+    def renew(match: re.Match[str]) -> str:
+        version = versions.get(match["name"].lower(), match["version"])
+        return match[0].replace(match["version"], version)
+
+    data = VERSIONS.read_text()
+    for name, version in versions.items():
+        data = re.sub(rf'^{name} = ".*"$', f'{name} = "{version}"', data, flags=re.MULTILINE)
+    VERSIONS.write_text(data)
+    for page in [*pages(), ROOT / "README.md"]:
+        lines = page.read_text().splitlines(keepends=True)
+        for number, line in sentences(page):
+            if VERSION.search(line):
+                lines[number - 1] = VERSION.sub(renew, lines[number - 1])
+        page.write_text("".join(lines))
