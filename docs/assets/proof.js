@@ -42,28 +42,28 @@ function list(rows) {
   return element;
 }
 
-async function showBesideBlock(link, ledger) {
-  const block = ledger?.blocks.find((candidate) => candidate.id === link.dataset.block);
+function details(ledger, id, shown) {
+  const block = ledger?.blocks.find((candidate) => candidate.id === id);
   const run = ledger?.runs.find((candidate) => candidate.id === block?.proofs.at(-1)?.run);
-  const highlight = link.closest(".highlight");
-  const shown = globalThis.crypto?.subtle ? await sha256(highlight.querySelector("pre code").textContent) : null;
   const [state, sentence] = verdict(block, run, shown);
-  const details = document.createElement("details");
-  details.className = `proof ${state}`;
-  details.append(document.createElement("summary"));
-  details.firstChild.textContent = sentence;
-  if (run) details.append(list(facts(block, run)));
-  highlight.classList.toggle("dont", block?.kind === "dont");
+  const element = document.createElement("details");
+  element.className = `proof ${state} ${block?.kind ?? ""}`;
+  element.append(document.createElement("summary"));
+  element.firstChild.textContent = sentence;
+  if (run) element.append(list(facts(block, run)));
+  return element;
+}
+
+async function showBesideBlock(link, ledger) {
+  const highlight = link.closest(".highlight");
+  const text = highlight.querySelector("pre code").textContent;
+  const shown = globalThis.crypto?.subtle ? await sha256(text) : null;
   highlight.querySelector("details.proof")?.remove();
-  highlight.append(details);
+  highlight.append(details(ledger, link.dataset.block, shown));
 }
 
 function showInRow(row, ledger) {
-  const block = ledger?.blocks.find((candidate) => candidate.id === row.dataset.row);
-  const run = ledger?.runs.find((candidate) => candidate.id === block?.proofs.at(-1)?.run);
-  const cell = row.querySelector("[data-proof]");
-  cell.textContent = verdict(block, run, null)[1];
-  if (run) cell.append(list(facts(block, run)));
+  row.querySelector("[data-proof]").replaceChildren(details(ledger, row.dataset.row, null));
 }
 
 function showSummary(element, ledger) {

@@ -211,7 +211,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         data = session.tests.get_data()
         data.set_query_context(item.nodeid)
         for file in data.measured_files():
-            session.lines[file][item.nodeid].update(data.lines(file) or [])
+            if lines := data.lines(file):
+                session.lines[file][item.nodeid].update(lines)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -94,6 +94,8 @@ class Session:
         run_one = getattr(self, f"run_{block.language}", None)
         if run_one is None or block.path in self.runs:
             return
+        if block.language == "sh":
+            self.proving[block.path].add(item)
         self.runs[block.path] = run = run_one(block)
         for file, lines in run.executed.items():
             self.lines[file][item].update(lines)
@@ -218,24 +220,27 @@ class Session:
         self.hold_evidence(block, checks)
         record["outcome"] = "passed"
 
+    def owners(self, block: Block) -> list[Block]:
+        """Return the blocks whose output this block is."""
+        files = {block.file.with_suffix(suffix) for suffix in (".py", ".sh")}
+        outputs = block.language == "text"
+        return [other for other in self.blocks.values() if outputs and other.file in files]
+
     def evidence(self, block: Block) -> dict[str, set[int]]:
         """Return the passing tests that ran lines of the file or declare to prove it."""
-        ran = {
-            item: lines
-            for item, lines in self.lines[str(block.file)].items()
-            if item in self.passed and lines & block.lines
-        }
-        return {item: set() for item in self.proving[block.path] & self.passed} | ran
+        found = {item: set[int]() for item in self.proving[block.path] & self.passed}
+        for item, lines in self.lines[str(block.file)].items():
+            if item in self.passed and lines & block.lines:
+                found[item] = lines
+        for owner in self.owners(block):
+            found |= self.evidence(owner)
+        return found
 
     def failing(self, block: Block) -> bool:
         """Tell whether a test of the block, or the script whose output it is, failed."""
         tests = self.proving[block.path] | set(self.lines[str(block.file)])
-        owners = {block.file.with_suffix(suffix) for suffix in (".py", ".sh")}
-        return bool(tests & self.failed) or any(
-            owner.id in self.refused
-            for owner in self.blocks.values()
-            if block.language == "text" and owner.file in owners
-        )
+        owners = {owner.id for owner in self.owners(block)}
+        return bool(tests & self.failed or owners & self.refused)
 
     def checks(self, block: Block, evidence: dict[str, set[int]]) -> set[str]:
         """Return the names of the checks that the block went through."""
@@ -302,8 +307,7 @@ class Session:
     def hold_evidence(self, block: Block, checks: set[str]) -> None:
         """Refuse a block whose effect nothing asserts."""
         if block.language == "text":
-            owners = {block.file.with_suffix(suffix) for suffix in (".py", ".sh")}
-            if not any(owner.file in owners for owner in self.blocks.values()):
+            if not self.owners(block):
                 raise block.refuse(
                     f"snippets/{block.path} is the output of no block",
                     "Show the script that writes it on the same page",

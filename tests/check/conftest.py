@@ -1,0 +1,109 @@
+"""The site as it is built, served and looked at."""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.engine import ledger
+from tests.engine.pages import ROOT
+
+FORK = {"REPO_URL": "https://example.org/fork/playbook", "EDIT_URI": "edit/main/docs/"}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serve files, and the site's own page for those that are missing."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def send_error(self, code: int, *_: object) -> None:
+        """Answer as a host of static sites does."""
+        body = Path(self.directory, "404.html").read_bytes() if code == 404 else b""
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder on a free port of the loopback interface; yield its address."""
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def build(target: Path, root: Path = ROOT, **environment: str) -> str:
+    """Build the site strictly, and return what MkDocs said; raise if it refuses."""
+    process = subprocess.run(
+        ["mkdocs", "build", "--strict", "--site-dir", target],
+        cwd=root,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", **environment},
+        capture_output=True,
+        text=True,
+    )
+    if process.returncode:
+        raise AssertionError(f"mkdocs build --strict failed:\n{process.stderr}")
+    return process.stderr
+
+
+@pytest.fixture(scope="session")
+def recorded() -> dict[str, Any]:
+    """The ledger that the first session wrote."""
+    found = ledger.load()
+    if found is None:
+        raise AssertionError("docs/ledger.json:1: no ledger. Run `pytest docs tests/prove`.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder that is served, and its address: the site stands under a version in it."""
+    folder = tmp_path_factory.mktemp("host")
+    with serving(folder) as address:
+        yield folder, address
+
+
+@pytest.fixture(scope="session")
+def site(host: tuple[Path, str], recorded: dict[str, Any]) -> Path:
+    """The site as a fork would build it, under the base path of a version."""
+    folder, address = host
+    build(folder / "1.0", SITE_URL=f"{address}/1.0/", **FORK)
+    versions = [{"version": "1.0", "title": "1.0", "aliases": ["latest"]}]
+    (folder / "versions.json").write_text(json.dumps(versions))
+    return folder / "1.0"
+
+
+@pytest.fixture(scope="session")
+def address(host: tuple[Path, str], site: Path) -> str:
+    """The address of the site, ending in a slash."""
+    return f"{host[1]}/1.0/"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    program = shutil.which("chromium")
+    if program is None:
+        if os.environ.get("REQUIRE_BROWSER"):
+            raise AssertionError("Chromium is required here: install the package chromium.")
+        pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # else CI only
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        with_browser = playwright.chromium.launch(executable_path=program, args=flags)
+        yield with_browser
+        with_browser.close()

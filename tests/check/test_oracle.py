@@ -1,0 +1,160 @@
+"""The last word: the code blocks of the built HTML are the blocks of the ledger.
+
+Nothing here trusts the engine: hashes come from the HTML, executable lines from the
+syntax tree, names of tests from a collection of their own.
+"""
+
+import ast
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from jsonschema import Draft202012Validator
+
+from tests.engine import prose
+from tests.engine.ledger import SCHEMA
+from tests.engine.pages import DOCS, ROOT, SNIPPETS
+
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def pages(site: Path) -> dict[str, BeautifulSoup]:
+    """Return each page of the built site by its source, without Material's own."""
+    found = {}
+    for source in prose.pages():
+        name = source.relative_to(DOCS).with_suffix("")
+        path = site / (name.parent if name.name == "index" else name) / "index.html"
+        found[f"{name}.md"] = BeautifulSoup(path.read_text(), "html.parser")
+    return found
+
+
+def code_blocks(page: BeautifulSoup) -> list[Tag]:
+    """Return the code blocks of a page, but for source that mkdocstrings renders."""
+    return [block for block in page.select("article pre") if not block.find_parent(class_="doc-contents")]
+
+
+def shown(block: Tag) -> str:
+    """Return the hash of what a block shows."""
+    return hashlib.sha256(block.get_text().rstrip("\n").encode()).hexdigest()
+
+
+def executable(source: str) -> set[int]:
+    """Return the first line of each statement that isn't a docstring."""
+    lines: set[int] = set()
+    docstrings: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+            lines.add(getattr(node, "lineno", 0) or node.pattern.lineno)
+            lines |= {decorator.lineno for decorator in getattr(node, "decorator_list", [])}
+        documented = isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None
+        if documented:
+            docstrings.add(node.body[0].lineno)
+    return lines - docstrings
+
+
+def test_the_ledger_keeps_its_schema(recorded: dict[str, Any]) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(recorded)
+
+
+def test_each_block_of_the_site_is_in_the_ledger_and_none_else(site: Path, recorded: dict[str, Any]) -> None:
+    built = [
+        (f"{page.removesuffix('.md')}:{ordinal}", shown(block))
+        for page, soup in pages(site).items()
+        for ordinal, block in enumerate(code_blocks(soup), start=1)
+    ]
+    known = [(block["id"], block["sha256"]) for block in recorded["blocks"]]
+    assert built, "the site shows no block at all"
+    for block in sorted(set(built) ^ set(known)):
+        where = "the site shows and the ledger does not hold" if block in built else "the ledger holds and the site does not show"
+        page = block[0].split(":")[0]
+        raise AssertionError(
+            f"docs/{page}.md:1: block {block[0]}, text {block[1][:12]}: {where} it. "
+            "Show code only as a fence with one include, and run `make test`."
+        )
+
+
+def test_each_title_is_the_file_and_links_to_it(site: Path, recorded: dict[str, Any]) -> None:
+    for page, soup in pages(site).items():
+        paths = [block["path"] for block in recorded["blocks"] if block["page"] == page]
+        titles = [block.find_parent(class_="highlight").select_one(".filename a") for block in code_blocks(soup)]
+        assert [title.get_text() for title in titles] == paths
+        for title in titles:
+            path = title["href"].partition("/blob/main/")[2]
+            assert (ROOT / path).is_file(), title["href"]
+
+
+def test_each_block_is_proven(recorded: dict[str, Any]) -> None:
+    for block in recorded["blocks"]:
+        outcomes = [proof["outcome"] for proof in block["proofs"]]
+        assert outcomes == ["passed"], f"docs/{block['page']}:{block['line']}: {outcomes}"
+
+
+def test_each_executable_line_ran(site: Path, recorded: dict[str, Any]) -> None:
+    for block in recorded["blocks"]:
+        (proof,) = block["proofs"]
+        source = (SNIPPETS / block["path"]).read_text()
+        lines = executable(source) if block["language"] == "python" else set()
+        if block["section"] is None:
+            assert set(proof["executable"]) == lines, block["id"]
+        assert set(proof["executed"]) == set(proof["executable"]) <= lines, block["id"]
+
+
+def test_each_named_test_exists(recorded: dict[str, Any]) -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "docs", "tests/prove"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for block in recorded["blocks"]:
+        tests = block["proofs"][0]["tests"]
+        assert tests, f"docs/{block['page']}:{block['line']}: no test is named"
+        gone = set(tests) - set(listed.stdout.splitlines())
+        assert not gone, f"docs/{block['page']}:{block['line']}: no such tests: {gone}"
+
+
+def test_the_runs_are_of_this_project(recorded: dict[str, Any]) -> None:
+    runs = {run["id"] for run in recorded["runs"]}
+    assert runs == {proof["run"] for block in recorded["blocks"] for proof in block["proofs"]}
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    if head.returncode == 0:
+        commit = recorded["runs"][-1]["commit"]
+        assert commit and commit.removesuffix("-dirty") == head.stdout.strip()
+
+
+def test_inline_code_in_the_html_is_known(site: Path) -> None:
+    for page, soup in pages(site).items():
+        for code in soup.select("article code"):
+            inline = not code.find_parent("pre") and not code.find_parent(attrs={"data-row": True})
+            if inline:
+                assert prose.known(code.get_text(), DOCS / page), f"docs/{page}: `{code.get_text()}`"
+
+
+def test_the_proof_page_has_a_row_for_each_block(site: Path, recorded: dict[str, Any]) -> None:
+    soup = pages(site)["proof.md"]
+    rows = [row["id"] for row in soup.select("[data-row]")]
+    assert sorted(rows) == sorted(block["id"] for block in recorded["blocks"])
+    for page, built in pages(site).items():
+        for link in built.select(".proof-link"):
+            target = (Path(page).with_suffix("") / link["href"].partition("#")[0]).parts
+            assert target[-1] == "proof" or page == "proof.md"
+            assert link["href"].partition("#")[2] in rows
+
+
+def test_the_search_index_holds_no_proof(site: Path) -> None:
+    index = json.loads((site / "search/search_index.json").read_text())
+    texts = json.dumps(index["docs"])
+    assert "bounded" in texts and "proof-link" not in texts and "No run is recorded." not in texts
+
+
+@pytest.mark.parametrize("page", ["index.md", "concurrency/timeouts.md"])
+def test_a_fork_is_right_without_edits(site: Path, address: str, page: str) -> None:
+    soup = pages(site)[page]
+    edit = soup.select_one('a[rel="edit"]')["href"]
+    assert edit == f"https://example.org/fork/playbook/edit/main/docs/{page}"
+    assert soup.select_one(".md-source")["href"] == "https://example.org/fork/playbook"
+    assert soup.select_one('link[rel="canonical"]')["href"].startswith(address)
