@@ -47,18 +47,16 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def build(target: Path, root: Path = ROOT, **environment: str) -> str:
-    """Build the site strictly, and return what MkDocs said; raise if it refuses."""
-    process = subprocess.run(
-        ["mkdocs", "build", "--strict", "--site-dir", target],
-        cwd=root,
+def build(target: Path, **environment: str) -> str:
+    """Build the site and return what MkDocs said; what it warns of has its own test."""
+    return subprocess.run(
+        ["mkdocs", "build", "--site-dir", target],
+        cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1", **environment},
         capture_output=True,
         text=True,
-    )
-    if process.returncode:
-        raise AssertionError(f"mkdocs build --strict failed:\n{process.stderr}")
-    return process.stderr
+        check=True,
+    ).stderr
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +80,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
 def site(host: tuple[Path, str], recorded: dict[str, Any]) -> Path:
     """The site as a fork would build it, under the base path of a version."""
     folder, address = host
-    build(folder / "1.0", SITE_URL=f"{address}/1.0/", **FORK)
+    said = build(folder / "1.0", SITE_URL=f"{address}/1.0/", **FORK)
+    (folder / "said").write_text(said)
     versions = [{"version": "1.0", "title": "1.0", "aliases": ["latest"]}]
     (folder / "versions.json").write_text(json.dumps(versions))
     return folder / "1.0"

@@ -7,6 +7,7 @@ syntax tree, names of tests from a collection of their own.
 import ast
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from jsonschema import Draft202012Validator
 
 from tests.engine import prose
 from tests.engine.ledger import SCHEMA
-from tests.engine.pages import DOCS, ROOT, SNIPPETS
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -58,6 +59,16 @@ def executable(source: str) -> set[int]:
     return lines - docstrings
 
 
+def test_mkdocs_warns_of_nothing(site: Path) -> None:
+    said = (site.parent / "said").read_text()
+    for warning in re.findall(r"^(?:WARNING|ERROR) +- +(.+)$", said, re.MULTILINE):
+        named = re.search(r"'([^']+\.md)'.*?'([^']+)'", warning)
+        page = DOCS / named[1] if named else ROOT / "mkdocs.yml"
+        lines = page.read_text().splitlines()
+        line = next((n for n, text in enumerate(lines, 1) if named and named[2] in text), 1)
+        raise RefusedError(page, line, warning.rstrip("."), "Mend the link or what it leads to")
+
+
 def test_the_ledger_keeps_its_schema(recorded: dict[str, Any]) -> None:
     schema = json.loads(SCHEMA.read_text())
     Draft202012Validator.check_schema(schema)
@@ -73,10 +84,10 @@ def test_each_block_of_the_site_is_in_the_ledger_and_none_else(site: Path, recor
     known = [(block["id"], block["sha256"]) for block in recorded["blocks"]]
     assert built, "the site shows no block at all"
     for block in sorted(set(built) ^ set(known)):
-        where = "the site shows and the ledger does not hold" if block in built else "the ledger holds and the site does not show"
+        where = "the site shows it and the ledger does not" if block in built else "the ledger holds it and the site does not show it"
         page = block[0].split(":")[0]
         raise AssertionError(
-            f"docs/{page}.md:1: block {block[0]}, text {block[1][:12]}: {where} it. "
+            f"docs/{page}.md:1: block {block[0]}, text {block[1][:12]}: {where}. "
             "Show code only as a fence with one include, and run `make test`."
         )
 
@@ -84,7 +95,7 @@ def test_each_block_of_the_site_is_in_the_ledger_and_none_else(site: Path, recor
 def test_each_title_is_the_file_and_links_to_it(site: Path, recorded: dict[str, Any]) -> None:
     for page, soup in pages(site).items():
         paths = [block["path"] for block in recorded["blocks"] if block["page"] == page]
-        titles = [block.find_parent(class_="highlight").select_one(".filename a") for block in code_blocks(soup)]
+        titles = soup.select("article .highlight > .filename a:first-of-type")
         assert [title.get_text() for title in titles] == paths
         for title in titles:
             path = title["href"].partition("/blob/main/")[2]

@@ -1,10 +1,13 @@
-"""Type, lint and format all snippets of a session in one process beside it."""
+"""Type, lint and format all snippets of a session in one go."""
 
 import json
+import os
 import subprocess
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+from pytest_examples.config import ExamplesConfig
+from pytest_examples.lint import black_format
 
 from tests.engine.pages import ROOT
 
@@ -22,29 +25,16 @@ class Finding:
     message: str
 
 
-def start(files: list[Path]) -> "subprocess.Popen[str]":
-    """Start the batch over some files; hand it to `findings` later."""
+def check(files: list[Path]) -> list[Finding]:
+    """Return all that the tools find in some files."""
     names = [str(file.relative_to(ROOT)) for file in files]
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.engine.batch", *names],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def findings(batch: "subprocess.Popen[str]") -> list[Finding]:
-    """Wait for the batch and return what it found."""
-    output, errors = batch.communicate()
-    if batch.returncode:
-        raise RuntimeError(f"types and lint did not run: {errors or output}")
-    return [Finding(**entry) for entry in json.loads(output)]
+    os.chdir(ROOT)
+    return types(names) + lint(names) + layout(names) if names else []
 
 
 def types(names: list[str]) -> list[Finding]:
     """Return what `mypy --strict` finds."""
-    from mypy import api
+    from mypy import api  # here, in the child: it takes a while to load
 
     output, errors, status = api.run(["--output=json", "--no-error-summary", *names])
     if status not in (0, 1):
@@ -80,9 +70,6 @@ def lint(names: list[str]) -> list[Finding]:
 
 def layout(names: list[str]) -> list[Finding]:
     """Return the first line of each file that black would write otherwise."""
-    from pytest_examples.config import ExamplesConfig
-    from pytest_examples.lint import black_format
-
     found = []
     for name in names:
         source = (ROOT / name).read_text()
@@ -92,14 +79,3 @@ def layout(names: list[str]) -> list[Finding]:
             line = next((n for n, (is_, be) in enumerate(pairs, 1) if is_ != be), 1)
             found.append(Finding(name, line, "black", "format", "black writes it otherwise"))
     return found
-
-
-def main() -> None:
-    """Print what is found in the files named on the command line, as JSON."""
-    names = sys.argv[1:]
-    found = types(names) + lint(names) + layout(names) if names else []
-    json.dump([asdict(finding) for finding in found], sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

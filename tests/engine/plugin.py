@@ -1,6 +1,5 @@
 """Make pytest prove pages: blocks become items, and at the end the ledger is written."""
 
-import contextlib
 import importlib.util
 import os
 import signal
@@ -17,7 +16,7 @@ from sybil.sybil import SybilCollection
 
 from tests.engine import ledger
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parse
-from tests.engine.proof import Expectation, Session
+from tests.engine.proof import Expectation, Session, parses
 from tests.engine.run import MARK
 
 PROVE = ["docs", "tests/prove"]
@@ -52,7 +51,7 @@ def stage(name: str) -> Pages:
             return
         try:
             session.run(block, item) if name == "run" else session.prove(block)
-        except RefusedError:
+        except BaseException:
             session.refused.add(block.id)
             raise
 
@@ -83,6 +82,9 @@ def item_name(request: pytest.FixtureRequest) -> str:
 def snippet(request: pytest.FixtureRequest) -> ModuleType:
     """The snippet that the test is parametrized with, imported anew at its real path."""
     file = SNIPPETS / request.param
+    session: Session = request.config.stash[STATE]
+    if request.param in session.red or not parses(file):
+        pytest.skip(f"{request.param} is refused already")  # one message for one fault
     name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
@@ -142,16 +144,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=rank)
     hold_collected(config, items)
     session = config.stash[STATE]
+    try:
+        config.stash[PREVIOUS] = ledger.load()
+    except ledger.EditedError as error:
+        raise pytest.UsageError(str(error)) from error
     for item in items:
         example = getattr(item, "example", None)
+        if example:
+            item.add_marker(pytest.mark.timeout(0))  # a run ends at its own limit
         if example and isinstance(example.parsed, Block):
             session.blocks[example.parsed.id] = example.parsed
         expect(session, item)
     if session.blocks and not config.option.collectonly:
-        try:
-            config.stash[PREVIOUS] = ledger.load()
-        except ledger.EditedError as error:
-            raise pytest.UsageError(str(error)) from error
         if not session.updating:
             ledger.LEDGER.unlink(missing_ok=True)
         session.start_batch()
@@ -173,12 +177,18 @@ def hold_collected(config: pytest.Config, items: list[pytest.Item]) -> None:
             )
 
 
+def shown(item: pytest.Item) -> str | None:
+    """Return the snippet that a test is parametrized with, if any."""
+    callspec = getattr(item, "callspec", None)
+    path: str | None = callspec and callspec.params.get("snippet")
+    return path
+
+
 def expect(session: Session, item: pytest.Item) -> None:
     """Learn from a test which snippets it proves and how they must fail."""
     for mark in item.iter_markers("proves"):
         session.proving[mark.args[0]].add(item.nodeid)
-    callspec = getattr(item, "callspec", None)
-    path = callspec and callspec.params.get("snippet")
+    path = shown(item)
     if not path:
         return
     findings = frozenset(
@@ -228,7 +238,9 @@ def pytest_runtest_makereport(
     if call.when == "call" and (report.passed or as_declared):
         item.config.stash[STATE].passed.add(item.nodeid)
     if report.failed:
-        item.config.stash[STATE].failed.add(item.nodeid)
+        session = item.config.stash[STATE]
+        session.failed.add(item.nodeid)
+        session.red |= {shown(item)} - {None}
         report.longrepr = explain(item, call, report)
     return report
 
@@ -237,8 +249,7 @@ def explain(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
     """Return what a failure's report says."""
     if call.excinfo and isinstance(call.excinfo.value, RefusedError):
         return str(call.excinfo.value)
-    callspec = getattr(item, "callspec", None)
-    path = callspec and callspec.params.get("snippet")
+    path = shown(item)
     if not path:
         return report.longrepr
     where = f"{item.location[0]}:{(item.location[1] or 0) + 1}: snippets/{path}"
@@ -258,8 +269,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     batch = getattr(proof, "batch", None)
     if batch is None:
         return
-    with contextlib.suppress(ProcessLookupError):
-        batch.kill()
+    batch.end()
     if proof.updating:
         return
     run = ledger.this_run()

@@ -17,7 +17,7 @@ import pytest
 
 from tests.engine import batch
 from tests.engine.pages import ROOT, Block, RefusedError
-from tests.engine.run import Run, run_python, run_shell, with_outputs
+from tests.engine.run import Fork, Run, run_python, run_shell, with_outputs
 
 KINDS = {"sh": "script", "text": "output", "toml": "config", "markdown": "markup"}
 NEVER_COPIED = shutil.ignore_patterns(".*", "__pycache__", "site", "ledger.json")
@@ -55,6 +55,7 @@ class Session:
     proving: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     passed: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
+    red: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     runs: dict[str, Run] = field(default_factory=dict)
     lines: dict[str, dict[str, set[int]]] = field(
@@ -73,13 +74,17 @@ class Session:
     def start_batch(self) -> None:
         """Start types and lint on the other core; a file that is no Python has no say."""
         files = {block.file for block in self.blocks.values() if block.language == "python"}
-        self.batch = batch.start(sorted(file for file in files if parses(file)))
+        checked = sorted(file for file in files if parses(file))
+        self.batch = Fork(lambda: batch.check(checked))
 
     def findings(self, block: Block) -> list[batch.Finding]:
         """Return what the batch found in the block's file."""
         if self.found is None:
+            answer = self.batch.result()
+            if answer is None:
+                raise RuntimeError("types and lint did not run: see the output above")
             self.found = defaultdict(list)
-            for finding in batch.findings(self.batch):
+            for finding in answer:
                 self.found[finding.file].append(finding)
         return self.found[f"snippets/{block.path}"]
 
@@ -92,7 +97,7 @@ class Session:
     def run(self, block: Block, item: str) -> None:
         """Run the block's file, once a session, and hold its output."""
         run_one = getattr(self, f"run_{block.language}", None)
-        if run_one is None or block.path in self.runs:
+        if run_one is None or block.path in self.runs or self.failing(block):
             return
         if block.language == "sh":
             self.proving[block.path].add(item)
@@ -240,7 +245,8 @@ class Session:
         """Tell whether a test of the block, or the script whose output it is, failed."""
         tests = self.proving[block.path] | set(self.lines[str(block.file)])
         owners = {owner.id for owner in self.owners(block)}
-        return bool(tests & self.failed or owners & self.refused)
+        red = block.path in self.red or tests & self.failed or owners & self.refused
+        return bool(red)
 
     def checks(self, block: Block, evidence: dict[str, set[int]]) -> set[str]:
         """Return the names of the checks that the block went through."""

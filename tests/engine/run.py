@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import coverage
 import pytest
@@ -30,6 +31,7 @@ from pytest_examples.run_code import Arg, InsertPrintStatements, PrintStatement
 from tests.engine.pages import ROOT
 
 MARK = "PLAYBOOK_ITEM"  # in the environment of each process that an item starts
+T = TypeVar("T")
 PRINTS = ExamplesConfig(line_length=88, quotes="double")
 
 
@@ -47,6 +49,36 @@ class Run:
     seconds: float = 0.0
 
 
+class Fork(Generic[T]):
+    """A call under way in a forked child, which leads a process group of its own."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        """Start the call; the child starts warm and changes nothing here."""
+        self.answer = tempfile.TemporaryFile()  # noqa: SIM115  closed by result()
+        self.child = os.fork()
+        if self.child == 0:
+            os.setsid()
+            self.answer.write(pickle.dumps(call()))
+            self.answer.flush()
+            os._exit(0)
+
+    def result(self) -> T | None:
+        """Wait for the child; return its answer, or None if it ended without one."""
+        os.waitpid(self.child, 0)
+        with self.answer:
+            self.answer.seek(0)
+            pickled = self.answer.read()
+        return pickle.loads(pickled) if pickled else None  # noqa: S301  the child's own
+
+    def end(self) -> bool:
+        """End what is left of the child's group; tell whether anything was."""
+        try:
+            os.killpg(self.child, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+
 def run_python(
     file: Path,
     limit: float,
@@ -61,25 +93,22 @@ def run_python(
     recorded = not file.with_suffix(".out").exists()
     with workplace() as (folder, left):
         started = time.perf_counter()
-        result, hang, output = (folder.parent / name for name in ("result", "hang", "output"))
-        child = os.fork()
-        if child == 0:
+        hang, output = folder.parent / "hang", folder.parent / "output"
+
+        def call() -> Run:
             with output.open("wb") as stream:
-                os.setsid()
-                os.chdir(folder)
                 os.dup2(stream.fileno(), 1)
                 os.dup2(stream.fileno(), 2)
+            os.chdir(folder)
             faulthandler.dump_traceback_later(limit, exit=True, file=hang.open("w"))
-            result.write_bytes(pickle.dumps(execute(file, cov, raises, recorded)))
-            os._exit(0)
-        os.waitpid(child, 0)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
+            return execute(file, cov, raises, recorded)
+
+        fork = Fork(call)
+        run = fork.result() or Run(
+            error=f"it did not end: {place_of(hang.read_text(), file)}, limit {limit:g} s"
+        )
+        if fork.end():
             left.append("a running process")
-        if result.exists():
-            run: Run = pickle.loads(result.read_bytes())  # noqa: S301  written by the child
-        else:
-            run = Run(error=f"it did not end: {place_of(hang.read_text(), file)}, limit {limit:g} s")
         run.output = output.read_text()
         run.seconds = time.perf_counter() - started
     run.left = left

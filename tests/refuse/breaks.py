@@ -1,0 +1,157 @@
+"""The bad contributions, one for each gate: what is broken, and what must be said of it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = "docs/concurrency/timeouts.md"
+TEST = "tests/prove/concurrency/test_timeouts.py"
+FOLDER = "snippets/concurrency/timeouts"
+BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"
+
+ONE_PAGE = (PAGE,)
+WHOLE = ("docs/concurrency", "tests/prove/concurrency", "tests/prove/test_whole.py")
+SITE = ("tests/check/test_oracle.py",)
+
+
+@dataclass(frozen=True)
+class Break:
+    """A way to break a copy, the file that the refusal names, and what it says."""
+
+    name: str
+    breaking: Callable[[Path], object]
+    where: str = ""
+    says: str = ""
+    arguments: tuple[str, ...] = ONE_PAGE
+    limit: int = 20
+    block: str | None = None
+
+
+def edit(path: str, old: str, new: str) -> Callable[[Path], object]:
+    """Return a break that replaces a text that stands in a file."""
+
+    def breaking(copy: Path) -> None:
+        file = copy / path
+        text = file.read_text()
+        assert old in text, f"{path} holds no {old!r}"
+        file.write_text(text.replace(old, new, 1))
+
+    return breaking
+
+
+def append(path: str, text: str) -> Callable[[Path], object]:
+    """Return a break that adds text to the end of a file, or makes the file."""
+
+    def breaking(copy: Path) -> None:
+        file = copy / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as stream:
+            stream.write(text)
+
+    return breaking
+
+
+def both(*breakings: Callable[[Path], object]) -> Callable[[Path], object]:
+    """Return a break made of several."""
+
+    def breaking(copy: Path) -> None:
+        for each in breakings:
+            each(copy)
+
+    return breaking
+
+
+def fence(path: str, label: str = "python") -> str:
+    """Return the fence that shows a snippet."""
+    return f'\n```{label} title="{path}"\n--8<-- "{path}"\n```\n'
+
+
+def inline(opening: str, indent: str = "", mark: str = "```") -> Callable[[Path], object]:
+    """Return a break that adds a fence with code in it, below an opening line."""
+    lines = [f"{mark}python", "print(1)", mark]
+    return append(PAGE, f"\n{opening}\n\n" + "".join(f"{indent}{line}\n" for line in lines))
+
+
+def show(name: str, source: str) -> Callable[[Path], object]:
+    """Return a break that shows one more snippet, before the page's first heading."""
+    path = f"concurrency/timeouts/{name}"
+    return both(
+        append(f"snippets/{path}", source),
+        edit(PAGE, "\n## Do\n", f"{fence(path)}\n## Do\n"),
+    )
+
+
+def forge(copy: Path) -> None:
+    """Call a block proven that failed, by hand."""
+    ledger = copy / "docs/ledger.json"
+    content = json.loads(ledger.read_text())
+    content["blocks"][0]["proofs"][0]["seconds"] += 1
+    ledger.write_text(json.dumps(content))
+
+
+SECTION = '--8<-- "concurrency/timeouts/bounded.py:{}"'
+INCLUDE = '--8<-- "concurrency/timeouts/bounded.py"'
+EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
+OPEN = "# --8<-- [start:open]\nprint(1)\n"
+LOOSE = 'import subprocess\n\nsubprocess.Popen(["sleep", "30"]{})\nprint("started")\n#> started\n'
+
+BREAKS = [
+    Break("nothing", lambda _: None, arguments=WHOLE),
+    # What stands in a fence
+    Break("missing file", edit(PAGE, "bounded.py", "nowhere.py"), PAGE, "the title names|no file"),
+    Break("missing file twice", append(PAGE, fence("concurrency/timeouts/nowhere.py")), PAGE, "there is no file"),
+    Break("missing section", edit(PAGE, INCLUDE, SECTION.format("nowhere")), PAGE, "no section nowhere"),
+    Break("empty section", both(append(BOUNDED, EMPTY), edit(PAGE, INCLUDE, SECTION.format("empty"))), PAGE, "bounded.py:empty is empty"),
+    Break("open section", both(append(BOUNDED, OPEN), edit(PAGE, INCLUDE, SECTION.format("open"))), PAGE, "no section open with one start and one end"),
+    Break("empty file", both(append(f"{FOLDER}/void.py", "\n"), append(PAGE, fence("concurrency/timeouts/void.py"))), PAGE, "is empty"),
+    Break("inline fence", inline("As code:"), PAGE, "labelled 'python'"),
+    Break("inline fence with a title", append(PAGE, '\n```python title="x.py"\nprint(1)\n```\n'), PAGE, "something else than one include"),
+    Break("unlabelled fence", append(PAGE, "\n```\nprint(1)\n```\n"), PAGE, "labelled ''"),
+    Break("wrong label", edit(PAGE, '```python title="concurrency/timeouts/blocked', '```sh title="concurrency/timeouts/blocked'), PAGE, "sh is no label"),
+    Break("wrong title", edit(PAGE, 'title="concurrency/timeouts/bounded.py"', 'title="concurrency/timeouts/blocked.py"'), PAGE, "the title names concurrency/timeouts/blocked.py"),
+    Break("in a tab", inline('=== "One"', "    "), PAGE, "labelled 'python'"),
+    Break("in an admonition", inline("!!! note", "    "), PAGE, "labelled 'python'"),
+    Break("in a list", inline("- An item", "    "), PAGE, "labelled 'python'"),
+    Break("in four backticks", inline("As code:", mark="````"), PAGE, "labelled 'python'"),
+    Break("in tildes", inline("As code:", mark="~~~"), PAGE, "labelled 'python'"),
+    Break("trailing space", edit(PAGE, INCLUDE, INCLUDE + " "), PAGE, "something else than one include"),
+    Break("indented code", append(PAGE, "\n    print(1)\n"), PAGE, "block concurrency/timeouts:7.*the site shows", SITE),
+    # What the snippet does
+    Break("changed output", edit(BOUNDED, "#> profile", "#> account"), BOUNDED, "the output changed: shown '#> account', printed '#> profile'", block="concurrency/timeouts:1"),
+    Break("changed output of a script", edit(f"{FOLDER}/check.out", "All checks passed!", "All good!"), f"{FOLDER}/check.out", "the output changed"),
+    Break("output that never came", append(BOUNDED, "    if not asyncio:\n        print(1)\n        #> 1\n"), BOUNDED, "no print that ran"),
+    Break("type error", edit(BOUNDED, "main() -> None", "main() -> int"), BOUNDED, "mypy return"),
+    Break("lint error", append(BOUNDED, "    assert asyncio\n"), BOUNDED, "ruff S101"),
+    Break("layout", edit(BOUNDED, "limit=5", "limit = 5"), BOUNDED, "black format"),
+    Break("script that the linter refuses", edit(f"{FOLDER}/check.sh", "ruff check bounded.py", 'ruff check $(echo bounded.py)'), f"{FOLDER}/check.sh", "shellcheck"),
+    Break("healed don't", edit(BLOCKED, "    time.sleep(delay)", "    await asyncio.sleep(delay)"), TEST, "blocked.py is shown as a \"don't\" and no longer fails", block="concurrency/timeouts:2"),
+    Break("don't that fails elsewhere", edit(BLOCKED, "    time.sleep(delay)", "    time.sleep(str(delay))"), TEST, "blocked.py fails elsewhere than declared", block="concurrency/timeouts:2"),
+    Break("don't that fails on import", edit(BLOCKED, "import time\n", "import time\n\nraise RuntimeError\n"), TEST, "blocked.py fails elsewhere than declared", block="concurrency/timeouts:2"),
+    Break("don't without its finding", edit(TEST, "ASYNC251", "ASYNC250"), BLOCKED, "ruff ASYNC251"),
+    Break("don't that doesn't say how", edit(TEST, "strict=True", "strict=False"), TEST, "does not say how it fails"),
+    Break("don't among the do", edit(PAGE, "## Don't", "## Or"), PAGE, "blocked.py stands under 'Or'"),
+    Break("do that fails", edit(BOUNDED, "async with asyncio.timeout(limit)", "async with asyncio.timeout(None)"), TEST, "bounded.py fails its test", block="concurrency/timeouts:1"),
+    Break("script that fails", append(BOUNDED, "    raise SystemExit(3)\n"), BOUNDED, "it fails: SystemExit: 3"),
+    Break("not on any page", append(f"{FOLDER}/spare.py", "print(1)\n#> 1\n"), f"{FOLDER}/spare.py", "no page shows this file", WHOLE),
+    Break("not executed", show("spare.py", "LIMIT = 5\n"), PAGE, "no test executes"),
+    Break("line not executed", append(BOUNDED, "    if not asyncio:\n        raise SystemExit\n"), BOUNDED, "no passing test runs it"),
+    Break("invalid syntax", append(BOUNDED, "return return\n"), BOUNDED, "invalid syntax", block="concurrency/timeouts:1"),
+    Break("hang", append(BOUNDED, "    time.sleep(60)\n"), BOUNDED, "it did not end", limit=3),
+    Break("hang in a thread", append(BOUNDED, "    asyncio.run(asyncio.to_thread(time.sleep, 60))\n"), BOUNDED, "it did not end", limit=3),
+    Break("file left behind", show("litter.py", 'from pathlib import Path\n\nprint(Path("litter").write_text("x"))\n#> 1\n'), PAGE, "leaves behind: litter"),
+    Break("file left in the project", show("litter.py", 'from pathlib import Path\n\nprint(Path(__file__).with_suffix(".txt").write_text("x"))\n#> 1\n'), f"{FOLDER}/litter.py", "writes in the project"),
+    Break("process left behind", show("loose.py", LOOSE.format("")), PAGE, "leaves behind: a running process"),
+    Break("process that hides", show("loose.py", LOOSE.format(", start_new_session=True")), PAGE, "leaves a process running: sleep 30", WHOLE),
+    # What holds for the whole
+    Break("test folder emptied", lambda copy: (copy / TEST).unlink(), TEST, "nothing was collected here"),
+    Break("tests removed", lambda copy: (copy / TEST).write_text(""), TEST, "nothing was collected here"),
+    Break("rules emptied", lambda copy: (copy / FOLDER / "ruff.toml").write_text("line-length = 88\n"), TEST, "AssertionError"),
+    Break("edited ledger", forge, "docs/ledger.json", "not as a session wrote it", SITE),
+    Break("edited ledger, one page", forge, "docs/ledger.json", "not as a session wrote it"),
+    Break("unknown inline code", append(PAGE, "\nCall `asyncio.timeuot`.\n"), PAGE, "`asyncio.timeuot` is no text"),
+    Break("wrong version", edit(PAGE, "Ruff 0.17.6", "Ruff 0.1.0"), PAGE, "Ruff 0.1.0 is not the version"),
+    Break("escape without a reason", append(TEST, "X = 1  # {}: E501\n".format("noqa")), TEST, "noqa gives no reason", WHOLE),
+    Break("broken link", append(PAGE, "\n[There](nowhere.md)\n"), PAGE, "nowhere.md", SITE),
+    Break("broken anchor", append(PAGE, "\n[There](../index.md#nowhere)\n"), PAGE, "nowhere", SITE),
+]

@@ -1,0 +1,72 @@
+"""Break a copy of the project, run the real suite on it, and read what it says."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from tests.engine.pages import ROOT
+from tests.refuse.breaks import BREAKS, Break
+from tests.refuse.suite import run, warm
+
+IGNORED = shutil.ignore_patterns(".git", ".venv", ".ci", ".github", ".ruff_cache", "__pycache__", "site")
+
+
+@dataclass
+class Answer:
+    """What the suite said of a broken copy."""
+
+    copy: Path
+    status: int
+    output: str
+    changed: list[str]
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Return the hash of each file that a contributor would see as changed."""
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for room in ("docs", "snippets", "tests")
+        for path in (root / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.name != "ledger.json"
+    }
+
+
+def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
+    """Break a copy as the case says, run the suite there, and return its answer."""
+    copy = base / "copy"
+    shutil.copytree(ROOT, copy, ignore=IGNORED)
+    case.breaking(copy)
+    before = tree(copy)
+    arguments = ["-o", f"timeout={case.limit}", *case.arguments]
+    process = context.Process(target=run, args=(copy, arguments, base / "output"))
+    process.start()
+    process.join()
+    after = tree(copy)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return Answer(copy, process.exitcode or 0, (base / "output").read_text(), changed)
+
+
+@pytest.fixture(scope="session")
+def answers(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Answer]]]:
+    """The answers to all selected cases, on their way: three at a time."""
+    wanted = {item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")}
+    context = warm()
+    with ThreadPoolExecutor(3) as pool:
+        yield {
+            case.name: pool.submit(attempt, case, tmp_path_factory.mktemp(case.name), context)
+            for case in BREAKS
+            if case in wanted
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def answer(answers: dict[str, Future[Answer]], case: Break) -> Answer:
+    """The suite's answer to the case."""
+    return answers[case.name].result()

@@ -1,0 +1,41 @@
+"""Run the suite in a process that has its libraries loaded already."""
+
+import multiprocessing
+import os
+import sys
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+LIBRARIES = [
+    "black",
+    "coverage",
+    "mypy.main",
+    "psutil",
+    "pymdownx.snippets",
+    "pytest",
+    "sybil.sybil",
+    "yaml_env_tag",
+]
+
+
+def warm() -> ForkServerContext:
+    """Return a context whose processes start with the libraries loaded."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)
+    return context
+
+
+def run(copy: Path, arguments: list[str], output: Path) -> None:
+    """Run pytest in a copy of the project, with the copy's own engine, and exit."""
+    import pytest  # the library; the engine comes from the copy
+
+    with output.open("wb") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    original = str(Path(__file__).parents[2])
+    sys.path[:] = [path for path in sys.path if path not in ("", original)]
+    sys.path.insert(0, str(copy))
+    os.chdir(copy)
+    sys.exit(pytest.main(arguments))
