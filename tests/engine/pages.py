@@ -4,6 +4,7 @@ A block is a fence whose title is a file under `snippets/` and whose body is one
 include of that file, nothing else. Whatever else stands in a fence is a `Refusal`.
 """
 
+import ast
 import functools
 import hashlib
 import re
@@ -44,7 +45,7 @@ class RefusedError(Exception):
 
     def __init__(self, path: Path, line: int, reason: str, cure: str) -> None:
         where = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        super().__init__(f"{where}:{line}: {reason}. {cure}.")
+        super().__init__(f"{where}:{line}: {' '.join(reason.split())[:400]}. {cure}.")
 
 
 Refuse = Callable[[str, str], RefusedError]
@@ -149,6 +150,15 @@ def read(page: Path, ordinal: int, line: int, region: Region, under: str) -> Blo
         lines=frozenset(line.number for line in lines),
         under=under,
     )
+
+
+def parses(file: Path) -> bool:
+    """Tell whether a file is Python at all."""
+    try:
+        ast.parse(file.read_text())
+    except (SyntaxError, UnicodeDecodeError):
+        return False
+    return True
 
 
 @functools.cache

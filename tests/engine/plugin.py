@@ -15,8 +15,8 @@ from sybil.document import Document
 from sybil.sybil import SybilCollection
 
 from tests.engine import ledger
-from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parse
-from tests.engine.proof import Expectation, Session, parses
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parse, parses
+from tests.engine.proof import Expectation, Session
 from tests.engine.run import MARK
 
 PROVE = ["docs", "tests/prove"]
@@ -53,6 +53,7 @@ def stage(name: str) -> Pages:
             session.run(block, item) if name == "run" else session.prove(block)
         except BaseException:
             session.refused.add(block.id)
+            session.red.add(block.path)
             raise
 
     def regions(document: Document) -> Iterator[object]:
@@ -249,12 +250,13 @@ def explain(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
     """Return what a failure's report says."""
     if call.excinfo and isinstance(call.excinfo.value, RefusedError):
         return str(call.excinfo.value)
-    path = shown(item)
+    mark = item.get_closest_marker("proves")
+    path = mark.args[0] if mark else shown(item)
     if not path:
         return report.longrepr
     where = f"{item.location[0]}:{(item.location[1] or 0) + 1}: snippets/{path}"
     if not item.get_closest_marker("xfail"):
-        cure = "Mend the snippet: it is shown as a \"do\"."
+        cure = "Mend the snippet, or the test if the page's claim has changed."
         return f"{report.longreprtext}\n{where} fails its test. {cure}"
     if call.excinfo is None:
         cure = "Correct the page, and the failure that this test declares."

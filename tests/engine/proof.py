@@ -1,6 +1,5 @@
 """Judge each block by what was run, typed and linted in this session."""
 
-import ast
 import os
 import re
 import shutil
@@ -16,7 +15,7 @@ import coverage
 import pytest
 
 from tests.engine import batch
-from tests.engine.pages import ROOT, Block, RefusedError
+from tests.engine.pages import ROOT, Block, RefusedError, parses
 from tests.engine.run import Fork, Run, run_python, run_shell, with_outputs
 
 KINDS = {"sh": "script", "text": "output", "toml": "config", "markdown": "markup"}
@@ -242,11 +241,13 @@ class Session:
         return found
 
     def failing(self, block: Block) -> bool:
-        """Tell whether a test of the block, or the script whose output it is, failed."""
+        """Tell whether a test of the block failed, or a file that it depends on."""
         tests = self.proving[block.path] | set(self.lines[str(block.file)])
-        owners = {owner.id for owner in self.owners(block)}
-        red = block.path in self.red or tests & self.failed or owners & self.refused
-        return bool(red)
+        used = {block.path} | {owner.path for owner in self.owners(block)}
+        if block.language == "sh":
+            names = [path for path in self.red if Path(path).name in block.text]
+            used |= {path for path in names if Path(path).parent == Path(block.path).parent}
+        return bool(tests & self.failed or used & self.red)
 
     def checks(self, block: Block, evidence: dict[str, set[int]]) -> set[str]:
         """Return the names of the checks that the block went through."""
@@ -352,15 +353,6 @@ def tree() -> set[Path]:
         for name in names
         if not name.startswith(".") and not folder.endswith("__pycache__")
     }
-
-
-def parses(file: Path) -> bool:
-    """Tell whether a file is Python at all."""
-    try:
-        ast.parse(file.read_text())
-    except (SyntaxError, UnicodeDecodeError):
-        return False
-    return True
 
 
 def statements(file: Path) -> set[int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sybil import Document
 
-from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, fences, parse
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, fences, parse, parses
 
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 VERSION = re.compile(r"\b(?P<name>[A-Za-z][\w-]*) v?(?P<version>\d+(?:\.\d+)+)\b")
@@ -84,8 +84,9 @@ def imports(page: Path) -> dict[str, list[str]]:
     """Return where the names come from that the blocks of a page import."""
     found: dict[str, list[str]] = {}
     for block in blocks(page):
-        tree = ast.parse(block.text) if block.language == "python" else ast.Module([], [])
-        for node in ast.walk(tree):
+        if block.language != "python" or not parses(block.file):
+            continue
+        for node in ast.walk(ast.parse(block.text)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
                     found.setdefault(alias.name, []).append(f"{node.module}.{alias.name}")

@@ -9,6 +9,7 @@ import contextlib
 import faulthandler
 import os
 import pickle
+import re
 import runpy
 import signal
 import subprocess
@@ -104,9 +105,7 @@ def run_python(
             return execute(file, cov, raises, recorded)
 
         fork = Fork(call)
-        run = fork.result() or Run(
-            error=f"it did not end: {place_of(hang.read_text(), file)}, limit {limit:g} s"
-        )
+        run = fork.result() or unfinished(hang.read_text(), file, limit)
         if fork.end():
             left.append("a running process")
         run.output = output.read_text()
@@ -115,10 +114,13 @@ def run_python(
     return run
 
 
-def place_of(dump: str, file: Path) -> str:
-    """Return where in the file a hang was, out of faulthandler's dump."""
-    lines = [line for line in dump.splitlines() if f'"{file}"' in line]
-    return lines[0].split(", ", 1)[1] if lines else "it ended the process itself"
+def unfinished(dump: str, file: Path, limit: float) -> Run:
+    """Return what is known of a run that gave no answer, out of faulthandler's dump."""
+    if not dump:
+        return Run(error="it ended the process itself", error_line=1)
+    frames = re.findall(rf'File "{re.escape(str(file))}", line (\d+)', dump)
+    line = int(frames[0]) if frames else 1
+    return Run(error=f"it did not end within {limit:g} s", error_line=line)
 
 
 @contextlib.contextmanager
@@ -170,7 +172,7 @@ def execute(
     except BaseException as error:
         frames = traceback.extract_tb(error.__traceback__)
         numbers = [frame.lineno for frame in frames if frame.filename == str(file)]
-        run.error = "".join(traceback.format_exception_only(error)).strip()
+        run.error = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
         run.error_line = numbers[-1] if numbers else getattr(error, "lineno", 1)
         run.matched = raises is not None and raises.matches(error)
     cov.stop()
@@ -232,7 +234,7 @@ def run_shell(file: Path, limit: float, folder: Path) -> Run:
         try:
             run.output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            run.error = f"it did not end, limit {limit:g} s"
+            run.error = f"it did not end within {limit:g} s"
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
             if run.error is None:

@@ -94,7 +94,8 @@ SECTION = '--8<-- "concurrency/timeouts/bounded.py:{}"'
 INCLUDE = '--8<-- "concurrency/timeouts/bounded.py"'
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
 OPEN = "# --8<-- [start:open]\nprint(1)\n"
-LOOSE = 'import subprocess\n\nsubprocess.Popen(["sleep", "30"]{})\nprint("started")\n#> started\n'
+SLEEP = '["sleep", "30"]{}'
+LOOSE = f'import subprocess\n\nsubprocess.Popen({SLEEP})  # noqa: S603, S607  bad on purpose\nprint("started")\n#> started\n'
 
 BREAKS = [
     Break("nothing", lambda _: None, arguments=WHOLE),
@@ -146,7 +147,7 @@ BREAKS = [
     # What holds for the whole
     Break("test folder emptied", lambda copy: (copy / TEST).unlink(), TEST, "nothing was collected here"),
     Break("tests removed", lambda copy: (copy / TEST).write_text(""), TEST, "nothing was collected here"),
-    Break("rules emptied", lambda copy: (copy / FOLDER / "ruff.toml").write_text("line-length = 88\n"), TEST, "AssertionError"),
+    Break("rules emptied", lambda copy: (copy / FOLDER / "ruff.toml").write_text("line-length = 88\n"), TEST, "ruff.toml fails its test"),
     Break("edited ledger", forge, "docs/ledger.json", "not as a session wrote it", SITE),
     Break("edited ledger, one page", forge, "docs/ledger.json", "not as a session wrote it"),
     Break("unknown inline code", append(PAGE, "\nCall `asyncio.timeuot`.\n"), PAGE, "`asyncio.timeuot` is no text"),

@@ -9,6 +9,7 @@ from pathlib import Path
 LIBRARIES = [
     "black",
     "coverage",
+    "mypy.api",
     "mypy.main",
     "psutil",
     "pymdownx.snippets",
