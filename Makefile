@@ -2,17 +2,25 @@
 .PHONY: help serve test site update lock bench
 
 PYTHON ?= python3
+ADDRESS ?= 127.0.0.1:8000
 BIN := .venv/bin
 READY := .venv/ready
 
 # uv keeps its cache in the home folder; a user without one gets it beside the environment.
 export UV_CACHE_DIR ?= $(shell test -w "$$HOME" && echo "$$HOME/.cache/uv" || echo .venv/cache)
 
+# Links to the repository, of whoever builds: a fork is right without edits.
+export REPO_URL ?= $(shell git remote get-url origin 2>/dev/null \
+	| sed -nE 's|^(https://[^/@]*)/(.*[^/])$$|\1/\2|p; s|^git@([^:]*):(.*)$$|https://\1/\2|p' \
+	| sed 's|\.git$$||')
+export EDIT_URI ?= $(if $(REPO_URL),edit/main/docs/)
+export NO_MKDOCS_2_WARNING := 1
+
 help:  ## List these commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 serve: $(READY)  ## Serve the site on localhost and reload it on each change.
-	$(BIN)/mkdocs serve
+	$(BIN)/python -m tests.speed.serve --dev-addr $(ADDRESS)
 
 test: $(READY)  ## Prove every block, then check the site against the ledger.
 	$(BIN)/pytest
@@ -21,11 +29,11 @@ site: $(READY)  ## Build the site strictly into site/.
 	$(BIN)/mkdocs build --strict
 
 update: $(READY)  ## Rewrite shown outputs and versions, and show the diff.
-	$(BIN)/pytest --update-examples docs tests/prove
-	git --no-pager diff -- docs snippets README.md
+	$(BIN)/pytest --update-examples docs tests/prove; status=$$?; \
+		git --no-pager diff -- docs snippets README.md; exit $$status
 
 bench: $(READY)  ## Measure what the proof of a block costs.
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.speed.bench
 
 lock: $(READY)  ## Renew requirements.txt.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

@@ -29,7 +29,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
     def send_error(self, code: int, *_: object) -> None:
         """Answer as a host of static sites does."""
-        body = Path(self.directory, "404.html").read_bytes() if code == 404 else b""
+        page = Path(self.directory, "404.html")
+        body = page.read_bytes() if code == 404 and page.exists() else b""
         self.send_response(code)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
@@ -63,7 +64,7 @@ def build(target: Path, **environment: str) -> str:
 def recorded() -> dict[str, Any]:
     """The ledger that the first session wrote."""
     found = ledger.load()
-    if found is None:
+    if not found["blocks"]:
         raise AssertionError("docs/ledger.json:1: no ledger. Run `pytest docs tests/prove`.")
     return found
 
@@ -102,7 +103,13 @@ def browser() -> Iterator[Browser]:
             raise AssertionError("Chromium is required here: install the package chromium.")
         pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # else CI only
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        flags = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ]
         with_browser = playwright.chromium.launch(executable_path=program, args=flags)
         yield with_browser
         with_browser.close()

@@ -19,14 +19,24 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     errors: list[str] = []
     context = browser.new_context()
     tab = context.new_page()
-    tab.on("request", lambda request: request.url.startswith((address, address.replace("1.0/", "versions.json"), "data:", "blob:")) or errors.append(f"request to {request.url}"))
+    tab.on(
+        "request",
+        lambda request: (
+            request.url.startswith(
+                (address, address.replace("1.0/", "versions.json"), "data:", "blob:")
+            )
+            or errors.append(f"request to {request.url}")
+        ),
+    )
     tab.on("pageerror", lambda error: errors.append(str(error)))
     yield tab
     context.close()
     assert not errors, errors
 
 
-def test_the_proof_stands_beside_each_block(page: Page, address: str, recorded: dict[str, Any]) -> None:
+def test_the_proof_stands_beside_each_block(
+    page: Page, address: str, recorded: dict[str, Any]
+) -> None:
     page.goto(address + TIMEOUTS)
     blocks = [block for block in recorded["blocks"] if block["page"] == "concurrency/timeouts.md"]
     expect(page.locator("details.proof.passed")).to_have_count(len(blocks))
@@ -56,7 +66,9 @@ def test_instant_navigation_keeps_the_proofs(page: Page, address: str) -> None:
     assert page.evaluate("window.same")
 
 
-def test_the_home_page_shows_the_figures_of_the_ledger(page: Page, address: str, recorded: dict[str, Any]) -> None:
+def test_the_home_page_shows_the_figures_of_the_ledger(
+    page: Page, address: str, recorded: dict[str, Any]
+) -> None:
     page.goto(address)
     proofs = [proof for block in recorded["blocks"] for proof in block["proofs"]]
     lines = sum(len(proof["executable"]) for proof in proofs)
@@ -78,7 +90,9 @@ def test_a_text_that_is_not_what_ran_says_so(page: Page, address: str, site: Pat
 
 
 @pytest.mark.parametrize("answer", [{"status": 404}, {"status": 200, "body": "no JSON"}])
-def test_without_a_ledger_no_run_is_recorded(page: Page, address: str, answer: dict[str, Any]) -> None:
+def test_without_a_ledger_no_run_is_recorded(
+    page: Page, address: str, answer: dict[str, Any]
+) -> None:
     page.route("**/ledger.json", lambda route: route.fulfill(**answer))
     page.goto(address + TIMEOUTS)
     summaries = page.locator("details.proof.unproven summary")
@@ -130,7 +144,9 @@ def test_search_finds_and_copy_copies(page: Page, address: str) -> None:
     expect(page.locator(".md-search-result__item").first).to_contain_text("Timeouts")
 
 
-def test_a_missing_page_answers_with_the_sites_own(page: Page, address: str, host: tuple[Path, str], site: Path) -> None:
+def test_a_missing_page_answers_with_the_sites_own(
+    page: Page, address: str, host: tuple[Path, str], site: Path
+) -> None:
     shutil.copy(site / "404.html", host[0])
     page.goto(address + "no/such/page/")
     expect(page.locator("h1")).to_have_text("There is no such page")
@@ -139,7 +155,9 @@ def test_a_missing_page_answers_with_the_sites_own(page: Page, address: str, hos
 
 
 @pytest.mark.parametrize("path", ["", TIMEOUTS, "contributing/", "proof/"])
-def test_a_narrow_screen_needs_no_sideways_scrolling(browser: Browser, address: str, path: str) -> None:
+def test_a_narrow_screen_needs_no_sideways_scrolling(
+    browser: Browser, address: str, path: str
+) -> None:
     context = browser.new_context(viewport={"width": 320, "height": 640})
     page = context.new_page()
     page.goto(address + path)

@@ -17,11 +17,10 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from jsonschema import Draft202012Validator
 
-from tests.engine import prose
-from tests.engine.ledger import SCHEMA
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
+from tests.prove import prose
 
-
+SCHEMA = ROOT / "tests/engine/ledger.schema.json"
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -37,7 +36,11 @@ def pages(site: Path) -> dict[str, BeautifulSoup]:
 
 def code_blocks(page: BeautifulSoup) -> list[Tag]:
     """Return the code blocks of a page, but for source that mkdocstrings renders."""
-    return [block for block in page.select("article pre") if not block.find_parent(class_="doc-contents")]
+    return [
+        block
+        for block in page.select("article pre")
+        if not block.find_parent(class_="doc-contents")
+    ]
 
 
 def shown(block: Tag) -> str:
@@ -75,7 +78,9 @@ def test_the_ledger_keeps_its_schema(recorded: dict[str, Any]) -> None:
     Draft202012Validator(schema).validate(recorded)
 
 
-def test_each_block_of_the_site_is_in_the_ledger_and_none_else(site: Path, recorded: dict[str, Any]) -> None:
+def test_each_block_of_the_site_is_in_the_ledger_and_none_else(
+    site: Path, recorded: dict[str, Any]
+) -> None:
     built = [
         (f"{page.removesuffix('.md')}:{ordinal}", shown(block))
         for page, soup in pages(site).items()
@@ -84,7 +89,11 @@ def test_each_block_of_the_site_is_in_the_ledger_and_none_else(site: Path, recor
     known = [(block["id"], block["sha256"]) for block in recorded["blocks"]]
     assert built, "the site shows no block at all"
     for block in sorted(set(built) ^ set(known)):
-        where = "the site shows it and the ledger does not" if block in built else "the ledger holds it and the site does not show it"
+        where = (
+            "the site shows it and the ledger does not"
+            if block in built
+            else "the ledger holds it and the site does not show it"
+        )
         page = block[0].split(":")[0]
         raise AssertionError(
             f"docs/{page}.md:1: block {block[0]}, text {block[1][:12]}: {where}. "
@@ -142,7 +151,9 @@ def test_inline_code_in_the_html_is_known(site: Path) -> None:
         for code in soup.select("article code"):
             inline = not code.find_parent("pre") and not code.find_parent(attrs={"data-row": True})
             if inline:
-                assert prose.known(code.get_text(), DOCS / page), f"docs/{page}: `{code.get_text()}`"
+                assert prose.known(code.get_text(), DOCS / page), (
+                    f"docs/{page}: `{code.get_text()}`"
+                )
 
 
 def test_the_proof_page_has_a_row_for_each_block(site: Path, recorded: dict[str, Any]) -> None:

@@ -1,81 +1,42 @@
-"""Type, lint and format all snippets of a session in one go."""
+"""Type and lint all snippets of a session in one go, on the other core."""
 
+import functools
 import json
-import os
 import subprocess
-from dataclasses import dataclass
+import sys
+from collections import defaultdict
 from pathlib import Path
-
-from pytest_examples.config import ExamplesConfig
-from pytest_examples.lint import black_format
+from subprocess import PIPE
 
 from tests.engine.pages import ROOT
 
-CHECKS = ("mypy", "ruff", "black")
+TOOLS = {
+    "mypy": [sys.executable, "-m", "mypy", "--output=json", "--no-error-summary"],
+    "ruff": ["ruff", "check", "--quiet", "--config=pyproject.toml", "--output-format=json-lines"],
+}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What a tool reports of a line of a file."""
+class Batch:
+    """The tools at work on some files."""
 
-    file: str
-    line: int
-    tool: str
-    code: str
-    message: str
+    def __init__(self, files: list[Path]) -> None:
+        """Start the tools."""
+        self.running = {
+            tool: subprocess.Popen([*call, *files], cwd=ROOT, stdout=PIPE, stderr=PIPE)
+            for tool, call in (TOOLS.items() if files else ())
+        }
 
-
-def check(files: list[Path]) -> list[Finding]:
-    """Return all that the tools find in some files."""
-    names = [str(file.relative_to(ROOT)) for file in files]
-    os.chdir(ROOT)
-    return types(names) + lint(names) + layout(names) if names else []
-
-
-def types(names: list[str]) -> list[Finding]:
-    """Return what `mypy --strict` finds."""
-    from mypy import api  # here, in the child: it takes a while to load
-
-    output, errors, status = api.run(["--output=json", "--no-error-summary", *names])
-    if status not in (0, 1):
-        raise RuntimeError(output + errors)
-    entries = [json.loads(line) for line in output.splitlines()]
-    return [
-        Finding(entry["file"], entry["line"], "mypy", entry["code"], entry["message"])
-        for entry in entries
-        if entry["severity"] == "error"
-    ]
-
-
-def lint(names: list[str]) -> list[Finding]:
-    """Return what ruff finds with the project's rules, whatever lies beside a file."""
-    process = subprocess.run(
-        ["ruff", "check", "--config=pyproject.toml", "--output-format=json", *names],
-        capture_output=True,
-        text=True,
-    )
-    if process.returncode not in (0, 1):
-        raise RuntimeError(process.stderr)
-    return [
-        Finding(
-            str(Path(entry["filename"]).relative_to(ROOT)),
-            entry["location"]["row"],
-            "ruff",
-            entry["code"],
-            entry["message"],
-        )
-        for entry in json.loads(process.stdout)
-    ]
-
-
-def layout(names: list[str]) -> list[Finding]:
-    """Return the first line of each file that black would write otherwise."""
-    found = []
-    for name in names:
-        source = (ROOT / name).read_text()
-        wanted = black_format(source, ExamplesConfig(line_length=88, quotes="double"))
-        if wanted != source:
-            pairs = zip(source.splitlines(), [*wanted.splitlines(), ""], strict=False)
-            line = next((n for n, (is_, be) in enumerate(pairs, 1) if is_ != be), 1)
-            found.append(Finding(name, line, "black", "format", "black writes it otherwise"))
-    return found
+    @functools.cached_property
+    def findings(self) -> dict[Path, set[tuple[str, str, int, str]]]:
+        """What the tools found, once they are done: by file the tool, code, line and message."""
+        found: dict[Path, set[tuple[str, str, int, str]]] = defaultdict(set)
+        for tool, process in self.running.items():
+            output, errors = process.communicate()
+            if process.returncode not in (0, 1):
+                raise RuntimeError(f"{tool} did not run: {(output + errors).decode()}")
+            for told in map(json.loads, output.splitlines()):
+                if told["severity"] == "error":
+                    line = told["location"]["row"] if "location" in told else told["line"]
+                    file = ROOT / (told.get("filename") or told["file"])
+                    found[file].add((tool, told["code"], line, told["message"].rstrip(".")))
+        return found

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import prose
 from tests.engine.pages import DOCS, ROOT, RefusedError
+from tests.prove import prose
 
 PAGES = [pytest.param(page, id=str(page.relative_to(DOCS))) for page in prose.pages()]
 README = pytest.param(ROOT / "README.md", id="README.md")
@@ -19,9 +19,7 @@ def test_inline_code_is_known(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [*PAGES, README])
-def test_versions_are_those_of_the_data_file(
-    page: Path, pytestconfig: pytest.Config
-) -> None:
+def test_versions_are_those_of_the_data_file(page: Path, pytestconfig: pytest.Config) -> None:
     if pytestconfig.option.update_examples:
         prose.update_versions()
     prose.hold_versions(page)

@@ -2,15 +2,37 @@
 
 import os
 import re
+import subprocess
+from itertools import zip_longest
+from pathlib import Path
 
 import psutil
+import pytest
+from pytest_examples.lint import black_format
 
-from tests.engine import prose
-from tests.engine.ledger import escapes
 from tests.engine.pages import ROOT, SNIPPETS, RefusedError
-from tests.engine.proof import Session, tree
-from tests.engine.run import MARK
+from tests.engine.plugin import MARK, STATE
+from tests.engine.run import LAYOUT
+from tests.prove import prose
 
+ESCAPE = re.compile(
+    r"# (?P<comment>noqa|type: ignore|pragma: no cover|fmt: skip)"
+    r"|pytest\.(?:mark\.)?(?P<mark>skipif|skip|xfail|importorskip)\b"
+)
+
+
+def tree() -> set[Path]:
+    """Return the files of the project's rooms, but for hidden and compiled ones."""
+    return {
+        Path(folder, name)
+        for room in ("docs", "snippets", "tests")
+        for folder, _, names in os.walk(ROOT / room)
+        for name in names
+        if not name.startswith(".") and not folder.endswith("__pycache__")
+    }
+
+
+BEFORE = tree()
 SHOWN_BY_NONE = (SNIPPETS / "data",)  # facts that sentences use
 
 
@@ -25,15 +47,44 @@ def test_every_snippet_is_shown() -> None:
                 )
 
 
-def test_every_escape_tells_its_reason() -> None:
-    for escape in escapes():
-        if not escape["reason"]:
-            raise RefusedError(
-                ROOT / str(escape["path"]),
-                int(escape["line"]),
-                f"{escape['kind']} gives no reason",
-                "Write the reason on the same line, two spaces after it",
-            )
+def test_python_is_laid_out_as_black_would() -> None:
+    for file in sorted(SNIPPETS.rglob("*.py")):
+        source = file.read_text()
+        pairs = zip_longest(source.splitlines(), black_format(source, LAYOUT).splitlines())
+        for line, (now, then) in enumerate(pairs, start=1):
+            if now != then:
+                raise RefusedError(file, line, f"black writes {then!r}", "Write it so")
+
+
+def test_shell_passes_shellcheck() -> None:
+    command = ["shellcheck", "--shell=sh", "--format=gcc", *map(str, SNIPPETS.rglob("*.sh"))]
+    for told in subprocess.run(command, capture_output=True, text=True).stdout.splitlines():
+        file, line, _, reason = told.split(":", 3)
+        raise RefusedError(Path(file), int(line), f"shellcheck:{reason}", "Mend the script")
+
+
+def test_no_shown_code_hides_from_coverage() -> None:
+    for file in sorted(SNIPPETS.rglob("*.py")):
+        for line, text in enumerate(file.read_text().splitlines(), start=1):
+            if re.search(r"#\s*pragma:", text):
+                raise RefusedError(file, line, "a pragma stands in shown code", "Remove it")
+
+
+def test_every_escape_tells_its_reason(pytestconfig: pytest.Config) -> None:
+    escapes = pytestconfig.stash[STATE].escapes = []
+    for file in sorted([*(ROOT / "snippets").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]):
+        for number, line in enumerate(file.read_text().splitlines(), start=1):
+            escape = ESCAPE.search(line)
+            if not escape or file == Path(__file__):
+                continue
+            told = re.search(r"  +(?:# )?(\S.*)", line[escape.end() :])
+            kind = escape["comment"] or escape["mark"]
+            if not told:
+                cure = "Write the reason on the same line, two spaces after it"
+                raise RefusedError(file, number, f"{kind} gives no reason", cure)
+            path = str(file.relative_to(ROOT))
+            found = {"path": path, "line": number, "kind": kind, "reason": told[1]}
+            escapes.append(found)
 
 
 def test_nothing_is_left_running() -> None:
@@ -56,8 +107,6 @@ def test_nothing_is_left_running() -> None:
         )
 
 
-def test_no_file_is_left_behind(proof_session: Session) -> None:
-    for file in sorted(tree() - proof_session.tree):
-        raise RefusedError(
-            file, 1, "the file was left behind by this session", "Write to tmp_path"
-        )
+def test_no_file_is_left_behind() -> None:
+    for file in sorted(tree() - BEFORE):
+        raise RefusedError(file, 1, "this session left it behind", "Write to a temporary folder")

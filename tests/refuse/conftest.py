@@ -14,7 +14,9 @@ from tests.engine.pages import ROOT
 from tests.refuse.breaks import BREAKS, Break
 from tests.refuse.suite import run, warm
 
-IGNORED = shutil.ignore_patterns(".git", ".venv", ".ci", ".github", ".ruff_cache", "__pycache__", "site")
+IGNORED = shutil.ignore_patterns(
+    ".git", ".venv", ".ci", ".github", ".ruff_cache", "__pycache__", "site"
+)
 
 
 @dataclass
@@ -48,16 +50,24 @@ def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
     process.start()
     process.join()
     after = tree(copy)
-    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    changed = sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )
     return Answer(copy, process.exitcode or 0, (base / "output").read_text(), changed)
 
 
 @pytest.fixture(scope="session")
-def answers(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Answer]]]:
+def answers(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[Answer]]]:
     """The answers to all selected cases, on their way: three at a time."""
-    wanted = {item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")}
+    wanted = {
+        item.callspec.params.get("case")
+        for item in request.session.items
+        if hasattr(item, "callspec")
+    }
     context = warm()
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(4) as pool:
         yield {
             case.name: pool.submit(attempt, case, tmp_path_factory.mktemp(case.name), context)
             for case in BREAKS

@@ -6,6 +6,8 @@ import sys
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import pytest
+
 LIBRARIES = [
     "black",
     "coverage",
@@ -28,8 +30,6 @@ def warm() -> ForkServerContext:
 
 def run(copy: Path, arguments: list[str], output: Path) -> None:
     """Run pytest in a copy of the project, with the copy's own engine, and exit."""
-    import pytest  # the library; the engine comes from the copy
-
     with output.open("wb") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)

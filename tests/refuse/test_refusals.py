@@ -25,7 +25,9 @@ def test_refused(case: Break, answer: Answer) -> None:
     assert "passed" not in outcomes
 
 
-@pytest.mark.parametrize("case", [case for case in BREAKS if not case.says], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in BREAKS if not case.says], ids=lambda case: case.name
+)
 def test_accepted(answer: Answer) -> None:
     assert answer.status == 0, answer.output
     assert not answer.changed

@@ -67,9 +67,7 @@ def test_the_rules_refuse_a_client_that_blocks_and_only_that(tmp_path: Path) -> 
 
     def lint(name: str) -> str:
         command = ["ruff", "check", "--output-format=concise", name]
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True
-        ).stdout
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
 
     assert lint("blocks.py") == "All checks passed!\n"  # without the rules
     shutil.copy(SNIPPETS / FOLDER / "ruff.toml", tmp_path)

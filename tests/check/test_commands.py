@@ -1,0 +1,94 @@
+"""The commands that the README and the pages name, run in a copy of the project."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engine.pages import ROOT
+
+NEVER_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", "site", "ledger.json")
+PROFILE = "snippets/concurrency/timeouts/bounded.py"
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with this environment, in which a session takes a second."""
+    copy = shutil.copytree(ROOT, tmp_path_factory.mktemp("commands") / "copy", ignore=NEVER_COPIED)
+    (copy / ".venv").symlink_to(sys.prefix)
+    (copy / "snippets/contributing/prove.sh").write_text("pytest --version\n")
+    (copy / "tests/prove/test_prose.py").unlink()
+    for room in ("check", "refuse"):
+        shutil.rmtree(copy / "tests" / room)
+        (copy / "tests" / room).mkdir()
+        (copy / "tests" / room / "test_room.py").write_text("def test_room() -> None:\n    pass\n")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
+        name = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+        subprocess.run(["git", *name, *command], cwd=copy, check=True)
+    return copy
+
+
+def make(copy: Path, *arguments: str) -> str:
+    """Run make in the copy, with the environment as it is; return what it printed."""
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-o", ".venv/ready", *arguments],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_readme_leads_to_a_site(copy: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^make \w+", readme, re.MULTILINE)
+    assert commands == ["make serve", "make test"]  # make serve has a test of its own
+    said = make(copy, "test")
+    assert re.findall(r"(\d+) passed", said)[-1] == "2", said
+    assert (copy / "docs/ledger.json").exists()
+    make(copy, "site")
+    assert (copy / "site/concurrency/timeouts/index.html").exists()
+    assert (copy / "site/ledger.json").exists()
+
+
+def test_each_command_is_listed(copy: Path) -> None:
+    listed = set(re.findall(r"^make (\w+)", make(copy, "help"), re.MULTILINE))
+    assert listed == {"help", "serve", "test", "site", "update", "lock", "bench"}
+
+
+def test_update_rewrites_what_is_generated(copy: Path) -> None:
+    edits = {
+        PROFILE: ("#> profile", "#> stale"),
+        "snippets/concurrency/timeouts/check.out": ("All checks", "Some checks"),
+    }
+    before = {path: (copy / path).read_text() for path in edits}
+    for path, (old, new) in edits.items():
+        (copy / path).write_text(before[path].replace(old, new))
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    subprocess.run([*git, "commit", "-qam", "Go stale"], cwd=copy, check=True)
+    said = make(copy, "update")
+    assert "-    #> stale" in said
+    assert "+    #> profile" in said
+    assert {path: (copy / path).read_text() for path in edits} == before
+
+
+def test_the_lock_holds_what_is_declared() -> None:
+    lock = (ROOT / "requirements.txt").read_text()
+    pinned = re.findall(r"^([\w-]+)==[^ ]+ ", lock, re.MULTILINE)
+    assert "uv" in pinned
+    assert lock.count("--hash=sha256:") > len(pinned)
+    assert "://" not in lock  # it names no host
+    groups = re.findall(r'^    "([\w-]+)', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert set(groups) <= set(pinned)
+
+
+def test_without_a_ledger_the_strict_build_works(copy: Path, tmp_path: Path) -> None:
+    (copy / "docs/ledger.json").unlink(missing_ok=True)
+    make(copy, "site")
+    assert "No run is recorded." in (copy / "site/proof/index.html").read_text()
+    assert os.listdir(copy / "site/concurrency/timeouts") == ["index.html"]

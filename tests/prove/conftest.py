@@ -1,0 +1,90 @@
+"""Twins: a "do" and a "don't" under one test, which the "don't" must fail as declared.
+
+A test takes its snippet as the parameter `snippet`. A "don't" carries a strict xfail with the type
+and the message of the failure, and a `finding` for each thing that mypy or ruff must report of it.
+"""
+
+import importlib.util
+from collections.abc import Generator
+from types import ModuleType
+
+import pytest
+
+from tests.engine.pages import ROOT, SNIPPETS, RefusedError, parses
+from tests.engine.plugin import STATE
+
+
+@pytest.fixture
+def snippet(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> ModuleType:
+    """The snippet that the test is parametrized with, imported anew at its real path."""
+    file = SNIPPETS / request.param
+    if request.param in pytestconfig.stash[STATE].red or not parses(file):
+        pytest.skip(f"{request.param} is refused already")  # one message for one fault
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def snippet_of(item: pytest.Item) -> str | None:
+    """Return the snippet that a test is parametrized with or declares to prove."""
+    mark, callspec = item.get_closest_marker("proves"), getattr(item, "callspec", None)
+    path: str | None = mark.args[0] if mark else callspec and callspec.params.get("snippet")
+    return path
+
+
+def refusal(item: pytest.Item, reason: str, cure: str) -> RefusedError:
+    """Return a refusal that names a test and its snippet."""
+    line = (item.location[1] or 0) + 1
+    return RefusedError(item.path, line, f"snippets/{snippet_of(item)} {reason}", cure)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Learn which test proves which snippet, and how each "don't" must fail."""
+    session = config.stash[STATE]
+    for item in items:
+        path, xfail = snippet_of(item), item.get_closest_marker("xfail")
+        if path and item.get_closest_marker("proves"):
+            session.proving[path].add(item.nodeid)
+        elif path and xfail:
+            raises = xfail.kwargs.get("raises")
+            strict = xfail.kwargs.get("strict")
+            if not (strict and isinstance(raises, pytest.RaisesExc) and raises.match):
+                cure = "Give its xfail strict=True and raises=pytest.RaisesExc(..., match=...)"
+                said = refusal(item, "does not say how it fails", cure)
+                raise pytest.UsageError(str(said))
+            told = [(*mark.args, mark.kwargs["line"]) for mark in item.iter_markers("finding")]
+            session.expected[path] = {
+                "outcome": "fail",
+                "raises": raises.expected_exceptions[0].__name__,
+                "match": getattr(raises.match, "pattern", raises.match),
+                "findings": [dict(zip(("tool", "code", "line"), one, strict=True)) for one in told],
+            }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say of a snippet's failure where, why and what to do."""
+    report, session = (yield), item.config.stash[STATE]
+    path = snippet_of(item)
+    if path and report.skipped and hasattr(report, "wasxfail") and call.when != "call":
+        report.outcome = "failed"  # in a fixture or on import: that is not what was declared
+        del report.wasxfail
+    if path and report.failed:
+        if not item.get_closest_marker("xfail"):
+            cure = "Mend the snippet, or the test if the claim has changed"
+            said = refusal(item, "fails its test", cure)
+        elif call.excinfo is None:
+            cure = "Correct the page, and the failure that this test declares"
+            said = refusal(item, 'is shown as a "don\'t" and no longer fails', cure)
+        else:
+            cure = "Mend the snippet, or correct the failure that this test declares"
+            said = refusal(item, "fails elsewhere than declared", cure)
+        session.failed.add(item.nodeid)
+        session.red.add(path)
+        report.longrepr = f"{report.longreprtext if call.excinfo else ''}\n{said}".lstrip()
+    return report
