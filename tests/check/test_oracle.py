@@ -21,7 +21,7 @@ from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.prove import prose
 
 SCHEMA = ROOT / "tests/engine/ledger.schema.json"
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def pages(site: Path) -> dict[str, BeautifulSoup]:
@@ -53,13 +53,21 @@ def executable(source: str) -> set[int]:
     lines: set[int] = set()
     docstrings: set[int] = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
-            lines.add(getattr(node, "lineno", 0) or node.pattern.lineno)
+        if isinstance(node, ast.match_case):
+            lines.add(node.pattern.lineno)
+        elif isinstance(node, ast.stmt | ast.ExceptHandler):
+            lines.add(node.lineno)
             lines |= {decorator.lineno for decorator in getattr(node, "decorator_list", [])}
-        documented = isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None
-        if documented:
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
             docstrings.add(node.body[0].lineno)
     return lines - docstrings
+
+
+def attribute(page: Tag, selector: str, name: str) -> str:
+    """Return an attribute of the first element that a selector finds."""
+    found = page.select_one(selector)
+    assert found, f"the page has no {selector}"
+    return str(found[name])
 
 
 def test_mkdocs_warns_of_nothing(site: Path) -> None:
@@ -107,7 +115,7 @@ def test_each_title_is_the_file_and_links_to_it(site: Path, recorded: dict[str, 
         titles = soup.select("article .highlight > .filename a:first-of-type")
         assert [title.get_text() for title in titles] == paths
         for title in titles:
-            path = title["href"].partition("/blob/main/")[2]
+            path = str(title["href"]).partition("/blob/main/")[2]
             assert (ROOT / path).is_file(), title["href"]
 
 
@@ -162,9 +170,9 @@ def test_the_proof_page_has_a_row_for_each_block(site: Path, recorded: dict[str,
     assert sorted(rows) == sorted(block["id"] for block in recorded["blocks"])
     for page, built in pages(site).items():
         for link in built.select(".proof-link"):
-            target = (Path(page).with_suffix("") / link["href"].partition("#")[0]).parts
+            target = (Path(page).with_suffix("") / str(link["href"]).partition("#")[0]).parts
             assert target[-1] == "proof" or page == "proof.md"
-            assert link["href"].partition("#")[2] in rows
+            assert str(link["href"]).partition("#")[2] in rows
 
 
 def test_the_search_index_holds_no_proof(site: Path) -> None:
@@ -176,7 +184,7 @@ def test_the_search_index_holds_no_proof(site: Path) -> None:
 @pytest.mark.parametrize("page", ["index.md", "concurrency/timeouts.md"])
 def test_a_fork_is_right_without_edits(site: Path, address: str, page: str) -> None:
     soup = pages(site)[page]
-    edit = soup.select_one('a[rel="edit"]')["href"]
+    edit = attribute(soup, 'a[rel="edit"]', "href")
     assert edit == f"https://example.org/fork/playbook/edit/main/docs/{page}"
-    assert soup.select_one(".md-source")["href"] == "https://example.org/fork/playbook"
-    assert soup.select_one('link[rel="canonical"]')["href"].startswith(address)
+    assert attribute(soup, ".md-source", "href") == "https://example.org/fork/playbook"
+    assert attribute(soup, 'link[rel="canonical"]', "href").startswith(address)

@@ -24,7 +24,7 @@ class Break:
     where: str = ""
     says: str = ""
     arguments: tuple[str, ...] = ONE_PAGE
-    limit: int = 20
+    limit: int = 60
     block: str | None = None
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.pages import ROOT
-from tests.refuse.breaks import BREAKS, Break
+from tests.refuse.breaks import Break
 from tests.refuse.suite import run, warm
 
 IGNORED = shutil.ignore_patterns(
@@ -56,27 +56,28 @@ def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
     return Answer(copy, process.exitcode or 0, (base / "output").read_text(), changed)
 
 
-@pytest.fixture(scope="session")
-def answers(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[dict[str, Future[Answer]]]:
-    """The answers to all selected cases, on their way: three at a time."""
-    wanted = {
-        item.callspec.params.get("case")
-        for item in request.session.items
-        if hasattr(item, "callspec")
+ANSWERS = pytest.StashKey[dict[str, "Future[Answer]"]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the selected cases, four at a time, while other tests go on."""
+    cases = [
+        item.callspec.params.get("case") for item in session.items if hasattr(item, "callspec")
+    ]
+    wanted = [case for case in cases if isinstance(case, Break)]
+    if not wanted or session.config.option.collectonly:
+        return
+    base = Path(tempfile.mkdtemp(prefix="refuse-"))
+    pool, context = ThreadPoolExecutor(4), warm()
+    session.config.stash[ANSWERS] = {
+        case.name: pool.submit(attempt, case, base / str(number), context)
+        for number, case in enumerate(wanted)
     }
-    context = warm()
-    with ThreadPoolExecutor(4) as pool:
-        yield {
-            case.name: pool.submit(attempt, case, tmp_path_factory.mktemp(case.name), context)
-            for case in BREAKS
-            if case in wanted
-        }
-        pool.shutdown(cancel_futures=True)
+    session.config.add_cleanup(lambda: shutil.rmtree(base))  # last in, first out
+    session.config.add_cleanup(lambda: pool.shutdown(cancel_futures=True))
 
 
 @pytest.fixture
-def answer(answers: dict[str, Future[Answer]], case: Break) -> Answer:
+def answer(pytestconfig: pytest.Config, case: Break) -> Answer:
     """The suite's answer to the case."""
-    return answers[case.name].result()
+    return pytestconfig.stash[ANSWERS][case.name].result()

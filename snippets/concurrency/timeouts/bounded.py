@@ -23,8 +23,8 @@ async def main() -> None:
         await profile_within(limit=0.1, delay=30)
     except TimeoutError:
         elapsed = time.perf_counter() - started
-        print("gave up within twice the limit:", elapsed < 0.2)
-        #> gave up within twice the limit: True
+        print("gave up within a second:", elapsed < 1)
+        #> gave up within a second: True
 
 
 if __name__ == "__main__":
