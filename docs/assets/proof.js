@@ -21,7 +21,9 @@ function verdict(block, run, shown) {
 
 function facts(block, run) {
   const proof = block.proofs.at(-1);
-  const rows = [["Run", `${run.id}, ${run.platform}, commit ${run.commit?.slice(0, 12) ?? "none"}`]];
+  const commit = run.commit?.slice(0, 12) ?? "none";
+  const dirty = run.commit?.endsWith("-dirty") ? ", with changes" : "";
+  const rows = [["Run", `${run.id}, ${run.platform}, commit ${commit}${dirty}`]];
   const packages = Object.entries(run.packages).map(([name, version]) => `${name} ${version}`);
   if (packages.length) rows.push(["With", packages.join(", ")]);
   if (block.expects.raises) rows.push(["Must fail with", `${block.expects.raises}: ${block.expects.match}`]);
