@@ -41,10 +41,11 @@ lock: $(READY)  ## Renew requirements.txt.
 		--group site --group snippets --group tests --output-file requirements.txt
 	$(MAKE) $(READY)
 
-# pip installs the locked uv, uv installs the rest.
+# pip installs the locked uv, uv installs the rest: with its own certificates, or with the system's.
 $(READY): requirements.txt
 	$(PYTHON) -m venv .venv
 	awk '/^uv==/ { on = 1 } on { print } on && !/\\$$/ { exit }' requirements.txt > .venv/uv.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement .venv/uv.txt
-	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt
+	sync="$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt"; \
+		$$sync 2> .venv/uv.log || $$sync --system-certs || { cat .venv/uv.log; exit 1; }
 	touch $@
