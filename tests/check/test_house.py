@@ -39,7 +39,7 @@ def test_the_tests_are_formatted() -> None:
 
 
 def test_nothing_stands_at_the_top_but_the_house() -> None:
-    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
     assert found - {"site"} == ROOMS | FILES
 
 

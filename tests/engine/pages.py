@@ -123,8 +123,8 @@ def read(document: Document, ordinal: int, region: Region) -> Block:
 
 def shown_lines(path: str, section: str | None, refuse: Refuse) -> frozenset[int]:
     """Return the numbers of the lines that an include shows, from 1."""
-    lines = (SNIPPETS / path).read_text().splitlines()
-    marks = [(n, resolver().match_section(line)) for n, line in enumerate(lines, start=1)]
+    lines, mark_of = (SNIPPETS / path).read_text().splitlines(), resolver().RE_SNIPPET_SECTION.match
+    marks = [(n, mark_of(line)) for n, line in enumerate(lines, start=1)]
     ends = [(n, mark["type"]) for n, mark in marks if mark and mark["name"] == section]
     if section is None:
         ends = [(0, "start"), (len(lines) + 1, "end")]

@@ -64,8 +64,7 @@ pytest_collect_file = SybilCollection([Pages("run"), Pages("proof")]).pytest()
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Without arguments, prove first and then check, each in a session of its own."""
-    option = config.option
-    if config.args_source is config.ArgsSource.ARGS or option.collectonly or option.help:
+    if config.args_source is config.ArgsSource.ARGS or config.option.collectonly:
         return None
     for paths in PHASES:
         command = [sys.executable, "-m", "pytest", *config.invocation_params.args, *paths]
@@ -124,7 +123,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def hold_collected(config: pytest.Config, items: list[pytest.Item], blocks: list[Block]) -> None:
     """Refuse a folder, or the test file of a chapter's page, that collects nothing."""
-    wanted = {ROOT / argument.split("::")[0] for argument in config.args if ".md" not in argument}
+    here, paths = config.invocation_params.dir, [a for a in config.args if ".md" not in a]
+    wanted = {here / path.split("::")[0] for path in paths}
     wanted |= {ROOT / block.test for block in blocks if block.page.parent != DOCS}
     for path in sorted(wanted):
         if not any(item.path.is_relative_to(path) for item in items):

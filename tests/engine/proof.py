@@ -42,8 +42,8 @@ class Session:
     batch: Batch | None = None
 
     def __post_init__(self) -> None:
-        options: dict[str, Any] = {"data_file": None, "config_file": str(ROOT / "pyproject.toml")}
-        self.tests, self.script = coverage.Coverage(**options), coverage.Coverage(**options)
+        told: Entry = {"config_file": str(ROOT / "pyproject.toml"), "include": [f"{SNIPPETS}/*"]}
+        self.tests, self.script = (coverage.Coverage(data_file=None, **told) for _ in range(2))
         self.script.start()  # once, here: the children that run scripts start warm
         self.script.stop()
 

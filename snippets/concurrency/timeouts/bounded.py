@@ -20,7 +20,7 @@ async def main() -> None:
 
     started = time.perf_counter()
     try:
-        await profile_within(limit=0.1, delay=30)
+        await profile_within(limit=0.05, delay=30)
     except TimeoutError:
         elapsed = time.perf_counter() - started
         print("gave up within a second:", elapsed < 1)
