@@ -68,10 +68,10 @@ def served(copy: Path) -> Iterator[str]:
 
 
 def test_the_memo_changes_no_byte(tmp_path: Path) -> None:
-    generate(tmp_path / "copy", pages=2, blocks=10)
+    generate(tmp_path / "copy", pages=1, blocks=2)
     for command in (
-        [sys.executable, "-c", BUILDS, tmp_path / "remembered"],
-        ["mkdocs", "build", "--quiet", "--site-dir", tmp_path / "stock"],
+        [sys.executable, "-c", BUILDS, str(tmp_path / "remembered")],
+        ["mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "stock")],
     ):
         subprocess.run(command, cwd=tmp_path / "copy", env=ENVIRONMENT, check=True)
     remembered, stock = files(tmp_path / "remembered"), files(tmp_path / "stock")

@@ -64,7 +64,7 @@ pytest_collect_file = SybilCollection([Pages("run"), Pages("proof")]).pytest()
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Without arguments, prove first and then check, each in a session of its own."""
-    if config.args_source is config.ArgsSource.ARGS or config.option.collectonly:
+    if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
     for paths in PHASES:
         command = [sys.executable, "-m", "pytest", *config.invocation_params.args, *paths]

@@ -14,9 +14,7 @@ from tests.engine.pages import ROOT
 from tests.refuse.breaks import Break
 from tests.refuse.suite import run, warm
 
-IGNORED = shutil.ignore_patterns(
-    ".git", ".venv", ".ci", ".github", ".ruff_cache", "__pycache__", "site"
-)
+IGNORED = shutil.ignore_patterns(".git*", ".venv", ".ci", ".ruff_cache", "site")
 
 
 @dataclass
@@ -42,7 +40,7 @@ def tree(root: Path) -> dict[str, str]:
 def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
     """Break a copy as the case says, run the suite there, and return its answer."""
     copy = base / "copy"
-    shutil.copytree(ROOT, copy, ignore=IGNORED)
+    shutil.copytree(base.parent / "pristine", copy)
     case.breaking(copy)
     before = tree(copy)
     arguments = ["-o", f"timeout={case.limit}", *case.arguments]
@@ -68,6 +66,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not wanted or session.config.option.collectonly:
         return
     base = Path(tempfile.mkdtemp(prefix="refuse-"))
+    shutil.copytree(ROOT, base / "pristine", ignore=IGNORED)
     pool, context = ThreadPoolExecutor(4), warm()
     session.config.stash[ANSWERS] = {
         case.name: pool.submit(attempt, case, base / str(number), context)

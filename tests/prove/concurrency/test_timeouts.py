@@ -37,7 +37,7 @@ def test_the_caller_is_free_at_the_limit(snippet: ModuleType) -> None:
     started = time.perf_counter()
     with pytest.raises(TimeoutError):
         asyncio.run(snippet.profile_within(limit=0.05, delay=0.4))
-    assert time.perf_counter() - started < 0.3
+    assert time.perf_counter() - started < 0.4
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
@@ -49,7 +49,7 @@ def test_the_answer_arrives_when_it_is_in_time(snippet: ModuleType) -> None:
 def test_the_thread_goes_on_after_the_limit(snippet: ModuleType) -> None:
     async def charge() -> list[str]:
         with pytest.raises(TimeoutError):
-            await snippet.charge_within(limit=0.05, order="B-2", delay=0.2)
+            await snippet.charge_within(limit=0.05, order="B-2", delay=0.25)
         return list(snippet.charged)
 
     assert asyncio.run(charge()) == []  # run() waits for the thread, so it ends here
