@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 TIMEOUTS = "concurrency/timeouts/"
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One reader, who keeps what was fetched."""
+    with browser.new_context() as context:
+        yield context
+
+
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    """A page of a fresh browser session, in which no error and no foreign request may occur."""
+def page(context: BrowserContext, address: str) -> Iterator[Page]:
+    """A new tab, in which no error and no request to another host may occur."""
     errors: list[str] = []
-    context = browser.new_context()
     tab = context.new_page()
 
     def foreign(request: Request) -> None:
@@ -28,7 +34,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     tab.on("request", foreign)
     tab.on("pageerror", lambda error: errors.append(str(error)))
     yield tab
-    context.close()
+    tab.close()
     assert not errors, errors
 
 

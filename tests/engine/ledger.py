@@ -1,5 +1,6 @@
 """Read and write the ledger, the only thing that passes from tests to site."""
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -27,12 +28,10 @@ def load() -> dict[str, Any]:
     """Return the ledger, empty where there is none; refuse one that was edited."""
     if not LEDGER.exists():
         return {"runs": [], "blocks": [], "escapes": []}
-    try:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
         ledger: dict[str, Any] = json.loads(LEDGER.read_text())
         if ledger["digest"] == digest(ledger):
             return ledger
-    except (ValueError, KeyError, TypeError):
-        pass  # refused below
     raise RefusedError(LEDGER, 1, "it is not as a session wrote it", "Delete it, run `make test`")
 
 

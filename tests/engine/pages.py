@@ -5,6 +5,7 @@ file, nothing else. Whatever else stands in a fence is refused.
 """
 
 import ast
+import contextlib
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -145,8 +146,6 @@ def resolver() -> SnippetPreprocessor:
 
 def parses(file: Path) -> bool:
     """Tell whether a file is Python at all."""
-    try:
-        ast.parse(file.read_text())
-    except (SyntaxError, UnicodeDecodeError):
-        return False
-    return True
+    with contextlib.suppress(SyntaxError, UnicodeDecodeError):
+        return bool(ast.parse(file.read_text()))
+    return False

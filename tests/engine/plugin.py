@@ -169,8 +169,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the ledger: what this session proved, and what it did not touch."""
     proof = session.config.stash[STATE]
     if proof.batch:
-        for process in proof.batch.running.values():
-            process.kill()  # when this session is over before they are
-            process.wait()
+        proof.batch.process.kill()  # when this session is over before it is
+        proof.batch.process.join()
         if not proof.updating:
             ledger.write(proof)

@@ -50,7 +50,7 @@ class Session:
     def start_batch(self) -> None:
         """Start types and lint; a file that is no Python has no say in them."""
         files = {block.file for block in self.blocks.values() if block.language == "python"}
-        self.batch = Batch(sorted(file for file in files if parses(file)))
+        self.batch = Batch(sorted(str(file) for file in files if parses(file)))
 
     def cover(self, file: str, item: str, lines: set[int]) -> None:
         """Note the lines of a snippet that an item executed."""
@@ -74,16 +74,15 @@ class Session:
 
     def run(self, block: Block, item: str) -> None:
         """Run the block's file, once a session, and hold what it shows."""
-        home = ROOT if block.path.startswith("contributing/") else block.file.parent
-        work = {
-            "python": lambda: execute(block.file, self.script),
-            "sh": lambda: script(block.file, home),
-        }.get(block.language)
-        if not work or block.path in self.runs or self.failing(block):
+        if block.language not in CHECKS or block.path in self.runs or self.failing(block):
             return
-        done = self.runs[block.path] = run(block.file, self.limit, work)
         if block.language == "sh":
             self.proving[block.path].add(item)
+            home = ROOT if block.path.startswith("contributing/") else block.file.parent
+            done = run(block.file, self.limit, lambda: script(block.file, home))
+        else:
+            done = run(block.file, self.limit, lambda: execute(block.file, self.script))
+        self.runs[block.path] = done
         for file, lines in done.executed.items():
             self.cover(file, item, lines)
         if done.error:

@@ -5,6 +5,7 @@ and can be ended when it hangs.
 """
 
 import builtins
+import contextlib
 import faulthandler
 import os
 import pickle
@@ -56,7 +57,7 @@ def run(file: Path, limit: float, work: Callable[[], Run]) -> Run:
         cwd.mkdir()
         tmp.mkdir()
         hang.touch()
-        started = time.perf_counter()
+        started, left = time.perf_counter(), list[str]()
         child = os.fork()
         if child == 0:
             try:
@@ -73,7 +74,9 @@ def run(file: Path, limit: float, work: Callable[[], Run]) -> Run:
         try:
             os.waitpid(child, 0)
         finally:
-            running = end_group(child)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+                left.append("a running process")
         dump = hang.read_text()
         if answer.exists() and not dump:
             result: Run = pickle.loads(answer.read_bytes())  # noqa: S301  the child's own
@@ -82,19 +85,9 @@ def run(file: Path, limit: float, work: Callable[[], Run]) -> Run:
             how = f"it did not end within {limit:g} s" if dump else "it ended its process"
             result = Run(how, int([*frames, 1][0]))
         result.seconds = time.perf_counter() - started
-        result.left = sorted(path.name for path in [*cwd.iterdir(), *tmp.iterdir()])
-        result.left += ["a running process"] if running else []
+        result.left = left + sorted(path.name for path in [*cwd.iterdir(), *tmp.iterdir()])
         result.output = out.read_text()
     return result
-
-
-def end_group(leader: int) -> bool:
-    """End what is left of a process group; tell whether anything was."""
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def script(file: Path, home: Path) -> Run:

@@ -103,9 +103,8 @@ LOOSE = (
 BREAKS = [
     Break("nothing", lambda _: None, arguments=WHOLE),
     # What stands in a fence
-    Break("missing file", edit(PAGE, "bounded.py", "nowhere.py"), PAGE, "the title names|no file"),
     Break(
-        "missing file twice",
+        "missing file",
         append(PAGE, fence("concurrency/timeouts/nowhere.py")),
         PAGE,
         "there is no file",
