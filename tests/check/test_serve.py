@@ -25,8 +25,8 @@ from tests.check.test_serve import EDITS, edit
 from tests.speed.serve import cli, remember
 
 remember()
-for path in (None, *EDITS):
-    if path:
+for edits in ((), EDITS):
+    for path in edits:
         edit(path)
     cli(["build", "--quiet", "--site-dir", sys.argv[1]], standalone_mode=False)
 """
@@ -64,7 +64,8 @@ def served(copy: Path) -> Iterator[str]:
                     time.sleep(0.05)  # it is building
             yield f"http://{address}/"
         finally:
-            os.killpg(server.pid, signal.SIGKILL)
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGKILL)
 
 
 def test_the_memo_changes_no_byte(tmp_path: Path) -> None:

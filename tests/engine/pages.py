@@ -144,6 +144,7 @@ def resolver() -> SnippetPreprocessor:
     return preprocessor
 
 
+@functools.cache
 def parses(file: Path) -> bool:
     """Tell whether a file is Python at all."""
     with contextlib.suppress(SyntaxError, UnicodeDecodeError):

@@ -107,7 +107,6 @@ def execute(file: Path, cov: coverage.Coverage) -> Run:
     sys.addaudithook(keep_tree)
     if not file.with_suffix(".out").exists():
         builtins.print = recorder(str(file), done)
-    sys.path.insert(0, str(file.parent))
     sys.argv = [str(file)]
     cov.start()
     try:
