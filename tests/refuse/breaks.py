@@ -7,7 +7,9 @@ from pathlib import Path
 
 PAGE = "docs/concurrency/timeouts.md"
 TEST = "tests/prove/concurrency/test_timeouts.py"
+HOME = "docs/index.md"
 FOLDER = "snippets/concurrency/timeouts"
+SHOWN = "concurrency/timeouts/bounded.py"
 BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"
 
 ONE_PAGE = (PAGE,)
@@ -62,15 +64,20 @@ def both(*breakings: Callable[[Path], object]) -> Callable[[Path], object]:
     return breaking
 
 
-def fence(path: str, label: str = "python") -> str:
-    """Return the fence that shows a snippet."""
-    return f'\n```{label} title="{path}"\n--8<-- "{path}"\n```\n'
+def fence(path: str, title: str | None = None) -> str:
+    """Return a fence that includes a path."""
+    return f'```python title="{title or path}"\n--8<-- "{path}"\n```'
 
 
-def inline(opening: str, indent: str = "", mark: str = "```") -> Callable[[Path], object]:
-    """Return a break that adds a fence with code in it, below an opening line."""
+def bad(name: str, text: str, says: str, *more: Callable[[Path], object]) -> Break:
+    """Return a break that adds a bad fence, or a bad sentence, to the home page."""
+    return Break(name, both(append(HOME, f"\n{text}\n"), *more), HOME, says, (HOME,))
+
+
+def inline(opening: str = "As code:", indent: str = "", mark: str = "```") -> str:
+    """Return a fence with code in it, below an opening line."""
     lines = [f"{mark}python", "print(1)", mark]
-    return append(PAGE, f"\n{opening}\n\n" + "".join(f"{indent}{line}\n" for line in lines))
+    return f"{opening}\n\n" + "\n".join(f"{indent}{line}" for line in lines)
 
 
 def show(name: str, source: str) -> Callable[[Path], object]:
@@ -78,7 +85,7 @@ def show(name: str, source: str) -> Callable[[Path], object]:
     path = f"concurrency/timeouts/{name}"
     return both(
         append(f"snippets/{path}", source),
-        edit(PAGE, "\n## Do\n", f"{fence(path)}\n## Do\n"),
+        edit(PAGE, "\n## Do\n", f"\n{fence(path)}\n\n## Do\n"),
     )
 
 
@@ -90,8 +97,6 @@ def forge(copy: Path) -> None:
     ledger.write_text(json.dumps(content))
 
 
-SECTION = '--8<-- "concurrency/timeouts/bounded.py:{}"'
-INCLUDE = '--8<-- "concurrency/timeouts/bounded.py"'
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
 OPEN = "# --8<-- [start:open]\nprint(1)\n"
 SLEEP = '["sleep", "30"]{}'
@@ -103,77 +108,31 @@ LOOSE = (
 BREAKS = [
     Break("nothing", lambda _: None, arguments=WHOLE),
     # What stands in a fence
-    Break(
-        "missing file",
-        append(PAGE, fence("concurrency/timeouts/nowhere.py")),
-        PAGE,
-        "there is no file",
+    bad("missing file", fence("nowhere.py"), "there is no file"),
+    bad("missing section", fence(f"{SHOWN}:nowhere", SHOWN), "no section nowhere"),
+    bad(
+        "empty section", fence(f"{SHOWN}:empty", SHOWN), "py:empty is empty", append(BOUNDED, EMPTY)
     ),
-    Break(
-        "missing section",
-        edit(PAGE, INCLUDE, SECTION.format("nowhere")),
-        PAGE,
-        "no section nowhere",
-    ),
-    Break(
-        "empty section",
-        both(append(BOUNDED, EMPTY), edit(PAGE, INCLUDE, SECTION.format("empty"))),
-        PAGE,
-        "bounded.py:empty is empty",
-    ),
-    Break(
+    bad(
         "open section",
-        both(append(BOUNDED, OPEN), edit(PAGE, INCLUDE, SECTION.format("open"))),
-        PAGE,
+        fence(f"{SHOWN}:open", SHOWN),
         "no section open with one start and one end",
+        append(BOUNDED, OPEN),
     ),
-    Break(
-        "empty file",
-        both(
-            append(f"{FOLDER}/void.py", "\n"), append(PAGE, fence("concurrency/timeouts/void.py"))
-        ),
-        PAGE,
-        "is empty",
-    ),
-    Break("inline fence", inline("As code:"), PAGE, "labelled 'python'"),
-    Break(
-        "inline fence with a title",
-        append(PAGE, '\n```python title="x.py"\nprint(1)\n```\n'),
-        PAGE,
-        "something else than one include",
-    ),
-    Break("unlabelled fence", append(PAGE, "\n```\nprint(1)\n```\n"), PAGE, "labelled ''"),
-    Break(
-        "wrong label",
-        edit(
-            PAGE,
-            '```python title="concurrency/timeouts/blocked',
-            '```sh title="concurrency/timeouts/blocked',
-        ),
-        PAGE,
-        "sh is no label",
-    ),
-    Break(
-        "wrong title",
-        edit(
-            PAGE,
-            'title="concurrency/timeouts/bounded.py"',
-            'title="concurrency/timeouts/blocked.py"',
-        ),
-        PAGE,
-        "the title names concurrency/timeouts/blocked.py",
-    ),
-    Break("in a tab", inline('=== "One"', "    "), PAGE, "labelled 'python'"),
-    Break("in an admonition", inline("!!! note", "    "), PAGE, "labelled 'python'"),
-    Break("in a list", inline("- An item", "    "), PAGE, "labelled 'python'"),
-    Break("in four backticks", inline("As code:", mark="````"), PAGE, "labelled 'python'"),
-    Break("in tildes", inline("As code:", mark="~~~"), PAGE, "labelled 'python'"),
-    Break(
-        "trailing space",
-        edit(PAGE, INCLUDE, INCLUDE + " "),
-        PAGE,
-        "something else than one include",
-    ),
+    bad("empty file", fence("void.py"), "is empty", append("snippets/void.py", "\n")),
+    bad("inline fence", inline(), "labelled 'python'"),
+    bad("inline fence with a title", '```python title="x.py"\nprint(1)\n```', "something else"),
+    bad("unlabelled fence", "```\nprint(1)\n```", "labelled ''"),
+    bad("wrong label", fence(SHOWN).replace("python", "sh"), "sh is no label"),
+    bad("wrong title", fence(SHOWN, "x.py"), "the title names x.py but"),
+    bad("in a tab", inline('=== "One"', "    "), "labelled 'python'"),
+    bad("in an admonition", inline("!!! note", "    "), "labelled 'python'"),
+    bad("in a list", inline("- An item", "    "), "labelled 'python'"),
+    bad("in four backticks", inline(mark="````"), "labelled 'python'"),
+    bad("in tildes", inline(mark="~~~"), "labelled 'python'"),
+    bad("trailing space", fence(SHOWN).replace('"\n```', '" \n```'), "something else"),
+    bad("unknown inline code", "Call `asyncio.timeuot`.", "`asyncio.timeuot` is no text"),
+    bad("wrong version", "Ruff 0.1.0 knows.", "Ruff 0.1.0 is not the version"),
     Break(
         "indented code",
         append(PAGE, "\n    print(1)\n"),
@@ -336,18 +295,6 @@ BREAKS = [
     ),
     Break("edited ledger", forge, "docs/ledger.json", "not as a session wrote it", SITE),
     Break("edited ledger, one page", forge, "docs/ledger.json", "not as a session wrote it"),
-    Break(
-        "unknown inline code",
-        append(PAGE, "\nCall `asyncio.timeuot`.\n"),
-        PAGE,
-        "`asyncio.timeuot` is no text",
-    ),
-    Break(
-        "wrong version",
-        edit(PAGE, "Ruff 0.17.6", "Ruff 0.1.0"),
-        PAGE,
-        "Ruff 0.1.0 is not the version",
-    ),
     Break(
         "escape without a reason",
         append(TEST, "X = 1  # {}: E501\n".format("noqa")),

@@ -10,9 +10,12 @@ import pytest
 
 LIBRARIES = [
     "black",
+    "bs4",
     "coverage",
+    "jsonschema",
     "mypy.api",
     "mypy.main",
+    "playwright.sync_api",
     "psutil",
     "pymdownx.snippets",
     "pytest",
