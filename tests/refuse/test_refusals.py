@@ -2,11 +2,20 @@
 
 import json
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from tests.engine.pages import ROOT
 from tests.refuse.breaks import BREAKS, Break
-from tests.refuse.conftest import Answer
+from tests.refuse.conftest import IGNORED, Answer
+
+LEDGER = "docs/ledger.json"
 
 
 @pytest.mark.parametrize("case", [case for case in BREAKS if case.says], ids=lambda case: case.name)
@@ -19,15 +28,36 @@ def test_refused(case: Break, answer: Answer) -> None:
     messages = re.findall(rf"{place}.*(?:{case.says}).*\. .+\.$", said, re.MULTILINE)
     assert len(messages) == 1, f"no message like {case.says!r} in:\n{said}"
     assert not answer.changed
-    ledger = answer.copy / "docs/ledger.json"
+    ledger = answer.copy / LEDGER
     blocks = json.loads(ledger.read_text())["blocks"] if case.block and ledger.exists() else []
     outcomes = [p["outcome"] for b in blocks if b["id"] == case.block for p in b["proofs"]]
     assert "passed" not in outcomes
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in BREAKS if not case.says], ids=lambda case: case.name
-)
-def test_accepted(answer: Answer) -> None:
+@pytest.mark.parametrize("case", [case for case in BREAKS if not case.says])
+def test_a_partial_run_updates_its_own_blocks_only(answer: Answer) -> None:
     assert answer.status == 0, answer.output
     assert not answer.changed
+    before = json.loads((answer.copy.parent.parent / "pristine" / LEDGER).read_text())
+    after = json.loads((answer.copy / LEDGER).read_text())
+    ran = "concurrency/timeouts.md"
+    kept = [[b for b in each["blocks"] if b["page"] != ran] for each in (before, after)]
+    assert kept[0] == kept[1] != []
+    runs = {p["run"] for b in after["blocks"] if b["page"] == ran for p in b["proofs"]}
+    assert runs == {after["runs"][-1]["id"]}
+    assert runs.isdisjoint({run["id"] for run in before["runs"]})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_no_proof(tmp_path: Path, number: signal.Signals) -> None:
+    copy = shutil.copytree(ROOT, tmp_path / "copy", ignore=IGNORED)
+    command = [sys.executable, "-m", "pytest", "--quiet", "docs/concurrency/timeouts.md"]
+    with subprocess.Popen(command, cwd=copy, stdout=subprocess.DEVNULL) as session:
+        while (copy / LEDGER).exists():
+            assert session.poll() is None, "it ended before it began"
+            time.sleep(0.01)  # the session takes the ledger away when it begins
+        session.send_signal(number)
+    ledger = json.loads((copy / LEDGER).read_text()) if (copy / LEDGER).exists() else {"blocks": []}
+    proven = {block["page"] for block in ledger["blocks"]}
+    assert "concurrency/timeouts.md" not in proven
+    assert number == signal.SIGKILL or "contributing.md" in proven
