@@ -1,7 +1,6 @@
 """Read the blocks of a page.
 
-A block is a fence whose title is a file under `snippets/` and whose body is one include of that
-file, nothing else. Whatever else stands in a fence is refused.
+A block is a fence that is titled with a file under `snippets/` and holds one include of it, alone.
 """
 
 import ast

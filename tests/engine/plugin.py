@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sybil import Document, Example, Region, Sybil
-from sybil.sybil import SybilCollection
+from sybil.integration.pytest import SybilItem
 
 from tests.engine import ledger
 from tests.engine.pages import DOCS, ROOT, Block, RefusedError, parse
@@ -24,7 +24,6 @@ class Pages(Sybil):
     """The blocks of all pages, each an item of one stage: run, then proof."""
 
     def __init__(self, stage: str) -> None:
-        """Evaluate each block for a stage."""
         super().__init__(parsers=[self.regions], name=stage, fixtures=["pytestconfig"])
 
     def should_parse(self, path: Path) -> bool:
@@ -58,7 +57,8 @@ class Pages(Sybil):
             raise
 
 
-pytest_collect_file = SybilCollection([Pages("run"), Pages("proof")]).pytest()
+SybilItem._traceback_filter = pytest.Item._traceback_filter  # type: ignore[method-assign]  # it fails
+pytest_collect_file = (Pages("run") + Pages("proof")).pytest()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -116,9 +116,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     except RefusedError as refusal:
         raise pytest.UsageError(str(refusal)) from refusal
     if session.blocks and not config.option.collectonly:
-        if not session.updating:
-            ledger.LEDGER.unlink(missing_ok=True)
         session.start_batch()
+        if not session.updating:  # a killed session leaves no ledger, rather than a stale one
+            ledger.LEDGER.unlink(missing_ok=True)
 
 
 def hold_collected(config: pytest.Config, items: list[pytest.Item], blocks: list[Block]) -> None:
@@ -166,10 +166,10 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the ledger: what this session proved, and what it did not touch."""
+    """Write the ledger: what the session proved, and what it did not touch."""
     proof = session.config.stash[STATE]
     if proof.batch:
-        proof.batch.process.kill()  # when this session is over before it is
+        proof.batch.process.kill()  # when pytest ends before it does
         proof.batch.process.join()
         if not proof.updating:
             ledger.write(proof)

@@ -1,5 +1,6 @@
-"""Judge each block by what was run, typed and linted in this session."""
+"""Judge each block by what was run, typed and linted in a session of pytest."""
 
+import functools
 import hashlib
 import os
 from collections import defaultdict
@@ -79,10 +80,10 @@ class Session:
         if block.language == "sh":
             self.proving[block.path].add(item)
             home = ROOT if block.path.startswith("contributing/") else block.file.parent
-            done = run(block.file, self.limit, lambda: script(block.file, home))
+            work = functools.partial(script, block.file, home)
         else:
-            done = run(block.file, self.limit, lambda: execute(block.file, self.script))
-        self.runs[block.path] = done
+            work = functools.partial(execute, block.file, self.script)
+        done = self.runs[block.path] = run(block.file, self.limit, work)
         for file, lines in done.executed.items():
             self.cover(file, item, lines)
         if done.error:

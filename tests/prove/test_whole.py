@@ -109,4 +109,4 @@ def test_nothing_is_left_running() -> None:
 
 def test_no_file_is_left_behind() -> None:
     for file in sorted(tree() - BEFORE):
-        raise RefusedError(file, 1, "this session left it behind", "Write to a temporary folder")
+        raise RefusedError(file, 1, "the session left it behind", "Write to a temporary folder")

@@ -9,6 +9,8 @@ PAGE = "docs/concurrency/timeouts.md"
 TEST = "tests/prove/concurrency/test_timeouts.py"
 HOME = "docs/index.md"
 FOLDER = "snippets/concurrency/timeouts"
+ONE, TWO = "concurrency/timeouts:1", "concurrency/timeouts:2"
+ELSEWHERE = "blocked.py fails elsewhere than declared"
 SHOWN = "concurrency/timeouts/bounded.py"
 BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"
 
@@ -98,6 +100,8 @@ def forge(copy: Path) -> None:
 
 
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
+STALE = "    if not asyncio:\n        print(1)\n        #> 1\n"
+EXIT = "    raise SystemExit(3)\n"
 OPEN = "# --8<-- [start:open]\nprint(1)\n"
 SLEEP = '["sleep", "30"]{}'
 LOOSE = (
@@ -146,7 +150,7 @@ BREAKS = [
         edit(BOUNDED, "#> profile", "#> account"),
         BOUNDED,
         "the output changed: shown '#> account', written '#> profile'",
-        block="concurrency/timeouts:1",
+        block=ONE,
     ),
     Break(
         "changed output of a script",
@@ -154,12 +158,7 @@ BREAKS = [
         f"{FOLDER}/check.out",
         "the output changed",
     ),
-    Break(
-        "output that never came",
-        append(BOUNDED, "    if not asyncio:\n        print(1)\n        #> 1\n"),
-        BOUNDED,
-        "no print that ran",
-    ),
+    Break("stale output", append(BOUNDED, STALE), BOUNDED, "no print that ran"),
     Break("type error", edit(BOUNDED, "main() -> None", "main() -> int"), BOUNDED, "mypy return"),
     Break("lint error", append(BOUNDED, "    assert asyncio\n"), BOUNDED, "ruff S101"),
     Break("layout", edit(BOUNDED, "limit=5", "limit = 5"), BOUNDED, "black writes", WHOLE),
@@ -175,21 +174,21 @@ BREAKS = [
         edit(BLOCKED, "    time.sleep(delay)", "    await asyncio.sleep(delay)"),
         TEST,
         'blocked.py is shown as a "don\'t" and no longer fails',
-        block="concurrency/timeouts:2",
+        block=TWO,
     ),
     Break(
         "don't that fails elsewhere",
         edit(BLOCKED, "    time.sleep(delay)", "    time.sleep(str(delay))"),
         TEST,
-        "blocked.py fails elsewhere than declared",
-        block="concurrency/timeouts:2",
+        ELSEWHERE,
+        block=TWO,
     ),
     Break(
         "don't that fails on import",
         edit(BLOCKED, "import time\n", "import time\n\nraise RuntimeError\n"),
         TEST,
-        "blocked.py fails elsewhere than declared",
-        block="concurrency/timeouts:2",
+        ELSEWHERE,
+        block=TWO,
     ),
     Break(
         "don't without its finding", edit(TEST, "ASYNC251", "ASYNC250"), BLOCKED, "ruff ASYNC251"
@@ -206,14 +205,9 @@ BREAKS = [
         edit(BOUNDED, "async with asyncio.timeout(limit)", "async with asyncio.timeout(None)"),
         TEST,
         "bounded.py fails its test",
-        block="concurrency/timeouts:1",
+        block=ONE,
     ),
-    Break(
-        "script that fails",
-        append(BOUNDED, "    raise SystemExit(3)\n"),
-        BOUNDED,
-        "it fails: SystemExit: 3",
-    ),
+    Break("script that fails", append(BOUNDED, EXIT), BOUNDED, "it fails: SystemExit: 3"),
     Break(
         "not on any page",
         append(f"{FOLDER}/spare.py", "print(1)\n#> 1\n"),
@@ -233,7 +227,7 @@ BREAKS = [
         append(BOUNDED, "return return\n"),
         BOUNDED,
         "invalid syntax",
-        block="concurrency/timeouts:1",
+        block=ONE,
     ),
     Break("hang", append(BOUNDED, "    time.sleep(60)\n"), BOUNDED, "it did not end", limit=3),
     Break(
@@ -282,19 +276,12 @@ BREAKS = [
         "nothing was collected here",
     ),
     Break(
-        "tests removed",
-        lambda copy: (copy / TEST).write_text(""),
-        TEST,
-        "nothing was collected here",
-    ),
-    Break(
         "rules emptied",
         lambda copy: (copy / FOLDER / "ruff.toml").write_text("line-length = 88\n"),
         TEST,
         "ruff.toml fails its test",
     ),
-    Break("edited ledger", forge, "docs/ledger.json", "not as a session wrote it", SITE),
-    Break("edited ledger, one page", forge, "docs/ledger.json", "not as a session wrote it"),
+    Break("edited ledger", forge, "docs/ledger.json", "not as a session wrote it"),
     Break(
         "escape without a reason",
         append(TEST, "X = 1  # {}: E501\n".format("noqa")),

@@ -51,7 +51,9 @@ def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
     changed = sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )
-    return Answer(copy, process.exitcode or 0, (base / "output").read_text(), changed)
+    return Answer(
+        copy, int((base / "output.status").read_text()), (base / "output").read_text(), changed
+    )
 
 
 ANSWERS = pytest.StashKey[dict[str, "Future[Answer]"]]()

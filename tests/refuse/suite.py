@@ -32,7 +32,7 @@ def warm() -> ForkServerContext:
 
 
 def run(copy: Path, arguments: list[str], output: Path) -> None:
-    """Run pytest in a copy of the project, with the copy's own engine, and exit."""
+    """Run pytest in a copy, with the copy's own engine; write its output and its status."""
     with output.open("wb") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
@@ -42,4 +42,6 @@ def run(copy: Path, arguments: list[str], output: Path) -> None:
     sys.path[:] = [path for path in sys.path if path not in ("", original)]
     sys.path.insert(0, str(copy))
     os.chdir(copy)
-    sys.exit(pytest.main(arguments))
+    status = pytest.main(arguments)
+    sys.stdout.flush()
+    output.with_suffix(".status").write_text(str(int(status)))
