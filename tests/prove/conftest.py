@@ -86,5 +86,5 @@ def pytest_runtest_makereport(
             said = refusal(item, "fails elsewhere than declared", cure)
         session.failed.add(item.nodeid)
         session.red.add(path)
-        report.longrepr = f"{report.longreprtext if call.excinfo else ''}\n{said}".lstrip()
+        report.longrepr = f"{said}\n\n{report.longreprtext if call.excinfo else ''}".rstrip()
     return report

@@ -1,6 +1,7 @@
 """Each way to break the playbook is refused, with one message, and changes nothing."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -54,7 +55,10 @@ def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
     sessions = {}
     for number in numbers:
         copy = shutil.copytree(ROOT, tmp_path / number.name, ignore=IGNORED)
-        sessions[number] = subprocess.Popen(command, cwd=copy, stdout=subprocess.DEVNULL)
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        sessions[number] = subprocess.Popen(
+            command, cwd=copy, env=environment, stdout=subprocess.DEVNULL
+        )
     for number, session in sessions.items():
         ledger = tmp_path / number.name / LEDGER
         while ledger.exists():
