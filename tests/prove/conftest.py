@@ -7,6 +7,7 @@ and the message of the failure, and a `finding` for each thing that mypy or ruff
 import importlib.util
 from collections.abc import Generator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -55,13 +56,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 cure = "Give its xfail strict=True and raises=pytest.RaisesExc(..., match=...)"
                 said = refusal(item, "does not say how it fails", cure)
                 raise pytest.UsageError(str(said))
-            told = [(*mark.args, mark.kwargs["line"]) for mark in item.iter_markers("finding")]
-            session.expected[path] = {
+            how: dict[str, Any] = {
                 "outcome": "fail",
                 "raises": raises.expected_exceptions[0].__name__,
                 "match": getattr(raises.match, "pattern", raises.match),
-                "findings": [dict(zip(("tool", "code", "line"), one, strict=True)) for one in told],
+                "findings": [],
             }
+            known = session.expected.setdefault(path, how)  # the first of its tests tells how
+            for mark in item.iter_markers("finding"):
+                tool, code = mark.args
+                known["findings"].append({"tool": tool, "code": code, **mark.kwargs})
 
 
 @pytest.hookimpl(wrapper=True)
