@@ -101,7 +101,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         if os.environ.get("REQUIRE_BROWSER"):
             raise AssertionError("Chromium is required here: install the package chromium.")
-        pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # else CI only
+        pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # CI requires it
     with sync_playwright() as playwright:
         flags = [
             "--no-sandbox",

@@ -12,6 +12,7 @@ import pytest
 from tests.engine.pages import ROOT
 
 NEVER_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", "site", "ledger.json")
+GIT = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
 COMMANDS = "snippets/data/commands.toml"
 PROFILE = "snippets/concurrency/timeouts/bounded.py"
 
@@ -32,8 +33,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         room_test = copy / "tests" / room / "test_room.py"
         room_test.write_text("def test_room() -> None:\n    pass\n")
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
-        name = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-        subprocess.run(["git", *name, *command], cwd=copy, check=True)
+        subprocess.run([*GIT, *command], cwd=copy, check=True)
     return copy
 
 
@@ -73,8 +73,7 @@ def test_update_rewrites_what_is_generated(copy: Path) -> None:
     before = {path: (copy / path).read_text() for path in edits}
     for path, (old, new) in edits.items():
         (copy / path).write_text(before[path].replace(old, new))
-    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    subprocess.run([*git, "commit", "-qam", "Go stale"], cwd=copy, check=True)
+    subprocess.run([*GIT, "commit", "-qam", "Go stale"], cwd=copy, check=True)
     said = make(copy, "update")
     assert "-    #> stale" in said
     assert "+    #> profile" in said

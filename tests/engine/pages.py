@@ -62,15 +62,14 @@ class Block:
         """The snippet's file."""
         return SNIPPETS / self.path
 
-    @property
-    def test(self) -> str:
-        """The file with the tests of the page."""
-        page = self.page.relative_to(DOCS)
-        return str(Path("tests/prove", page.parent, f"test_{page.stem}.py"))
-
     def refuse(self, reason: str, cure: str, line: int | None = None) -> RefusedError:
         """Return the refusal of this block, at a line of its file or at its fence."""
         return RefusedError(self.file if line else self.page, line or self.line, reason, cure)
+
+
+def test_of(page: Path) -> Path:
+    """Return the file with the tests of a page, from the root of the project."""
+    return Path("tests/prove", page.relative_to(DOCS).parent, f"test_{page.stem}.py")
 
 
 def fences(document: Document) -> list[Region]:

@@ -12,7 +12,7 @@ from sybil import Document, Example, Region, Sybil
 from sybil.integration.pytest import SybilItem
 
 from tests.engine import ledger
-from tests.engine.pages import DOCS, ROOT, Block, RefusedError, parse
+from tests.engine.pages import DOCS, ROOT, Block, RefusedError, parse, test_of
 from tests.engine.proof import Session
 
 PHASES = (["docs", "tests/prove"], ["tests/check", "tests/refuse"])
@@ -57,6 +57,7 @@ class Pages(Sybil):
             raise
 
 
+# Sybil's own filter raises IndexError for an error from outside an example.
 SybilItem._traceback_filter = pytest.Item._traceback_filter  # type: ignore[method-assign]  # it fails
 pytest_collect_file = (Pages("run") + Pages("proof")).pytest()
 
@@ -86,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for path in [config.invocation_params.dir / argument for argument in config.args]:
         if path.suffix == ".md" and path.is_relative_to(DOCS):
             page = path.relative_to(DOCS)
-            test = ROOT / "tests/prove" / page.parent / f"test_{page.stem}.py"
+            test = ROOT / test_of(path)
             config.args += [str(test)] if test.exists() else []
             for name in ("inline_code_is_known", "versions_are_those_of_the_data_file"):
                 config.args.append(f"{ROOT}/tests/prove/test_prose.py::test_{name}[{page}]")
@@ -125,7 +126,7 @@ def hold_collected(config: pytest.Config, items: list[pytest.Item], blocks: list
     """Refuse a folder, or the test file of a chapter's page, that collects nothing."""
     here, paths = config.invocation_params.dir, [a for a in config.args if ".md" not in a]
     wanted = {here / path.split("::")[0] for path in paths}
-    wanted |= {ROOT / block.test for block in blocks if block.page.parent != DOCS}
+    wanted |= {ROOT / test_of(block.page) for block in blocks if block.page.parent != DOCS}
     for path in sorted(wanted):
         if not any(item.path.is_relative_to(path) for item in items):
             raise RefusedError(path, 1, "nothing was collected here", "Add a test, or restore it")

@@ -12,7 +12,7 @@ from typing import Any
 import coverage
 
 from tests.engine.batch import Batch
-from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parses
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parses, test_of
 from tests.engine.run import Run, execute, run, script, with_prints
 
 KINDS = {"sh": "script", "text": "output", "toml": "config", "markdown": "markup"}
@@ -129,10 +129,10 @@ class Session:
             self.hold_findings(block)
         (proof,) = entry["proofs"]
         if missing := lines - executed:
-            cure = f"Run it in {block.test}, or remove it"
+            cure = f"Run it in {test_of(block.page)}, or remove it"
             raise block.refuse("the line is shown, but no passing test runs it", cure, min(missing))
         if not {"output", "test"} & set(proof["checks"]) and block.language != "sh":
-            cure = f"Print what it shows, or assert it in {block.test}"
+            cure = f"Print what it shows, or assert it in {test_of(block.page)}"
             raise block.refuse(f"no test executes snippets/{block.path}", cure)
         proof["outcome"] = "passed"
 
@@ -141,9 +141,8 @@ class Session:
         ran: Lines = {}
         for path in {block.path} | self.owners(block):
             ran |= {item: set[int]() for item in self.proving[path]} | self.lines[path]
-        proven = block.language != "python"
         ran = {item: lines & block.lines for item, lines in ran.items() if item in self.passed}
-        return {item: lines for item, lines in ran.items() if lines or proven}
+        return {item: lines for item, lines in ran.items() if lines or block.language != "python"}
 
     def entry(self, block: Block, ran: Lines, lines: set[int], executed: set[int]) -> Entry:
         """Return the block as the ledger holds it, not yet passed."""

@@ -35,6 +35,7 @@ def sentences(page: Path) -> Iterator[tuple[int, str]]:
     yield from list(enumerate(text.splitlines(), start=1))[skipped:]
 
 
+@functools.cache
 def blocks(page: Path) -> list[Block]:
     """Return the blocks of a page."""
     regions = parse(Document(page.read_text(), str(page)))

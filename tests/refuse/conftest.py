@@ -1,5 +1,6 @@
 """Break a copy of the project, run the real suite on it, and read what it says."""
 
+import contextlib
 import hashlib
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.engine.pages import ROOT
@@ -46,14 +48,16 @@ def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
     arguments = ["-o", f"timeout={case.limit}", *case.arguments]
     process = context.Process(target=run, args=(copy, arguments, base / "output"))
     process.start()
-    process.join()
+    process.join()  # which may return early when another thread starts or joins one
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(process.pid).wait()
     after = tree(copy)
     changed = sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )
-    return Answer(
-        copy, int((base / "output.status").read_text()), (base / "output").read_text(), changed
-    )
+    status, output = base / "output.status", (base / "output").read_text()
+    assert status.exists(), f"the suite gave no status, exit code {process.exitcode}:\n{output}"
+    return Answer(copy, int(status.read_text()), output, changed)
 
 
 ANSWERS = pytest.StashKey[dict[str, "Future[Answer]"]]()

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "site", "ledger.json")
+from tests.engine.pages import ROOT
+from tests.engine.run import NOT_COPIED
 
 SHORT = '''\
 def total{n}(amounts: list[int]) -> int:
