@@ -3,7 +3,6 @@
 A block is a fence that is titled with a file under `snippets/` and holds one include of it, alone.
 """
 
-import ast
 import contextlib
 import functools
 import re
@@ -18,7 +17,8 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 ROOT = Path(__file__).parents[2]
 DOCS, SNIPPETS = ROOT / "docs", ROOT / "snippets"
-SUFFIXES = {"python": ".py", "sh": ".sh", "toml": ".toml", "text": ".out", "markdown": ".md"}
+SUFFIXES = {"python": ".py", "sh": ".sh", "toml": ".toml", "json": ".json"}
+SUFFIXES |= {"text": ".out", "markdown": ".md"}
 
 LEXER = RawFencedCodeBlockLexer(re.compile(r"(?P<info>[^\n]*)\n?"))
 INFO = re.compile(r'(?P<language>[a-z]+) title="(?P<title>[^"]+)"')
@@ -146,5 +146,5 @@ def resolver() -> SnippetPreprocessor:
 def parses(file: Path) -> bool:
     """Tell whether a file is Python at all."""
     with contextlib.suppress(SyntaxError, UnicodeDecodeError):
-        return bool(ast.parse(file.read_text()))
+        return bool(compile(file.read_text(), file, "exec"))
     return False

@@ -24,7 +24,7 @@ class Pages(Sybil):
     """The blocks of all pages, each an item of one stage: run, then proof."""
 
     def __init__(self, stage: str) -> None:
-        super().__init__(parsers=[self.regions], name=stage, fixtures=["pytestconfig"])
+        super().__init__(parsers=[self.regions], name=stage, fixtures=["pytestconfig", "parts"])
 
     def should_parse(self, path: Path) -> bool:
         """Tell whether a file is a page."""
@@ -89,8 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
             page = path.relative_to(DOCS)
             test = ROOT / test_of(path)
             config.args += [str(test)] if test.exists() else []
-            for name in ("inline_code_is_known", "versions_are_those_of_the_data_file"):
-                config.args.append(f"{ROOT}/tests/prove/test_prose.py::test_{name}[{page}]")
+            config.args.append(f"{ROOT}/tests/prove/test_whole.py::test_sentences_are_true[{page}]")
 
 
 def rank(item: pytest.Item) -> int:

@@ -5,6 +5,7 @@ and the message of the failure, and a `finding` for each thing that mypy or ruff
 """
 
 import importlib.util
+import sys
 from collections.abc import Generator
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,12 @@ from tests.engine.plugin import STATE
 
 
 @pytest.fixture
-def snippet(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> ModuleType:
+def snippet(
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    monkeypatch: pytest.MonkeyPatch,
+    parts: None,
+) -> ModuleType:
     """The snippet that the test is parametrized with, imported anew at its real path."""
     file = SNIPPETS / request.param
     if request.param in pytestconfig.stash[STATE].red or not parses(file):
@@ -25,6 +31,7 @@ def snippet(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Modu
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
     return module
 
@@ -52,6 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         elif path and xfail:
             raises = xfail.kwargs.get("raises")
             strict = xfail.kwargs.get("strict")
+            if isinstance(raises, pytest.RaisesGroup):
+                raises = raises.expected_exceptions[0]
             if not (strict and isinstance(raises, pytest.RaisesExc) and raises.match):
                 cure = "Give its xfail strict=True and raises=pytest.RaisesExc(..., match=...)"
                 said = refusal(item, "does not say how it fails", cure)

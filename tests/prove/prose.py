@@ -11,10 +11,25 @@ from pathlib import Path
 
 from sybil import Document
 
-from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, fences, parse, parses
+from tests.engine.pages import (
+    DOCS,
+    ROOT,
+    SNIPPETS,
+    Block,
+    RefusedError,
+    fences,
+    parse,
+    parses,
+    test_of,
+)
 
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 VERSION = re.compile(r"\b(?P<name>[A-Za-z][\w-]*) v?(?P<version>\d+(?:\.\d+)+)\b")
+WORDS = "three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty"
+FIGURE = re.compile(
+    rf"(?<![\w.#-])(?:\d+(?:\.\d+)?%?|(?i:{WORDS}|hundred|thousand))\b(?: +[a-z]+)?"
+)
+NO_FIGURE = re.compile(r"`[^`]*`|\]\([^)]*\)|<[^>]*>|^#+ \d+\.|^\s*\d+\. |\[\^\d+\]")
 VERSIONS = SNIPPETS / "data" / "versions.toml"
 COMMANDS = SNIPPETS / "data" / "commands.toml"
 
@@ -100,6 +115,33 @@ def commands() -> set[str]:
     listed = set(tomllib.loads(COMMANDS.read_text()))
     scripts = [block for page in pages() for block in blocks(page) if block.language == "sh"]
     return listed | {line.strip() for script in scripts for line in script.text.splitlines()}
+
+
+def figures(page: Path) -> Iterator[tuple[int, str]]:
+    """Return each figure of the page's sentences, with the word after it, and its line."""
+    for number, line in sentences(page):
+        for found in FIGURE.findall(VERSION.sub("", NO_FIGURE.sub("", line))):
+            yield number, found
+
+
+def printed(page: Path) -> str:
+    """Return what the blocks of a page print."""
+    outputs = [block.text for block in blocks(page) if block.language == "text"]
+    for block in blocks(page):
+        outputs += re.findall(r"#> (.*)", block.text)
+    return "\n".join(outputs)
+
+
+def hold_figures(page: Path, given: set[str]) -> None:
+    """Refuse a figure that is neither printed by a block of the page nor given by its tests."""
+    for number, figure in figures(page):
+        if figure not in given and not re.search(rf"(?<!\w){re.escape(figure)}\b", printed(page)):
+            raise RefusedError(
+                page,
+                number,
+                f"no run gives the figure {figure!r}",
+                f'Mend it, or measure it in {test_of(page)}: record_property("figure", "{figure}")',
+            )
 
 
 def installed() -> dict[str, str]:

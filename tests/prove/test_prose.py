@@ -1,28 +1,18 @@
-"""What stands in sentences: inline code and versions."""
+"""The data that sentences are held against."""
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
-from tests.engine.pages import DOCS, ROOT, RefusedError
+from tests.engine.pages import ROOT, RefusedError
 from tests.prove import prose
 
-PAGES = [pytest.param(page, id=str(page.relative_to(DOCS))) for page in prose.pages()]
-README = pytest.param(ROOT / "README.md", id="README.md")
 
-
-@pytest.mark.parametrize("page", PAGES)
-def test_inline_code_is_known(page: Path) -> None:
-    prose.hold_code(page)
-
-
-@pytest.mark.parametrize("page", [*PAGES, README])
-def test_versions_are_those_of_the_data_file(page: Path, pytestconfig: pytest.Config) -> None:
+def test_versions_in_the_readme_are_those_of_the_data_file(pytestconfig: pytest.Config) -> None:
     if pytestconfig.option.update_examples:
         prose.update_versions()
-    prose.hold_versions(page)
+    prose.hold_versions(ROOT / "README.md")
 
 
 def test_the_data_file_holds_what_is_installed() -> None:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from pytest_examples.lint import black_format
 
-from tests.engine.pages import ROOT, SNIPPETS, RefusedError
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError, test_of
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
 from tests.prove import prose
@@ -34,6 +34,24 @@ def tree() -> set[Path]:
 
 BEFORE = tree()
 SHOWN_BY_NONE = (SNIPPETS / "data",)  # facts that sentences use
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=str(page.relative_to(DOCS))) for page in prose.pages()]
+)
+def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
+    if request.config.option.update_examples:
+        prose.update_versions()
+    prose.hold_code(page)
+    prose.hold_versions(page)
+    session = request.config.stash[STATE]
+    tests = [item for item in request.session.items if item.path == ROOT / test_of(page)]
+    if session.failed & {item.nodeid for item in tests} or session.red & {
+        block.path for block in prose.blocks(page)
+    }:
+        return  # it is red already
+    given = {str(told) for item in tests for name, told in item.user_properties if name == "figure"}
+    prose.hold_figures(page, given)
 
 
 def test_every_snippet_is_shown() -> None:

@@ -1,0 +1,56 @@
+import asyncio
+import os
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+USERS = text("CREATE TABLE users (email text PRIMARY KEY)")
+OUTBOX = text("CREATE TABLE outbox (id serial PRIMARY KEY, email text)")
+ADD_USER = text("INSERT INTO users VALUES (:email)")
+ADD_JOB = text("INSERT INTO outbox (email) VALUES (:email)")
+TAKE_JOB = text(
+    "DELETE FROM outbox WHERE id = (SELECT id FROM outbox ORDER BY id LIMIT 1"
+    " FOR UPDATE SKIP LOCKED) RETURNING email"
+)
+sent: list[str] = []
+
+
+async def send_welcome(email: str) -> None:
+    """Stand in for a slow call to a mail service."""
+    await asyncio.sleep(0.05)
+    sent.append(email)
+
+
+async def sign_up(engine: AsyncEngine, email: str) -> None:
+    """Store a user and the job for a worker, both or neither."""
+    async with engine.begin() as connection:
+        await connection.execute(ADD_USER, {"email": email})
+        await connection.execute(ADD_JOB, {"email": email})
+
+
+async def work(engine: AsyncEngine) -> bool:
+    """Do the oldest job that no other worker has; tell whether there was one."""
+    async with engine.begin() as connection:
+        email = await connection.scalar(TAKE_JOB)
+        if email is not None:
+            await send_welcome(email)
+    return email is not None
+
+
+async def main() -> None:
+    engine = create_async_engine(os.environ["DATABASE_URL"])
+    async with engine.begin() as connection:
+        await connection.execute(USERS)
+        await connection.execute(OUTBOX)
+    await sign_up(engine, "ann@example.org")
+    print("answered, sent:", sent)
+    #> answered, sent: []
+    print("worked:", await work(engine), await work(engine))
+    #> worked: True False
+    print("sent:", sent)
+    #> sent: ['ann@example.org']
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,35 @@
+import asyncio
+import os
+
+import aiohttp
+
+
+async def name_at(client: aiohttp.ClientSession, path: str) -> str:
+    """Return the name that a service answers, or raise what went wrong."""
+    async with client.get(path) as answer:
+        answer.raise_for_status()
+        body = await answer.json()
+    return str(body["name"])
+
+
+async def names(url: str, paths: list[str], limit: float) -> list[str]:
+    """Ask a service for several names, each within `limit` seconds."""
+    timeout = aiohttp.ClientTimeout(total=limit)
+    async with aiohttp.ClientSession(url, timeout=timeout) as client:
+        return [await name_at(client, path) for path in paths]
+
+
+async def main() -> None:
+    url = os.environ["UPSTREAM_URL"]
+    clients = await names(url, ["/whoami", "/whoami", "/whoami"], limit=5)
+    print("connections:", len(set(clients)))
+    #> connections: 1
+    for path in "/error", "/hang", "/trickle":
+        try:
+            await names(url, [path], limit=0.1)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            print(path, type(error).__name__)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

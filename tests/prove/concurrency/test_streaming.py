@@ -1,0 +1,91 @@
+"""What the page on streaming claims."""
+
+import asyncio
+import json
+import time
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.parts.server import Server, serving
+
+FOLDER = "concurrency/streaming"
+ROW = 0.1  # seconds until the next row
+
+
+async def arrivals(url: str) -> list[tuple[float, Any]]:
+    """Return each event of a stream, and when it arrived."""
+    async with aiohttp.ClientSession(url) as client, client.get("/progress") as answer:
+        assert answer.content_type == "text/event-stream"
+        started = time.perf_counter()
+        return [
+            (time.perf_counter() - started, json.loads(line.removeprefix(b"data: ")))
+            async for line in answer.content
+            if line.startswith(b"data: ")
+        ]
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/events.py",
+        pytest.param(
+            f"{FOLDER}/collected.py",
+            marks=pytest.mark.xfail(  # all rows must be there before the first is sent
+                strict=True, raises=pytest.RaisesExc(AssertionError, match="arrived together")
+            ),
+        ),
+    ],
+    indirect=True,
+)
+def test_each_event_arrives_when_there_is_one(snippet: ModuleType) -> None:
+    with serving(snippet.app) as server:
+        events = asyncio.run(arrivals(server.url))
+    assert [event for _, event in events] == [{"done": n, "of": 5} for n in range(1, 6)]
+    spread = events[-1][0] - events[0][0]
+    assert spread > 2 * ROW, "the events arrived together"
+
+
+async def read_a_tick(url: str, stay: float = 0) -> list[str]:
+    """Read the first event of the endless stream, stay, and return who reads it then."""
+    async with aiohttp.ClientSession(url) as client, client.get("/ticks/ann") as answer:
+        assert await answer.content.readline() == b'data: "tick"\n'
+        await asyncio.sleep(stay)
+        return await who_reads(client)
+
+
+async def who_reads(client: aiohttp.ClientSession) -> list[str]:
+    """Return who reads the endless stream."""
+    async with client.get("/readers") as answer:
+        return [str(reader) for reader in await answer.json()]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py"], indirect=True)
+def test_a_reader_who_leaves_ends_the_generator(snippet: ModuleType) -> None:
+    async def come_and_go(url: str) -> None:
+        assert await read_a_tick(url) == ["ann"]
+        async with aiohttp.ClientSession(url) as client:
+            for _ in range(100):
+                if not await who_reads(client):
+                    return
+                await asyncio.sleep(0.01)
+        raise AssertionError("the generator goes on")
+
+    with serving(snippet.app) as server:
+        asyncio.run(come_and_go(server.url))
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py"], indirect=True)
+@pytest.mark.parametrize("options", [{}, {"timeout_graceful_shutdown": 1}])
+def test_only_a_limit_ends_an_endless_stream(snippet: ModuleType, options: Any) -> None:
+    async def stop_while_read(server: Server) -> bool:
+        reading = asyncio.create_task(read_a_tick(server.url, stay=5))
+        await asyncio.sleep(0.2)
+        ended = await asyncio.to_thread(server.stop, within=2 if options else 0.5)
+        reading.cancel()
+        return ended
+
+    with serving(snippet.app, **options) as server:
+        assert asyncio.run(stop_while_read(server)) == bool(options)
