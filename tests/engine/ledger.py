@@ -39,6 +39,7 @@ def write(session: Session) -> None:
     """Write what a session proved, and what it left alone of the ledger before, at once."""
     run, previous = this_run(), session.previous
     pages = {str(block.page.relative_to(DOCS)) for block in session.blocks.values()}
+    pages |= {entry["page"] for entry in session.entries.values()}
     pages |= {block["page"] for block in previous["blocks"] if not (DOCS / block["page"]).exists()}
     blocks = [block for block in previous["blocks"] if block["page"] not in pages]
     for entry in session.entries.values():

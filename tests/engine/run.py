@@ -51,8 +51,8 @@ class Run:
 def run(file: Path, limit: float, work: Callable[[], Run]) -> Run:
     """Return what `work` does with a file, in an empty folder and within `limit` seconds."""
     with tempfile.TemporaryDirectory(prefix="playbook-") as base:
-        cwd, tmp, hang, out, answer = (
-            Path(base, n) for n in ("cwd", "tmp", "hang", "out", "answer")
+        cwd, tmp, hang, out, answer = map(
+            Path(base).joinpath, ("cwd", "tmp", "hang", "out", "data")
         )
         cwd.mkdir()
         tmp.mkdir()
@@ -120,6 +120,8 @@ def execute(file: Path, cov: coverage.Coverage) -> Run:
         done.error = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
         done.line = (numbers or [getattr(error, "lineno", None)])[-1] or 1
     cov.stop()
+    if tracker := sys.modules.get("multiprocessing.resource_tracker"):
+        tracker._resource_tracker._stop()  # as the interpreter would at its end
     sys.stdout.flush()
     sys.stderr.flush()
     data = cov.get_data()

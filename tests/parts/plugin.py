@@ -34,7 +34,7 @@ def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
 def misbehaving() -> Iterator[str]:
     """A server that is slow, hangs and fails, started once a session."""
     app = importlib.import_module("snippets.concurrency.clients.misbehaving").app
-    with serving(app, timeout_graceful_shutdown=1) as server:
+    with serving(app, timeout_graceful_shutdown=0) as server:
         yield server.url
 
 

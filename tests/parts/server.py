@@ -93,6 +93,7 @@ def serve(
         if active:
             active.stop()
             data = active.get_data()
+            data.set_query_contexts(None)  # the last test's is inherited
             lines.write_text(json.dumps({f: data.lines(f) for f in data.measured_files()}))
         sys.stderr.flush()
         os._exit(status)

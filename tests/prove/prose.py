@@ -2,17 +2,21 @@
 
 import ast
 import functools
+import json
 import pkgutil
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from mypy.errorcodes import error_codes
 from sybil import Document
 
 from tests.engine.pages import (
     DOCS,
+    INCLUDE,
     ROOT,
     SNIPPETS,
     Block,
@@ -57,6 +61,20 @@ def blocks(page: Path) -> list[Block]:
     return [region.parsed for region in regions if isinstance(region.parsed, Block)]
 
 
+def pictures(page: Path) -> Iterator[tuple[int, Path]]:
+    """Return the pictures that stand in a page, and their lines."""
+    for number, line in sentences(page):
+        if include := INCLUDE.fullmatch(line.strip()):
+            yield number, SNIPPETS / include["path"]
+
+
+def references(page: Path) -> Iterator[tuple[int, Path]]:
+    """Return the modules whose reference a page shows, and the lines that say so."""
+    for number, line in sentences(page):
+        if line.startswith("::: "):
+            yield number, (ROOT / line.removeprefix("::: ").replace(".", "/")).with_suffix(".py")
+
+
 def hold_code(page: Path) -> None:
     """Refuse inline code that is nothing known."""
     for number, line in sentences(page):
@@ -77,7 +95,17 @@ def known(code: str, page: Path) -> bool:
         return True
     if any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS)):
         return True
-    return code in commands() or importable(code, page)
+    return code in commands() | rules() or importable(code, page)
+
+
+@functools.cache
+def rules() -> set[str]:
+    """Return the names of the rules of ruff, of their families, and of mypy."""
+    listed = [["ruff", "rule", "--all", "--output-format=json"]]
+    listed += [["ruff", "linter", "--output-format=json"]]
+    found = [json.loads(subprocess.run(c, capture_output=True, check=True).stdout) for c in listed]
+    ruff = {rule["code"] for rule in found[0]} | {family["prefix"] for family in found[1]}
+    return ruff | set(error_codes)
 
 
 def importable(code: str, page: Path) -> bool:

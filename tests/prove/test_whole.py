@@ -10,7 +10,8 @@ import psutil
 import pytest
 from pytest_examples.lint import black_format
 
-from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError, test_of
+from tests.engine import pages
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
 from tests.prove import prose
@@ -45,7 +46,7 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     prose.hold_code(page)
     prose.hold_versions(page)
     session = request.config.stash[STATE]
-    tests = [item for item in request.session.items if item.path == ROOT / test_of(page)]
+    tests = [item for item in request.session.items if item.path == ROOT / pages.test_of(page)]
     if session.failed & {item.nodeid for item in tests} or session.red & {
         block.path for block in prose.blocks(page)
     }:
@@ -54,8 +55,21 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     prose.hold_figures(page, given)
 
 
+def test_each_picture_is_drawn_from_data_that_a_test_records(pytestconfig: pytest.Config) -> None:
+    session = pytestconfig.stash[STATE]
+    for page in prose.pages():
+        for line, picture in prose.pictures(page):
+            data = str(picture.with_suffix(".json").relative_to(SNIPPETS))
+            if not session.proving[data] & (session.passed | session.failed):
+                reason = f"no test records {data}, from which the picture is drawn"
+                cure = f"Record it in {pages.test_of(page)}, under pytest.mark.proves"
+                raise RefusedError(page, line, reason, cure)
+
+
 def test_every_snippet_is_shown() -> None:
     shown = {block.file for page in prose.pages() for block in prose.blocks(page)}
+    shown |= {file for page in prose.pages() for _, file in prose.pictures(page)}
+    shown |= {file for page in prose.pages() for _, file in prose.references(page)}
     for file in sorted(SNIPPETS.rglob("*")):
         hidden = any(part.startswith((".", "__pycache__")) for part in file.parts)
         if file.is_file() and not hidden and file not in shown:

@@ -3,7 +3,7 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable
 
-NAP = 0.25  # seconds
+NAP = 0.2  # seconds
 
 
 async def awaited() -> None:
@@ -46,11 +46,9 @@ async def main() -> None:
     for way in awaited, threaded, blocked:
         silence = longest_silence(await turns(way))
         print(way.__name__, "stalls the loop:", silence > NAP / 2)
-        """
         #> awaited stalls the loop: False
         #> threaded stalls the loop: False
         #> blocked stalls the loop: True
-        """
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ app = FastAPI()
 
 def render(rows: int) -> str:
     """Stand in for a library that blocks."""
-    time.sleep(0.2)
+    time.sleep(0.15)
     return f"report of {rows} rows"
 
 

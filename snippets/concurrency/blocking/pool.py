@@ -1,22 +1,23 @@
 import asyncio
-import time
+import threading
 
 from anyio import to_thread
 
 
-def fetch() -> None:
-    """Stand in for a call that blocks."""
-    time.sleep(0.1)
-
-
 async def start(calls: int) -> tuple[int, int]:
     """Start calls as FastAPI starts `def` endpoints; count those that run and wait."""
+    end = threading.Event()
+    pool = to_thread.current_default_thread_limiter()
+    running = waiting = 0
     async with asyncio.TaskGroup() as tasks:
         for _ in range(calls):
-            tasks.create_task(to_thread.run_sync(fetch))
-        await asyncio.sleep(0.02)
-        threads = to_thread.current_default_thread_limiter().statistics()
-    return threads.borrowed_tokens, threads.tasks_waiting
+            tasks.create_task(to_thread.run_sync(end.wait))
+        while running + waiting < calls:
+            await asyncio.sleep(0.01)
+            running = pool.statistics().borrowed_tokens
+            waiting = pool.statistics().tasks_waiting
+        end.set()
+    return running, waiting
 
 
 async def main() -> None:

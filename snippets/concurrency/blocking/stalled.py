@@ -8,7 +8,7 @@ app = FastAPI()
 @app.get("/report")
 async def report() -> str:
     """Call a library that blocks in the thread of the event loop."""
-    time.sleep(0.2)
+    time.sleep(0.15)
     return "report"
 
 

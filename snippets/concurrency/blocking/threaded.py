@@ -8,7 +8,7 @@ app = FastAPI()
 @app.get("/report")
 def report() -> str:
     """Call a library that blocks; FastAPI runs this function in a thread."""
-    time.sleep(0.2)
+    time.sleep(0.15)
     return "report"
 
 

@@ -29,6 +29,9 @@ async def main() -> None:
             await names(url, [path], limit=0.1)
         except (aiohttp.ClientError, TimeoutError) as error:
             print(path, type(error).__name__)
+            #> /error ClientResponseError
+            #> /hang TimeoutError
+            #> /trickle TimeoutError
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ async def main() -> None:
         await notify_all(["ann@example.org", "bob", "cy@example.org"], sent)
     except ExceptionGroup as group:
         print("failed:", group.exceptions)
+        #> failed: (ValueError('bob'),)
     await asyncio.sleep(0.1)
     print("sent after the failure:", sent)
+    #> sent after the failure: []
 
 
 if __name__ == "__main__":

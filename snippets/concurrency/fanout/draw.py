@@ -18,9 +18,10 @@ def draw(runs: dict[str, list[Moment]]) -> str:
                 x, y = 400 * moment["time"] / end, floor - 1.7 * moment[row]
                 points += [(round(x, 1), points[-1][1]), (round(x, 1), round(y, 1))]
             shapes.append(path(points, kind))
+    failures = [f"{name}: {seen[-1]['failed']:g} failed" for name, seen in runs.items()]
     return picture(
         "Connections in use, calls that wait and calls that failed, over time",
-        "; ".join(f"{name}: {seen[-1]['failed']:g} failed" for name, seen in runs.items()),
+        ", ".join(failures),
         height=100 * len(runs),
         shapes=shapes,
     )

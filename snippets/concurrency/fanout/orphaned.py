@@ -21,8 +21,10 @@ async def main() -> None:
         await notify_all(["ann@example.org", "bob", "cy@example.org"], sent)
     except ValueError as error:
         print("failed:", error)
+        #> failed: bob
     await asyncio.sleep(0.1)
     print("sent after the failure:", sent)
+    #> sent after the failure: ['ann@example.org', 'cy@example.org']
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ async def main() -> None:
         await fetch_all(async_sessionmaker(engine), range(40))
     except ExceptionGroup as group:
         print(str(group.exceptions[0]).partition(",")[0])
+        #> QueuePool limit of size 5 overflow 10 reached
     await engine.dispose()
 
 

@@ -17,7 +17,7 @@ class Progress(BaseModel):
 
 async def rows() -> AsyncIterator[int]:
     """Stand in for rows that arrive one after the other."""
-    for number in range(1, 6):
+    for number in range(1, 4):
         await asyncio.sleep(0.1)
         yield number
 
@@ -27,4 +27,4 @@ async def progress() -> AsyncIterator[Progress]:
     """Send the events, once all are there."""
     numbers = [number async for number in rows()]
     for number in numbers:
-        yield Progress(done=number, of=5)
+        yield Progress(done=number, of=3)

@@ -17,7 +17,7 @@ class Progress(BaseModel):
 
 async def rows() -> AsyncIterator[int]:
     """Stand in for rows that arrive one after the other."""
-    for number in range(1, 6):
+    for number in range(1, 4):
         await asyncio.sleep(0.1)
         yield number
 
@@ -26,4 +26,4 @@ async def rows() -> AsyncIterator[int]:
 async def progress() -> AsyncIterator[Progress]:
     """Send each event when there is one."""
     async for number in rows():
-        yield Progress(done=number, of=5)
+        yield Progress(done=number, of=3)

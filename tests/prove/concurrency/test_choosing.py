@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import resource_tracker
 from types import ModuleType
 
 import pytest
@@ -18,6 +19,7 @@ def processes() -> Iterator[Executor]:
     with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
         pool.submit(abs, 1).result()
         yield pool
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]  # or it stays
 
 
 @pytest.mark.parametrize(

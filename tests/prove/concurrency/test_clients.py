@@ -39,6 +39,15 @@ def test_a_call_ends_at_its_limit(snippet: ModuleType, upstream: str) -> None:
         asyncio.run(wait_for(path))
 
 
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/unlimited.py"], indirect=True)
+def test_a_limit_of_the_read_ends_only_silence(snippet: ModuleType, upstream: str) -> None:
+    with pytest.raises(TimeoutError):
+        asyncio.run(snippet.names(upstream, ["/hang"], limit=0.1))
+    with pytest.raises(aiohttp.ClientResponseError, match="503"):
+        asyncio.run(snippet.names(upstream, ["/error"], limit=5))
+    assert len(asyncio.run(snippet.names(upstream, ["/whoami"], limit=5))) == 1
+
+
 def test_a_client_without_limits_waits_five_minutes(record_property: Any) -> None:
     minutes = (aiohttp.client.DEFAULT_TIMEOUT.total or 0) / 60
     assert minutes == 5

@@ -47,17 +47,20 @@ async def ask(url: str, method: str, path: str, **options: Any) -> tuple[int, An
     ],
     indirect=True,
 )
-def test_an_unknown_user_is_not_found(snippet: ModuleType) -> None:
+def test_an_unknown_user_is_not_found(snippet: ModuleType, record_property: Any) -> None:
     with serving(snippet.app) as server:
         status, _ = asyncio.run(ask(server.url, "GET", "/users/7"))
+    record_property("figure", str(status))
     assert status == 404, f"it answered {status}"
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/missing.py"], indirect=True)
-def test_a_known_user_hides_the_fault(snippet: ModuleType) -> None:
+def test_a_known_user_hides_the_fault(snippet: ModuleType, record_property: Any) -> None:
     with serving(snippet.app) as server:
         answer = asyncio.run(ask(server.url, "GET", "/users/1"))
-    assert answer == (200, {"id": 1, "name": "Ada"})
+        assert answer == (200, {"id": 1, "name": "Ada"})
+        status, _ = asyncio.run(ask(server.url, "GET", "/users/7"))
+    record_property("figure", str(status))
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
