@@ -1,0 +1,37 @@
+"""Each row of the source guide's inventory has its place on a page."""
+
+import collections
+import re
+import tomllib
+
+import pytest
+
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
+
+INVENTORY = SNIPPETS / "data" / "inventory.toml"
+ROWS = tomllib.loads(INVENTORY.read_text())
+SECTIONS = {"3.4": 1, "4.2": 5, "5.3": 5}  # rows of the sections that have their chapter
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_row_has_its_place(row: str) -> None:
+    line = INVENTORY.read_text().splitlines().index(f"[{row}]") + 1
+    place = ROWS[row]
+    page = DOCS / place["page"]
+    headings = re.findall(r"^#+ (.+)", page.read_text(), re.MULTILINE) if page.exists() else []
+    if place["heading"] not in headings:
+        reason = f"{row} names {place['heading']!r} on docs/{place['page']}, which isn't there"
+        raise RefusedError(INVENTORY, line, reason, "Name the heading where its topic went")
+    file, _, name = place["test"].partition("::")
+    test = ROOT / "tests/prove" / page.parent.relative_to(DOCS) / file
+    if not test.exists() or f"def {name}(" not in test.read_text():
+        reason = f"{row} names the test {place['test']}, which isn't there"
+        raise RefusedError(INVENTORY, line, reason, "Name the test that shows what is said of it")
+    assert place["state"] in ("right", "corrected")
+    assert place["topic"]
+
+
+def test_no_row_of_a_section_is_left_out() -> None:
+    assert collections.Counter(place["section"] for place in ROWS.values()) == SECTIONS
+    parts = {row for row in ROWS if row[-1].isalpha()}
+    assert {row[:-1] for row in parts} <= set(ROWS), "a part stands without its whole"
