@@ -1,27 +1,33 @@
 from snippets.drawing import label, path, picture, rectangle
 
-Moment = dict[str, float]
+ROWS = {"using": "good", "waiting": "warn", "failed": "bad"}
+WORDS = {"using": "connections in use", "waiting": "calls waiting", "failed": "calls failed"}
 
 
-def draw(runs: dict[str, list[Moment]]) -> str:
+def draw(runs: dict[str, list[dict[str, float]]]) -> str:
     """Draw for each run the connections in use, the calls that wait, and those that failed."""
     end = max(seen[-1]["time"] for seen in runs.values())
     shapes: list[str] = []
+    for place, (row, kind) in enumerate(ROWS.items()):
+        left = 0 if place == 0 else 40 + 115 * place
+        shapes.append(path([(left, 10), (left + 18, 10)], kind))
+        shapes.append(label((left + 24, 14), WORDS[row]))
     for lane, (name, seen) in enumerate(runs.items()):
-        floor = 100.0 * lane + 92
-        failed = seen[-1]["failed"]
-        shapes.append(label((0, floor - 78), f"{name}: {failed:g} failed"))
-        shapes.append(rectangle((0, floor - 70), 400, 70, "lane"))
-        for row, kind in ("using", "good"), ("waiting", "warn"), ("failed", "bad"):
+        floor = 110.0 * lane + 124
+        used = max(moment["using"] for moment in seen)
+        words = f"{name}: {used:g} in use, {seen[-1]['failed']:g} failed"
+        shapes.append(label((0, floor - 86), words))
+        shapes.append(rectangle((0, floor - 80), 400, 80, "lane"))
+        for row, kind in ROWS.items():
             points = [(0.0, floor)]
             for moment in seen:
-                x, y = 400 * moment["time"] / end, floor - 1.7 * moment[row]
+                x, y = 400 * moment["time"] / end, floor - 1.9 * moment[row]
                 points += [(round(x, 1), points[-1][1]), (round(x, 1), round(y, 1))]
             shapes.append(path(points, kind))
     failures = [f"{name}: {seen[-1]['failed']:g} failed" for name, seen in runs.items()]
     return picture(
         "Connections in use, calls that wait and calls that failed, over time",
         ", ".join(failures),
-        height=100 * len(runs),
+        height=110 * len(runs) + 20,
         shapes=shapes,
     )
