@@ -120,8 +120,8 @@ def execute(file: Path, cov: coverage.Coverage) -> Run:
         done.error = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
         done.line = (numbers or [getattr(error, "lineno", None)])[-1] or 1
     cov.stop()
-    if tracker := sys.modules.get("multiprocessing.resource_tracker"):
-        tracker._resource_tracker._stop()  # as the interpreter would at its end
+    with contextlib.suppress(KeyError, ChildProcessError):  # as the interpreter would at its end
+        sys.modules["multiprocessing.resource_tracker"]._resource_tracker._stop()
     sys.stdout.flush()
     sys.stderr.flush()
     data = cov.get_data()

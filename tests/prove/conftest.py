@@ -99,5 +99,7 @@ def pytest_runtest_makereport(
             said = refusal(item, "fails elsewhere than declared", cure)
         session.failed.add(item.nodeid)
         session.red.add(path)
+        if call.excinfo and isinstance(call.excinfo.value, RefusedError):
+            return report  # it says itself where, why and what to do
         report.longrepr = f"{said}\n\n{report.longreprtext if call.excinfo else ''}".rstrip()
     return report

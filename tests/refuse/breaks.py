@@ -12,6 +12,7 @@ FOLDER = "snippets/concurrency/timeouts"
 ONE, TWO = "concurrency/timeouts:1", "concurrency/timeouts:2"
 ELSEWHERE = "blocked.py fails elsewhere than declared"
 SHOWN = "concurrency/timeouts/bounded.py"
+FANOUT, CLIENTS = "snippets/concurrency/fanout", "snippets/concurrency/clients"
 BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"
 
 ONE_PAGE = (PAGE,)
@@ -30,6 +31,7 @@ class Break:
     arguments: tuple[str, ...] = ONE_PAGE
     limit: int = 60
     block: str | None = None
+    reports: int = 1
 
 
 def edit(path: str, old: str, new: str) -> Callable[[Path], object]:
@@ -97,6 +99,24 @@ def forge(copy: Path) -> None:
     content = json.loads(ledger.read_text())
     content["blocks"][0]["proofs"][0]["seconds"] += 1
     ledger.write_text(json.dumps(content))
+
+
+def swap(one: str, other: str) -> Callable[[Path], object]:
+    """Return a break that swaps two files."""
+
+    def breaking(copy: Path) -> None:
+        texts = (copy / one).read_text(), (copy / other).read_text()
+        (copy / other).write_text(texts[0])
+        (copy / one).write_text(texts[1])
+
+    return breaking
+
+
+def chapter(name: str, breaking: Callable[[Path], object], where: str, says: str) -> Break:
+    """Return a break on a page of the concurrency chapter, by the file that is refused."""
+    page = where.removeprefix("snippets/").removeprefix("tests/prove/").split("/")[1]
+    page = page.removeprefix("test_").removesuffix(".py")
+    return Break(name, breaking, where, says, (f"docs/concurrency/{page}.md",))
 
 
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
@@ -267,6 +287,61 @@ BREAKS = [
         PAGE,
         "leaves a process running: sleep 30",
         WHOLE,
+    ),
+    # What the concurrency chapter claims
+    chapter(
+        "await dropped",
+        edit(f"{FANOUT}/cancelled.py", "    await asyncio.sleep(0.02)", "    asyncio.sleep(0.02)"),
+        "tests/prove/concurrency/test_fanout.py",
+        "cancelled.py fails its test",
+    ),
+    Break(
+        "literal changed",
+        edit(BLOCKED, "delay=0.12", "delay=0.06"),
+        BLOCKED,
+        "the output changed: shown '#> took at least four times the limit: True'",
+        block=TWO,
+    ),
+    chapter(
+        "timeout removed",
+        edit(f"{CLIENTS}/shared.py", "Session(url, timeout=timeout)", "Session(url)"),
+        "tests/prove/concurrency/test_clients.py",
+        "shared.py fails its test",
+    ),
+    chapter(
+        "semaphore widened",
+        edit(f"{FANOUT}/bounded.py", "Semaphore(10)", "Semaphore(12)"),
+        "tests/prove/concurrency/test_fanout.py",
+        "bounded.py fails its test",
+    ),
+    Break(
+        "twins swapped",
+        swap(BOUNDED, BLOCKED),
+        TEST,
+        'bounded.py fails its test|blocked.py is shown as a "don\'t" and no longer fails',
+        reports=2,
+    ),
+    Break(
+        "figure that no run gives",
+        edit(PAGE, "took four times", "took five times"),
+        PAGE,
+        "no run gives the figure 'five times'",
+    ),
+    chapter(
+        "picture with stale data",
+        edit(
+            "snippets/concurrency/blocking/stall.json",
+            '"blocked": [0.0, ',
+            '"blocked": [0.0, 9.0, ',
+        ),
+        "snippets/concurrency/blocking/stall.svg",
+        "it isn't what stall.json draws",
+    ),
+    chapter(
+        "data that no run gives",
+        edit("snippets/concurrency/blocking/heartbeat.py", "NAP = 0.2 ", "NAP = 0.1 "),
+        "snippets/concurrency/blocking/stall.json",
+        "the data is stale",
     ),
     # What holds for the whole
     Break(

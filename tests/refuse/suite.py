@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 LIBRARIES = [
+    "aiohttp",
+    "asyncpg",
     "black",
     "bs4",
     "coverage",
+    "fastapi",
     "jsonschema",
     "mypy.api",
     "mypy.main",
@@ -19,9 +22,12 @@ LIBRARIES = [
     "psutil",
     "pymdownx.snippets",
     "pytest",
+    "sqlalchemy.ext.asyncio",
     "sybil.sybil",
+    "uvicorn",
     "yaml_env_tag",
 ]
+PRELOADED = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
 
 
 def warm() -> ForkServerContext:
@@ -42,6 +48,6 @@ def run(copy: Path, arguments: list[str], output: Path) -> None:
     sys.path[:] = [path for path in sys.path if path not in ("", original)]
     sys.path.insert(0, str(copy))
     os.chdir(copy)
-    status = pytest.main(arguments)
+    status = pytest.main([*PRELOADED, *arguments])
     sys.stdout.flush()
     output.with_suffix(".status").write_text(str(int(status)))

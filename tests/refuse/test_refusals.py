@@ -24,10 +24,10 @@ def test_refused(case: Break, answer: Answer) -> None:
     assert answer.status != 0, "the suite accepts it"
     said = re.sub(r"\x1b\[[0-9;]*m", "", answer.output)
     reported = re.findall(r"^(?:FAILED |ERROR:? ).*", said, re.MULTILINE)
-    assert len(reported) == 1, said
+    assert len(reported) == case.reports, said
     place = rf"^(?:ERROR: |E +\w+: )?{re.escape(case.where)}:\d+: "
     messages = re.findall(rf"{place}.*(?:{case.says}).*\. .+\.$", said, re.MULTILINE)
-    assert len(messages) == 1, f"no message like {case.says!r} in:\n{said}"
+    assert len(messages) == case.reports, f"no message like {case.says!r} in:\n{said}"
     assert not answer.changed
     ledger = answer.copy / LEDGER
     blocks = json.loads(ledger.read_text())["blocks"] if case.block and ledger.exists() else []
