@@ -15,7 +15,8 @@ from tests.engine.batch import Batch
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parses, test_of
 from tests.engine.run import Run, execute, run, script, with_prints
 
-KINDS = {"sh": "script", "text": "output", "toml": "config", "json": "data", "markdown": "markup"}
+KINDS = {"sh": "script", "text": "output", "json": "data", "markdown": "markup"}
+KINDS |= {"toml": "config", "yaml": "config"}
 CHECKS = {"python": {"mypy", "ruff", "run"}, "sh": {"run"}}
 Lines = dict[str, set[int]]
 Entry = dict[str, Any]
