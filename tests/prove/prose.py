@@ -172,6 +172,15 @@ def hold_figures(page: Path, given: set[str]) -> None:
             )
 
 
+def hold_navigation(page: Path) -> None:
+    """Refuse a page to which the navigation doesn't lead."""
+    path = page.relative_to(DOCS).as_posix()
+    nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    if not re.search(rf"^ *- (.+: )?{re.escape(path)}$", nav, re.MULTILINE):
+        cure = f"Add the line `- Title: {path}` there, below its neighbour's"
+        raise RefusedError(page, 1, "the navigation in mkdocs.yml does not lead to it", cure)
+
+
 def installed() -> dict[str, str]:
     """Return the versions that sentences may name, as they are in this environment."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
