@@ -93,7 +93,8 @@ def known(code: str, page: Path) -> bool:
     """Tell whether inline code on a page is something that exists."""
     if any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", block.text) for block in blocks(page)):
         return True
-    if any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS)):
+    own = SNIPPETS / page.relative_to(DOCS).with_suffix("")
+    if any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS, own)):
         return True
     return code in commands() | rules() or importable(code, page)
 
