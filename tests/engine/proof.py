@@ -80,8 +80,7 @@ class Session:
             return
         if block.language == "sh":
             self.proving[block.path].add(item)
-            home = ROOT if block.path.startswith("contributing/") else block.file.parent
-            work = functools.partial(script, block.file, home)
+            work = functools.partial(script, block.file)
         else:
             work = functools.partial(execute, block.file, self.script)
         done = self.runs[block.path] = run(block.file, self.limit, work)
