@@ -1,1 +1,1 @@
-pytest docs/concurrency/timeouts.md
+.venv/bin/pytest docs/concurrency/order.md

@@ -15,7 +15,8 @@ from tests.engine.batch import Batch
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parses, test_of
 from tests.engine.run import Run, execute, run, script, with_prints
 
-KINDS = {"sh": "script", "text": "output", "toml": "config", "json": "data", "markdown": "markup"}
+KINDS = {"sh": "script", "text": "output", "json": "data", "markdown": "markup"}
+KINDS |= {"toml": "config", "yaml": "config"}
 CHECKS = {"python": {"mypy", "ruff", "run"}, "sh": {"run"}}
 Lines = dict[str, set[int]]
 Entry = dict[str, Any]
@@ -79,8 +80,7 @@ class Session:
             return
         if block.language == "sh":
             self.proving[block.path].add(item)
-            home = ROOT if block.path.startswith("contributing/") else block.file.parent
-            work = functools.partial(script, block.file, home)
+            work = functools.partial(script, block.file)
         else:
             work = functools.partial(execute, block.file, self.script)
         done = self.runs[block.path] = run(block.file, self.limit, work)

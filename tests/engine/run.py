@@ -90,10 +90,9 @@ def run(file: Path, limit: float, work: Callable[[], Run]) -> Run:
     return result
 
 
-def script(file: Path, home: Path) -> Run:
-    """Run a shell script in a copy of a folder."""
-    copy = shutil.copytree(home, Path.cwd().parent / "copy", ignore=NOT_COPIED)
-    shutil.copy(file, copy)
+def script(file: Path) -> Run:
+    """Run a shell script in a copy of its folder."""
+    copy = shutil.copytree(file.parent, Path.cwd().parent / "copy", ignore=NOT_COPIED)
     environment = {**os.environ, "NO_COLOR": "1", "TMPDIR": str(copy.parent)}
     status = subprocess.run(["sh", "-eu", file.name], cwd=copy, env=environment).returncode
     return Run(f"it ended with exit status {status}" if status else None)

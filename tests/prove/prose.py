@@ -93,7 +93,8 @@ def known(code: str, page: Path) -> bool:
     """Tell whether inline code on a page is something that exists."""
     if any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", block.text) for block in blocks(page)):
         return True
-    if any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS)):
+    own = SNIPPETS / page.relative_to(DOCS).with_suffix("")
+    if any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS, own)):
         return True
     return code in commands() | rules() or importable(code, page)
 
@@ -170,6 +171,15 @@ def hold_figures(page: Path, given: set[str]) -> None:
                 f"no run gives the figure {figure!r}",
                 f'Mend it, or measure it in {test_of(page)}: record_property("figure", "{figure}")',
             )
+
+
+def hold_navigation(page: Path) -> None:
+    """Refuse a page to which the navigation doesn't lead."""
+    path = page.relative_to(DOCS).as_posix()
+    nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    if not re.search(rf"^ *- (.+: )?{re.escape(path)}$", nav, re.MULTILINE):
+        cure = f"Add the line `- Title: {path}` there, below its neighbour's"
+        raise RefusedError(page, 1, "the navigation in mkdocs.yml does not lead to it", cure)
 
 
 def installed() -> dict[str, str]:

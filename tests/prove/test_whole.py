@@ -43,6 +43,7 @@ SHOWN_BY_NONE = (SNIPPETS / "data",)  # facts that sentences use
 def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     if request.config.option.update_examples:
         prose.update_versions()
+    prose.hold_navigation(page)
     prose.hold_code(page)
     prose.hold_versions(page)
     session = request.config.stash[STATE]

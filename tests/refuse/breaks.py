@@ -5,8 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.prove.steps import all_but
+
 PAGE = "docs/concurrency/timeouts.md"
 TEST = "tests/prove/concurrency/test_timeouts.py"
+NEW, ITS_TEST = "docs/concurrency/order.md", "tests/prove/concurrency/test_order.py"
 HOME = "docs/index.md"
 FOLDER = "snippets/concurrency/timeouts"
 ONE, TWO = "concurrency/timeouts:1", "concurrency/timeouts:2"
@@ -344,12 +347,8 @@ BREAKS = [
         "the data is stale",
     ),
     # What holds for the whole
-    Break(
-        "test folder emptied",
-        lambda copy: (copy / TEST).unlink(),
-        TEST,
-        "nothing was collected here",
-    ),
+    Break("page without its test", all_but(ITS_TEST), ITS_TEST, "nothing was collected", (NEW,)),
+    Break("page without its line", all_but("mkdocs.yml"), NEW, "does not lead to it", (NEW,)),
     Break(
         "rules emptied",
         lambda copy: (copy / FOLDER / "ruff.toml").write_text("line-length = 88\n"),
