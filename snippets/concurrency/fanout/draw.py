@@ -1,7 +1,11 @@
 from snippets.drawing import label, path, picture, rectangle
 
 ROWS = {"using": "good", "waiting": "warn", "failed": "bad"}
-WORDS = {"using": "connections in use", "waiting": "calls waiting", "failed": "calls failed"}
+WORDS = {
+    "using": "connections in use",
+    "waiting": "calls waiting",
+    "failed": "calls failed",
+}
 
 
 def draw(runs: dict[str, list[dict[str, float]]]) -> str:
