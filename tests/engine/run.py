@@ -119,7 +119,7 @@ def execute(file: Path, cov: coverage.Coverage) -> Run:
         done.error = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
         done.line = (numbers or [getattr(error, "lineno", None)])[-1] or 1
     cov.stop()
-    with contextlib.suppress(KeyError, ChildProcessError):  # as the interpreter would at its end
+    with contextlib.suppress(Exception):  # as the interpreter would; an inherited one stays
         sys.modules["multiprocessing.resource_tracker"]._resource_tracker._stop()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -9,32 +9,31 @@ from tests.engine.pages import SNIPPETS, RefusedError
 UPDATE = "Run `make update` and look at the picture"
 
 
-def hold(
-    stem: str,
-    fresh: dict[str, Any],
-    shape: Callable[[dict[str, Any]], Any],
-    draw: Callable[[dict[str, Any]], str],
-    updating: bool,
+def hold_data(
+    stem: str, fresh: dict[str, Any], shape: Callable[[dict[str, Any]], Any], updating: bool
 ) -> None:
-    """Refuse data whose shape a run no longer gives, and a picture that isn't drawn from it.
+    """Refuse data whose shape a run no longer gives.
 
     Two runs never take the same time, so data is compared by its shape: what the page says of it.
     """
-    data, svg = (SNIPPETS / f"{stem}{suffix}" for suffix in (".json", ".svg"))
+    data = SNIPPETS / f"{stem}.json"
     if updating:
-        data.write_text(text(fresh))
-        svg.write_text(draw(fresh))
-    recorded = json.loads(data.read_text())
-    if shape(recorded) != shape(fresh):
-        reason = f"the data is stale: it shows {shape(recorded)}, a run gives {shape(fresh)}"
+        rows = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in fresh.items()]
+        data.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+    recorded = shape(json.loads(data.read_text()))
+    if recorded != shape(fresh):
+        reason = f"the data is stale: it shows {recorded}, a run gives {shape(fresh)}"
         raise RefusedError(data, 1, reason, UPDATE)
-    pairs = zip(svg.read_text().splitlines(), draw(recorded).splitlines(), strict=False)
-    line = next((n for n, (is_, drawn) in enumerate(pairs, 1) if is_ != drawn), 1)
-    if svg.read_text() != draw(recorded):
-        raise RefusedError(svg, line, f"it isn't what {data.name} draws", UPDATE)
 
 
-def text(data: dict[str, Any]) -> str:
-    """Return data as JSON with a line for each of its parts."""
-    rows = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in data.items())
-    return f"{{\n{rows}\n}}\n"
+def hold_picture(stem: str, draw: Callable[[dict[str, Any]], str], updating: bool) -> None:
+    """Refuse a picture that isn't drawn from its data."""
+    data, picture = SNIPPETS / f"{stem}.json", SNIPPETS / f"{stem}.svg"
+    drawn = draw(json.loads(data.read_text()))
+    if updating:
+        picture.write_text(drawn)
+    shown = picture.read_text()
+    if shown != drawn:
+        pairs = enumerate(zip(shown.splitlines(), drawn.splitlines(), strict=False), start=1)
+        line = next((number for number, (is_, be) in pairs if is_ != be), 1)
+        raise RefusedError(picture, line, f"it isn't what {data.name} draws", UPDATE)

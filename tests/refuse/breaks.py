@@ -1,126 +1,33 @@
 """The bad contributions, one for each gate: what is broken, and what must be said of it."""
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-
 from tests.prove.steps import all_but
-
-PAGE = "docs/concurrency/timeouts.md"
-TEST = "tests/prove/concurrency/test_timeouts.py"
-NEW, ITS_TEST = "docs/concurrency/order.md", "tests/prove/concurrency/test_order.py"
-HOME = "docs/index.md"
-FOLDER = "snippets/concurrency/timeouts"
-ONE, TWO = "concurrency/timeouts:1", "concurrency/timeouts:2"
-ELSEWHERE = "blocked.py fails elsewhere than declared"
-SHOWN = "concurrency/timeouts/bounded.py"
-FANOUT, CLIENTS = "snippets/concurrency/fanout", "snippets/concurrency/clients"
-BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"
-
-ONE_PAGE = (PAGE,)
-WHOLE = ("docs/concurrency", "tests/prove/concurrency", "tests/prove/test_whole.py")
-SITE = ("tests/check/test_oracle.py", "-k", "not named_test")
-
-
-@dataclass(frozen=True)
-class Break:
-    """A way to break a copy, the file that the refusal names, and what it says."""
-
-    name: str
-    breaking: Callable[[Path], object]
-    where: str = ""
-    says: str = ""
-    arguments: tuple[str, ...] = ONE_PAGE
-    limit: int = 60
-    block: str | None = None
-    reports: int = 1
-
-
-def edit(path: str, old: str, new: str) -> Callable[[Path], object]:
-    """Return a break that replaces a text that stands in a file."""
-
-    def breaking(copy: Path) -> None:
-        file = copy / path
-        text = file.read_text()
-        assert old in text, f"{path} holds no {old!r}"
-        file.write_text(text.replace(old, new, 1))
-
-    return breaking
-
-
-def append(path: str, text: str) -> Callable[[Path], object]:
-    """Return a break that adds text to the end of a file, or makes the file."""
-
-    def breaking(copy: Path) -> None:
-        file = copy / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a") as stream:
-            stream.write(text)
-
-    return breaking
-
-
-def both(*breakings: Callable[[Path], object]) -> Callable[[Path], object]:
-    """Return a break made of several."""
-
-    def breaking(copy: Path) -> None:
-        for each in breakings:
-            each(copy)
-
-    return breaking
-
-
-def fence(path: str, title: str | None = None) -> str:
-    """Return a fence that includes a path."""
-    return f'```python title="{title or path}"\n--8<-- "{path}"\n```'
-
-
-def bad(name: str, text: str, says: str, *more: Callable[[Path], object]) -> Break:
-    """Return a break that adds a bad fence, or a bad sentence, to the home page."""
-    return Break(name, both(append(HOME, f"\n{text}\n"), *more), HOME, says, (HOME,))
-
-
-def inline(opening: str = "As code:", indent: str = "", mark: str = "```") -> str:
-    """Return a fence with code in it, below an opening line."""
-    lines = [f"{mark}python", "print(1)", mark]
-    return f"{opening}\n\n" + "\n".join(f"{indent}{line}" for line in lines)
-
-
-def show(name: str, source: str) -> Callable[[Path], object]:
-    """Return a break that shows one more snippet, before the page's first heading."""
-    path = f"concurrency/timeouts/{name}"
-    return both(
-        append(f"snippets/{path}", source),
-        edit(PAGE, "\n## Do\n", f"\n{fence(path)}\n\n## Do\n"),
-    )
-
-
-def forge(copy: Path) -> None:
-    """Call a block proven that failed, by hand."""
-    ledger = copy / "docs/ledger.json"
-    content = json.loads(ledger.read_text())
-    content["blocks"][0]["proofs"][0]["seconds"] += 1
-    ledger.write_text(json.dumps(content))
-
-
-def swap(one: str, other: str) -> Callable[[Path], object]:
-    """Return a break that swaps two files."""
-
-    def breaking(copy: Path) -> None:
-        texts = (copy / one).read_text(), (copy / other).read_text()
-        (copy / other).write_text(texts[0])
-        (copy / one).write_text(texts[1])
-
-    return breaking
-
-
-def chapter(name: str, breaking: Callable[[Path], object], where: str, says: str) -> Break:
-    """Return a break on a page of the concurrency chapter, by the file that is refused."""
-    page = where.removeprefix("snippets/").removeprefix("tests/prove/").split("/")[1]
-    page = page.removeprefix("test_").removesuffix(".py")
-    return Break(name, breaking, where, says, (f"docs/concurrency/{page}.md",))
-
+from tests.refuse.edits import (
+    BLOCKED,
+    BOUNDED,
+    CLIENTS,
+    ELSEWHERE,
+    FANOUT,
+    FOLDER,
+    ITS_TEST,
+    NEW,
+    ONE,
+    PAGE,
+    SHOWN,
+    SITE,
+    TEST,
+    TWO,
+    WHOLE,
+    Break,
+    append,
+    bad,
+    chapter,
+    edit,
+    fence,
+    forge,
+    inline,
+    show,
+    swap,
+)
 
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
 STALE = "    if not asyncio:\n        print(1)\n        #> 1\n"
@@ -292,11 +199,12 @@ BREAKS = [
         WHOLE,
     ),
     # What the concurrency chapter claims
-    chapter(
+    Break(
         "await dropped",
-        edit(f"{FANOUT}/cancelled.py", "    await asyncio.sleep(0.02)", "    asyncio.sleep(0.02)"),
-        "tests/prove/concurrency/test_fanout.py",
-        "cancelled.py fails its test",
+        edit(BOUNDED, "await fetch_profile", "fetch_profile"),
+        TEST,
+        "bounded.py fails its test",
+        reports=2,  # the test fails, and Python says that a coroutine was never awaited
     ),
     Break(
         "literal changed",

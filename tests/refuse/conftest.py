@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.engine.pages import ROOT
-from tests.refuse.breaks import Break
+from tests.refuse.edits import Break
 from tests.refuse.suite import run, warm
 
 IGNORED = shutil.ignore_patterns(".git*", ".venv", ".ci", ".ruff_cache", "site")

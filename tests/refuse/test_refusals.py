@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.engine.pages import ROOT
-from tests.refuse.breaks import BREAKS, Break
+from tests.refuse.breaks import BREAKS
 from tests.refuse.conftest import IGNORED, Answer
+from tests.refuse.edits import Break
 
 LEDGER = "docs/ledger.json"
 

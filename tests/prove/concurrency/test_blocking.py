@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from snippets.concurrency.blocking.draw import draw
 from tests.parts import pictures
 from tests.parts.server import serving
 
@@ -91,7 +90,7 @@ def shape(turns: dict[str, list[float]]) -> dict[str, tuple[bool, int]]:
 
 @pytest.mark.proves(f"{FOLDER}/stall.json")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/heartbeat.py"], indirect=True)
-def test_only_a_call_that_blocks_stalls_the_loop_and_the_picture_shows_it(
+def test_only_a_call_that_blocks_stalls_the_loop(
     snippet: ModuleType, pytestconfig: pytest.Config
 ) -> None:
     ways = snippet.awaited, snippet.threaded, snippet.blocked
@@ -101,5 +100,12 @@ def test_only_a_call_that_blocks_stalls_the_loop_and_the_picture_shows_it(
         assert times[-1] >= snippet.NAP
         assert (snippet.longest_silence(times) >= snippet.NAP) == (way is snippet.blocked)
         fresh[way.__name__] = [round(1000 * time, 1) for time in times]
+    pictures.hold_data(f"{FOLDER}/stall", fresh, shape, pytestconfig.option.update_examples)
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
+def test_the_picture_is_drawn_from_the_data(
+    snippet: ModuleType, pytestconfig: pytest.Config
+) -> None:
     updating = pytestconfig.option.update_examples
-    pictures.hold(f"{FOLDER}/stall", fresh, shape, draw, updating)
+    pictures.hold_picture(f"{FOLDER}/stall", snippet.draw, updating)

@@ -9,7 +9,6 @@ from sqlalchemy import event
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
-from snippets.concurrency.fanout.draw import draw
 from tests.parts import pictures
 
 FOLDER = "concurrency/fanout"
@@ -134,10 +133,17 @@ def shape(runs: dict[str, list[dict[str, float]]]) -> dict[str, tuple[float, flo
 
 @pytest.mark.proves(f"{FOLDER}/pool.json")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/watch.py"], indirect=True)
-def test_the_picture_shows_a_run(snippet: ModuleType, pytestconfig: pytest.Config) -> None:
+def test_the_data_shows_a_run(snippet: ModuleType, pytestconfig: pytest.Config) -> None:
     fresh = {}
     for name, at_once in {"unbounded": CALLS, "bounded": 10}.items():
         seen = asyncio.run(snippet.watch(CALLS, at_once))
         fresh[name] = [{**moment, "time": round(1000 * moment["time"])} for moment in seen]
+    pictures.hold_data(f"{FOLDER}/pool", fresh, shape, pytestconfig.option.update_examples)
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
+def test_the_picture_is_drawn_from_the_data(
+    snippet: ModuleType, pytestconfig: pytest.Config
+) -> None:
     updating = pytestconfig.option.update_examples
-    pictures.hold(f"{FOLDER}/pool", fresh, shape, draw, updating)
+    pictures.hold_picture(f"{FOLDER}/pool", snippet.draw, updating)
