@@ -144,7 +144,7 @@ def test_search_finds_and_copy_copies(page: Page, address: str) -> None:
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.rstrip("\n") == block.locator("pre code").inner_text().rstrip("\n")
     page.locator("input[data-md-component=search-query]").click()
-    page.keyboard.type("thread")
+    page.keyboard.type("charge")
     expect(page.locator(".md-search-result__item").first).to_contain_text("Timeouts")
 
 

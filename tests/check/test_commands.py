@@ -17,10 +17,24 @@ COMMANDS = "snippets/data/commands.toml"
 PROFILE = "snippets/concurrency/timeouts/bounded.py"
 
 
+def shrink(copy: Path) -> None:
+    """Leave of the chapter on concurrency one page, so that a session takes seconds."""
+    (copy / "tests/prove/test_inventory.py").unlink()
+    (copy / "snippets/data/inventory.toml").unlink()
+    for folder in ("docs", "snippets", "tests/prove"):
+        for path in (copy / folder / "concurrency").iterdir():
+            if "timeouts" not in path.name:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    config = copy / "mkdocs.yml"
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(n for n in lines if "concurrency/" not in n or "timeouts" in n))
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with this environment, in which a session takes a second."""
     copy = shutil.copytree(ROOT, tmp_path_factory.mktemp("commands") / "copy", ignore=NEVER_COPIED)
+    shrink(copy)
     (copy / ".venv").symlink_to(sys.prefix)
     (copy / "docs/contributing.md").write_text("# Contributing\n")  # its proof is a session
     (copy / "tests/prove/test_contributing.py").unlink()

@@ -19,7 +19,7 @@ def draw(turns: dict[str, list[float]]) -> str:
         shapes.append(label((0, top + 14), words))
         shapes.append(rectangle((0, top + 20), 400, 18, "lane"))
         for left, right in itertools.pairwise(places):
-            if right - left > 100:
+            if right - left > 200:
                 shapes.append(rectangle((left, top + 20), right - left, 18, "bad"))
         shapes += [path([(x, top + 20), (x, top + 38)], "good") for x in places]
     counts = ", ".join(f"{way} {len(times)}" for way, times in turns.items())
