@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test site update lock bench
+.PHONY: help serve test site update mutate bench lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
@@ -31,6 +31,9 @@ site: $(READY)  ## Build the site strictly into site/.
 update: $(READY)  ## Rewrite shown outputs and versions, and show the diff.
 	$(BIN)/pytest --update-examples docs tests/prove; status=$$?; \
 		git --no-pager diff -- docs snippets README.md; exit $$status
+
+mutate: $(READY)  ## Change each snippet in many small ways, and list what its tests accept.
+	$(BIN)/python -m tests.mutate $(ONLY)
 
 bench: $(READY)  ## Measure what the proof of a block costs.
 	$(BIN)/python -m tests.speed.bench

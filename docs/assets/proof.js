@@ -62,6 +62,7 @@ async function showBesideBlock(link, ledger) {
   const shown = globalThis.crypto?.subtle ? await sha256(text) : null;
   highlight.querySelector("details.proof")?.remove();
   highlight.append(details(ledger, link.dataset.block, shown));
+  highlight.querySelector(".md-code__nav")?.setAttribute("role", "none"); // one button is no navigation
 }
 
 function showInRow(row, ledger) {

@@ -68,6 +68,15 @@ def test_other_tasks_run_while_the_call_waits(snippet: ModuleType) -> None:
     assert turns > 0, f"other tasks ran {turns} times"
 
 
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"], indirect=True)
+def test_the_limit_holds_once_the_client_awaits(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snippet, "fetch_profile", asyncio.sleep)  # both promise, one client blocks
+    with pytest.raises(TimeoutError):
+        asyncio.run(snippet.profile_within(limit=0.01, delay=0.3))
+
+
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
 def test_the_answer_arrives_when_it_is_in_time(snippet: ModuleType) -> None:
     assert asyncio.run(snippet.profile_within(limit=5, delay=0)) == "profile"

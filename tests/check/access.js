@@ -1,0 +1,97 @@
+// What test_access.py asks of a page: loaded once, it stays while the tab walks the site.
+
+const ACTIVE = "a[href], button, input, select, summary, textarea, [tabindex]";
+const all = (selector) => [...document.querySelectorAll(selector)];
+const frames = () => new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen)));
+
+// Each change shows at once.
+const still = new CSSStyleSheet();
+still.replaceSync("*, ::before, ::after { animation: none; transition: none !important }");
+document.adoptedStyleSheets.push(still);
+
+// Follow a link as a click would, and mark what is left behind.
+function leave(href) {
+  document.querySelector("[data-md-component=container]").dataset.left = "";
+  const link = Object.assign(document.createElement("a"), { href });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+function arrived() {
+  return document.querySelector("[data-md-component=container]:not([data-left])")
+    && all("details.proof").length === all(".proof-link, [data-row]").length;
+}
+
+// Undo what was done on the page: it looks as it did, and Tab begins at its top.
+function reset() {
+  all("details[open]").forEach((details) => { details.open = false; });
+  all(".md-toggle:checked").forEach((toggle) => toggle.click());
+  document.body.tabIndex = -1;
+  document.body.focus();
+  document.body.removeAttribute("tabindex");
+  scrollTo(0, 0);
+}
+
+// What axe finds by all of its default rules, in both schemes.
+async function audit() {
+  // To judge contrast takes long: one token of each kind stays, the others become plain text.
+  const kinds = new Set();
+  for (const token of all("pre code span:not(:has(*))")) {
+    const known = kinds.size;
+    kinds.add(`${token.parentElement.className} ${token.className}`);
+    if (kinds.size === known) token.replaceWith(token.textContent);
+  }
+  all("pre code").forEach((code) => code.normalize());
+  const found = [];
+  for (const _ of ["as it is", "toggled"]) {
+    for (const { id, nodes } of (await axe.run({ resultTypes: ["violations"] })).violations)
+      for (const { html, failureSummary } of nodes)
+        found.push(`${document.body.dataset.mdColorScheme}: ${id}: ${html}\n${failureSummary}`);
+    document.querySelector("[data-md-component=palette] label:not([hidden])").click();
+  }
+  return found;
+}
+
+// Tell whether a reader sees that an element has the focus.
+function shows(element) {
+  const box = element.getClientRects()[0];
+  const middle = (from, to, end) => (Math.max(from, 0) + Math.min(to, end)) / 2;
+  const x = middle(box.left, box.right, innerWidth);
+  const y = middle(box.top, box.bottom, innerHeight);
+  return getComputedStyle(element).outlineStyle === "auto"
+    && element.checkVisibility({ opacityProperty: true, visibilityProperty: true })
+    && element.contains(document.elementFromPoint(x, y));
+}
+
+const stops = new Map();
+let wanted = [];
+
+addEventListener("keyup", ({ key }) => {
+  const stop = document.activeElement;
+  // Not every browser stops at what merely scrolls.
+  if (key === "Tab" && stop.matches(ACTIVE)) stops.set(stop, shows(stop));
+});
+
+// Count what takes the keyboard below the heading to which the skip link leads.
+function want() {
+  const heading = document.getElementById(document.querySelector(".md-skip").hash.slice(1));
+  const scrolls = (element) => element.scrollWidth > element.clientWidth
+    && ["auto", "scroll"].includes(getComputedStyle(element).overflowX)
+    && !element.querySelector(ACTIVE);
+  wanted = all("article *").filter((element) => element.checkVisibility()
+    && heading.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING
+    && (element.matches(ACTIVE) || scrolls(element)));
+  stops.clear();
+  return wanted.length;
+}
+
+function walked() {
+  return {
+    missed: wanted.filter((element) => !stops.has(element)).map((element) => element.outerHTML),
+    unseen: [...stops].filter(([, seen]) => !seen).map(([element]) => element.outerHTML),
+    trapped: document.activeElement.closest("article") !== null,
+  };
+}
+
+Object.assign(globalThis, { leave, arrived, reset, frames, audit, shows, want, walked });

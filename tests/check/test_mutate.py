@@ -1,0 +1,149 @@
+"""Mutants: which are made, what refuses them, and what is said of those that survive."""
+
+import itertools
+import shutil
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.engine.pages import ROOT
+from tests.mutate.__main__ import complaints, key, listed, made
+from tests.mutate.mutants import Mutant, mutants
+from tests.mutate.verdict import BLOCK, SURVIVED, TIME, TYPES, found_in, trials
+from tests.speed.generate import generate
+
+LINES = {  # what becomes of a line, other than that it goes
+    "x = 1 < y": ["x = 1 >= y", "x = 2 < y", "x = 0 < y"],
+    "x = y is not z not in w": ["x = y is z not in w", "x = y is not z in w"],
+    "x = (y and z) or not w": [
+        "x = (y or z) or not w",
+        "x = (y and z) and not w",
+        "x = (y and z) or w",
+    ],
+    "x = y - z * 2": ["x = y + z * 2", "x = y - z / 2", "x = y - z * 3", "x = y - z * 0"],
+    "x //= y ** z": [],
+    "x += y": ["x -= y"],
+    "x = y if z.ok else [w for w in v if w]": [
+        "x = y if not z.ok else [w for w in v if w]",
+        "x = y if z.ok else [w for w in v if not w]",
+    ],
+    "x = True, None, 0.5, ...": [
+        "x = False, None, 0.5, ...",
+        "x = True, 0, 0.5, ...",
+        "x = True, None, 1.5, ...",
+        "x = True, None, 0, ...",
+    ],
+    "x = 'é', rb'''y''', f'{z!r}', ''": [
+        "x = 'Xé', rb'''y''', f'{z!r}', ''",
+        "x = 'é', rb'''Xy''', f'{z!r}', ''",
+        "x = 'é', rb'''y''', f'X{z!r}', ''",
+        "x = 'é', rb'''y''', f'{z!r}', 'X'",
+    ],
+    "x = f(y, a=y, **z)": ["x = f(y, **z)", "x = f(y, a=y)"],
+    "x = f(a=y, b=z)": ["x = f(b=z)", "x = f(a=y)"],
+    "x: Literal[1] = y  # it is 1": [],
+}
+BLOCKS = {  # all mutants of several lines
+    '"""Doc."""\nimport x\n\ny: int\n': [],
+    "f(\n    a=x,\n)\n": ["# gone\n\n\n", "f(\n\n)\n"],
+    "f(\n    a=x,\n    b=y,\n)\n": ["# gone\n\n\n\n", "f(\n\nb=y,\n)\n", "f(\n    a=x\n,\n)\n"],
+    "class A:\n    x: int\n\n    @y\n    def z(self): ...\n": [
+        "# gone\n\n\n\n\n",
+        "class A:\n    # gone\n\n    @y\n    def z(self): ...\n",
+        "class A:\n    x: int\n\n    # gone\n\n",
+    ],
+    "if x:\n    y()  # why\n    #> 1\nelif z:\n    pass\n": [
+        "# gone\n\n\n\n\n",
+        "if x:\n    _ = None\n    #> 1\nelif z:\n    pass\n",
+        "if not x:\n    y()  # why\n    #> 1\nelif z:\n    pass\n",
+        "if x:\n    y()  # why\n    #> 1\n# gone\n\n",
+        "if x:\n    y()  # why\n    #> 1\nelif not z:\n    pass\n",
+    ],
+    "with x as y, z:\n    '''\n    Text\n    '''\n    w()\n": [
+        "# gone\n\n\n\n\n",
+        "# gone\n'''\n    Text\n    '''\nw()\n",
+        "with z:\n    '''\n    Text\n    '''\n    w()\n",
+        "with x as y:\n    '''\n    Text\n    '''\n    w()\n",
+        "with x as y, z:\n    '''\n    Text\n    '''\n    # gone\n",
+    ],
+    "async def f():\n    return await (g())\n": [
+        "# gone\n\n",
+        "async def f():\n    _ = None\n",
+        "async def f():\n    return (g())\n",
+    ],
+}
+PRICE = """\
+def price(net: int, rate: int = 19) -> int:
+    while rate > 99:
+        rate -= 100
+    return net + net * rate // 100
+
+
+print(price(100, 107))
+#> 107
+"""
+INTERRUPT = "an interrupt"
+HANGS, SHORT, LONG = (f"generated/page0/b{number}.py" for number in range(3))
+LIMITS = {HANGS: 1.0, SHORT: 60.0, LONG: 60.0}
+FATES = {  # of the path, the line and the change
+    (HANGS, "rate -= 100", "- -> +"): TIME,
+    (SHORT, "return net + net * rate // 100", "statement -> nothing"): TYPES,
+    (SHORT, "def price(net: int, rate: int = 19) -> int:", "19 -> 20"): SURVIVED,
+    (SHORT, "print(price(100, 107))", "107 -> 108"): BLOCK,
+    (LONG, "rate -= 100", "- -> +"): INTERRUPT,
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_is_changed_in_one_place(line: str) -> None:
+    found = [mutant.source for mutant in mutants("x.py", line)]
+    assert sorted(found) == sorted(["# gone", *LINES[line]])
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_lines_keep_their_numbers(block: str) -> None:
+    found = [mutant.source for mutant in mutants("x.py", block)]
+    assert sorted(found) == sorted(BLOCKS[block])
+    assert {source.count("\n") for source in found} <= {block.count("\n")}
+
+
+def test_a_mutant_names_the_line_where_it_begins() -> None:
+    (mutant,) = (each for each in mutants("x.py", "x = [\n    y,\n    'z',\n]\n") if each.line == 3)
+    assert (mutant.text, mutant.change) == ("'z',", "'z' -> 'Xz'")
+
+
+def test_mutants_are_refused_or_survive_and_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    generate(tmp_path / "pristine", 1, 3, PRICE)
+    for cache in ROOT.glob(".mypy_cache"):
+        shutil.copytree(cache, tmp_path / "pristine" / cache.name)
+    every = [mutant for path in LIMITS for mutant in mutants(path, PRICE)]
+    chosen = {key(mutant): mutant for mutant in every if key(mutant) in FATES}
+    refused = found_in(tmp_path, list(chosen.values()))
+    fates = {key(mutant): TYPES for mutant in refused}
+    tried = trials(tmp_path, [each for each in chosen.values() if each not in refused], LIMITS)
+    fates |= {key(mutant): fate for mutant, fate in itertools.islice(tried, 3)}
+    tried.close()  # as an interrupt does, while the last one hangs
+    assert fates == {entry: fate for entry, fate in FATES.items() if fate != INTERRUPT}
+    assert [folder.name for folder in tmp_path.iterdir()] == ["pristine"]
+    folders = [each.info["cwd"] or "" for each in psutil.process_iter(["cwd"])]
+    assert not [folder for folder in folders if folder.startswith(str(tmp_path))]
+
+
+def test_what_survives_is_listed_and_what_is_listed_survives() -> None:
+    fresh, known, dead = (Mutant("a/b.py", 7, "x = 1", f"1 -> {n}", "") for n in (2, 3, 4))
+    verdicts = {fresh: SURVIVED, known: SURVIVED, dead: BLOCK}
+    gone = ("a/b.py", "y = 1", "1 -> 2")
+    assert not complaints({known: SURVIVED, dead: BLOCK}, [key(known)])
+    said = complaints(verdicts, [key(known), key(dead), gone])
+    assert [line.partition(". ")[0] for line in said] == [
+        "snippets/a/b.py:7: x = 1: 1 -> 2: it survives",
+        "survivors.toml: a/b.py: x = 1: 1 -> 4: its block refuses it",
+        "survivors.toml: a/b.py: y = 1: 1 -> 2: no such mutant is made",
+    ]
+
+
+def test_each_entry_names_a_mutant_and_a_reason() -> None:
+    entries = listed()
+    assert set(entries) <= {key(mutant) for mutant in made()}
+    assert all(reason.endswith(".") for reason in entries.values())
