@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from tests.engine.pages import ROOT
+from tests.engine.plugin import MARK
 from tests.mutate.__main__ import complaints, key, listed, made
 from tests.mutate.mutants import Mutant, mutants
 from tests.mutate.verdict import BLOCK, SURVIVED, TIME, TYPES, found_in, trials
@@ -113,7 +114,10 @@ def test_a_mutant_names_the_line_where_it_begins() -> None:
     assert (mutant.text, mutant.change) == ("'z',", "'z' -> 'Xz'")
 
 
-def test_mutants_are_refused_or_survive_and_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+def test_mutants_are_refused_or_survive_and_an_interrupt_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(MARK)  # the server that forks is for all tests, so it outlives this one
     generate(tmp_path / "pristine", 1, 3, PRICE)
     for cache in ROOT.glob(".mypy_cache"):
         shutil.copytree(cache, tmp_path / "pristine" / cache.name)

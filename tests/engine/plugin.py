@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from tests.engine import ledger
 from tests.engine.pages import DOCS, ROOT, Block, RefusedError, parse, test_of
 from tests.engine.proof import Session
 
-PHASES = (["docs", "tests/prove"], ["tests/check", "tests/refuse"])
 MARK = "PLAYBOOK_ITEM"  # in the environment of each process that an item starts
 STATE = pytest.StashKey[Session]()
 
@@ -60,23 +58,6 @@ class Pages(Sybil):
 # Sybil's own filter raises IndexError for an error from outside an example.
 SybilItem._traceback_filter = pytest.Item._traceback_filter  # type: ignore[method-assign]  # it fails
 pytest_collect_file = (Pages("run") + Pages("proof")).pytest()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Without arguments, prove first and then check, each in a session of its own."""
-    if config.args_source is config.ArgsSource.ARGS or config.option.help:
-        return None
-    for paths in PHASES:
-        command = [sys.executable, "-m", "pytest", *config.invocation_params.args, *paths]
-        with subprocess.Popen(command, cwd=ROOT) as process:
-            try:
-                status = process.wait()
-            finally:
-                process.send_signal(signal.SIGINT)  # when this one is interrupted
-        if status:
-            return status
-    return 0
 
 
 def pytest_configure(config: pytest.Config) -> None:

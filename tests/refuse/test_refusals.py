@@ -15,12 +15,20 @@ import pytest
 from tests.engine.pages import ROOT
 from tests.refuse.breaks import BREAKS
 from tests.refuse.conftest import IGNORED, Answer
-from tests.refuse.edits import Break
+from tests.refuse.edits import SITE, Break
 
+pytestmark = pytest.mark.refusal
 LEDGER = "docs/ledger.json"
 
 
-@pytest.mark.parametrize("case", [case for case in BREAKS if case.says], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.recorded] * (case.arguments == SITE))
+        for case in BREAKS
+        if case.says
+    ],
+)
 def test_refused(case: Break, answer: Answer) -> None:
     assert answer.status != 0, "the suite accepts it"
     said = re.sub(r"\x1b\[[0-9;]*m", "", answer.output)
@@ -36,6 +44,7 @@ def test_refused(case: Break, answer: Answer) -> None:
     assert "passed" not in outcomes
 
 
+@pytest.mark.recorded
 @pytest.mark.parametrize("case", [case for case in BREAKS if not case.says])
 def test_a_partial_run_updates_its_own_blocks_only(answer: Answer) -> None:
     assert answer.status == 0, answer.output
@@ -50,6 +59,7 @@ def test_a_partial_run_updates_its_own_blocks_only(answer: Answer) -> None:
     assert runs.isdisjoint({run["id"] for run in before["runs"]})
 
 
+@pytest.mark.recorded
 def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
     command = [sys.executable, "-m", "pytest", "--quiet", "docs/concurrency/timeouts.md"]
