@@ -208,7 +208,7 @@ BREAKS = [
     ),
     Break(
         "literal changed",
-        edit(BLOCKED, "delay=0.12", "delay=0.06"),
+        edit(BLOCKED, "delay=4 * limit", "delay=2 * limit"),
         BLOCKED,
         "the output changed: shown '#> took at least four times the limit: True'",
         block=TWO,
@@ -242,8 +242,8 @@ BREAKS = [
         "picture with stale data",
         edit(
             "snippets/concurrency/blocking/stall.json",
-            '"blocked": [0.0, ',
-            '"blocked": [0.0, 9.0, ',
+            '"awaited": [0.0, ',
+            '"awaited": [0.0, 1.0, ',
         ),
         "snippets/concurrency/blocking/stall.svg",
         "it isn't what stall.json draws",
@@ -263,7 +263,7 @@ BREAKS = [
         TEST,
         "ruff.toml fails its test",
     ),
-    Break("edited ledger", forge, "docs/ledger.json", "not as a session wrote it"),
+    Break("edited ledger", forge, "docs/ledger.json", "not as a session wrote it", recorded=True),
     Break(
         "escape without a reason",
         append(TEST, "X = 1  # {}: E501\n".format("noqa")),

@@ -33,6 +33,7 @@ class Break:
     limit: int = 60
     block: str | None = None
     reports: int = 1
+    recorded: bool = False
 
 
 def edit(path: str, old: str, new: str) -> Callable[[Path], object]:

@@ -24,7 +24,11 @@ LEDGER = "docs/ledger.json"
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, id=case.name, marks=[pytest.mark.recorded] * (case.arguments == SITE))
+        pytest.param(
+            case,
+            id=case.name,
+            marks=[pytest.mark.recorded] * (case.recorded or case.arguments == SITE),
+        )
         for case in BREAKS
         if case.says
     ],
