@@ -26,7 +26,7 @@ function arrived() {
 // Undo what was done on the page: it looks as it did, and Tab begins at its top.
 function reset() {
   all("details[open]").forEach((details) => { details.open = false; });
-  all(".md-toggle:checked").forEach((toggle) => toggle.click());
+  all("[data-md-toggle]:checked").forEach((toggle) => toggle.click());
   document.body.tabIndex = -1;
   document.body.focus();
   document.body.removeAttribute("tabindex");
@@ -77,8 +77,7 @@ addEventListener("keyup", ({ key }) => {
 function want() {
   const heading = document.getElementById(document.querySelector(".md-skip").hash.slice(1));
   const scrolls = (element) => element.scrollWidth > element.clientWidth
-    && ["auto", "scroll"].includes(getComputedStyle(element).overflowX)
-    && !element.querySelector(ACTIVE);
+    && ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
   wanted = all("article *").filter((element) => element.checkVisibility()
     && heading.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING
     && (element.matches(ACTIVE) || scrolls(element)));
@@ -94,4 +93,10 @@ function walked() {
   };
 }
 
-Object.assign(globalThis, { leave, arrived, reset, frames, audit, shows, want, walked });
+// List what the Tab key came by within an element: its text, and whether a reader saw it.
+function stopsIn(selector) {
+  return [...stops].filter(([element]) => element.closest(selector))
+    .map(([element, seen]) => [element.textContent.trim(), seen]);
+}
+
+Object.assign(globalThis, { leave, arrived, reset, frames, audit, shows, stops, stopsIn, want, walked });

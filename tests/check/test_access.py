@@ -16,6 +16,7 @@ from tests.prove import prose
 
 PAGES = [str(page.relative_to(DOCS)) for page in prose.pages()]
 WIDE, NARROW = ViewportSize(width=1280, height=720), ViewportSize(width=320, height=640)
+MENU = ".md-sidebar--primary"
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +114,27 @@ def test_each_stop_before_the_article_shows(settled: Page, screen: ViewportSize)
     raise AssertionError("Tab does not come to the article")
 
 
-def test_the_menu_of_a_narrow_screen_opens_by_keyboard(settled: Page) -> None:
+def test_the_menu_of_a_narrow_screen_needs_no_mouse(settled: Page) -> None:
     resize(settled, NARROW)
-    link = settled.locator(".md-sidebar--primary").get_by_role("link", name="Home")
-    expect(link).not_to_be_visible()
-    settled.locator(".md-header label[for=__drawer]").press("Enter")
-    expect(link).to_be_in_viewport()
+    opener, menu = settled.locator("label[for=__drawer]:visible"), settled.locator(MENU)
+    home = menu.get_by_role("link", name="Home")
+    expect(home).not_to_be_visible()
+    opener.press("Enter")
+    expect(menu).to_be_in_viewport()
+    for _ in PAGES[0].split("/")[1:]:  # from the level of the chapter to the highest
+        walk_menu(settled)
+        menu.locator("label.md-nav__title:visible").press("Enter")
+    assert "Home" in walk_menu(settled)
+
+
+def walk_menu(page: Page) -> str:
+    """Return what the Tab key comes by in the menu, each in sight."""
+    page.locator("label[for=__drawer]:visible").first.focus()
+    page.evaluate("stops.clear()")
+    for _ in range(100):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('article') !== null"):
+            break
+    stops = page.evaluate(f"stopsIn('{MENU}')")
+    assert stops and all(seen for _, seen in stops), stops
+    return "".join(text for text, _ in stops)
