@@ -16,7 +16,7 @@ from tests.engine.pages import ROOT
 
 PROVE = ["docs", "tests/prove"]
 REFUSE = ["-m", "not recorded", "tests/refuse"]
-CHECK = ["tests/check", "tests/refuse/test_refusals.py", "-m", "recorded or not refusal"]
+CHECK = ["tests/check", "tests/refuse", "-m", "recorded or not refusal"]
 
 
 @contextmanager

@@ -33,7 +33,7 @@ WORDS = "three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|t
 FIGURE = re.compile(
     rf"(?<![\w.#-])(?:\d+(?:\.\d+)?%?|(?i:{WORDS}|hundred|thousand))\b(?: +[a-z]+)?"
 )
-NO_FIGURE = re.compile(r"`[^`]*`|\]\([^)]*\)|<[^>]*>|^#+ \d+\.|^\s*\d+\. |\[\^\d+\]")
+NO_FIGURE = re.compile(r"`[^`]*`|\]\([^)]*\)|<[^>]*>|^#+ .*|^\s*\d+\. |\[\^\d+\]")
 VERSIONS = SNIPPETS / "data" / "versions.toml"
 COMMANDS = SNIPPETS / "data" / "commands.toml"
 
