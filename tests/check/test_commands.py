@@ -25,9 +25,9 @@ def shrink(copy: Path) -> None:
         for path in (copy / folder / "concurrency").iterdir():
             if "timeouts" not in path.name:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    config = copy / "mkdocs.yml"
-    lines = config.read_text().splitlines(keepends=True)
-    config.write_text("".join(n for n in lines if "concurrency/" not in n or "timeouts" in n))
+    for file in (copy / "mkdocs.yml", copy / "docs/index.md"):
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(n for n in lines if "concurrency/" not in n or "timeouts" in n))
 
 
 @pytest.fixture(scope="module")
