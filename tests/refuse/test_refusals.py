@@ -66,7 +66,7 @@ def test_a_partial_run_updates_its_own_blocks_only(answer: Answer) -> None:
 @pytest.mark.recorded
 def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-    command = [sys.executable, "-m", "pytest", "--quiet", "docs/concurrency/timeouts.md"]
+    command = [sys.executable, "-m", "pytest", "--quiet", "docs/concurrency/blocking.md"]
     sessions = {}
     for number in numbers:
         copy = shutil.copytree(ROOT, tmp_path / number.name, ignore=IGNORED)
@@ -83,5 +83,5 @@ def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
         session.wait()
         blocks = json.loads(ledger.read_text())["blocks"] if ledger.exists() else []
         proven = {block["page"] for block in blocks}
-        assert "concurrency/timeouts.md" not in proven
+        assert "concurrency/blocking.md" not in proven
         assert number == signal.SIGKILL or "contributing.md" in proven
