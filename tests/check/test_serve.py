@@ -12,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from tests.check.test_commands import shrink
 from tests.speed.generate import generate
 
 EDITS = {
@@ -85,6 +86,7 @@ def test_the_memo_changes_no_byte(tmp_path: Path) -> None:
 def test_a_saved_change_is_visible_within_two_seconds(browser: Browser, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     generate(copy, pages=30, blocks=10)
+    shrink(copy)
     took = {}
     with served(copy) as address, browser.new_context() as context:
         page = context.new_page()
