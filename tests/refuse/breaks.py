@@ -29,6 +29,7 @@ from tests.refuse.edits import (
     swap,
 )
 
+BLOCKING = "snippets/concurrency/blocking"
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
 STALE = "    if not asyncio:\n        print(1)\n        #> 1\n"
 EXIT = "    raise SystemExit(3)\n"
@@ -238,21 +239,19 @@ BREAKS = [
         PAGE,
         "no run gives the figure 'five times'",
     ),
-    chapter(
+    Break(
         "picture with stale data",
-        edit(
-            "snippets/concurrency/blocking/stall.json",
-            '"awaited": [0.0, ',
-            '"awaited": [0.0, 1.0, ',
-        ),
-        "snippets/concurrency/blocking/stall.svg",
+        edit(f"{BLOCKING}/stall.json", '"awaited": [0.0, ', '"awaited": [0.0, 1.0, '),
+        f"{BLOCKING}/stall.svg",
         "it isn't what stall.json draws",
+        ("tests/prove/concurrency/test_blocking.py::test_the_picture_is_drawn_from_the_data",),
     ),
-    chapter(
+    Break(
         "data that no run gives",
-        edit("snippets/concurrency/blocking/heartbeat.py", "NAP = 0.2 ", "NAP = 0.1 "),
-        "snippets/concurrency/blocking/stall.json",
+        edit(f"{BLOCKING}/heartbeat.py", "NAP = 0.2 ", "NAP = 0.4 "),
+        f"{BLOCKING}/stall.json",
         "the data is stale",
+        ("tests/prove/concurrency/test_blocking.py::test_only_a_call_that_blocks_stalls_the_loop",),
     ),
     # What holds for the whole
     Break("page without its test", all_but(ITS_TEST), ITS_TEST, "nothing was collected", (NEW,)),
