@@ -12,7 +12,6 @@ import pytest
 from tests.engine.pages import ROOT
 
 NEVER_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", "site", "ledger.json")
-GIT = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
 COMMANDS = "snippets/data/commands.toml"
 PROFILE = "snippets/concurrency/timeouts/bounded.py"
 
@@ -28,6 +27,18 @@ def shrink(copy: Path) -> None:
     for file in (copy / "mkdocs.yml", copy / "docs/index.md"):
         lines = file.read_text().splitlines(keepends=True)
         file.write_text("".join(n for n in lines if "concurrency/" not in n or "timeouts" in n))
+
+
+def commit(copy: Path, message: str) -> None:
+    """Commit all of a copy of the project, which becomes a repository of git by that."""
+    settings = ["user.name=Test", "user.email=test@example.org"]
+    for command in (
+        ["init", "-q", "-b", "main"],
+        *(["config", *setting.split("=")] for setting in settings),
+        ["add", "-A"],
+        ["commit", "-qm", message],
+    ):
+        subprocess.run(["git", *command], cwd=copy, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +59,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (copy / "tests" / room).mkdir()
         room_test = copy / "tests" / room / "test_room.py"
         room_test.write_text("def test_room() -> None:\n    pass\n")
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
-        subprocess.run([*GIT, *command], cwd=copy, check=True)
+    commit(copy, "Start")
     return copy
 
 
@@ -89,7 +99,7 @@ def test_update_rewrites_what_is_generated(copy: Path) -> None:
     before = {path: (copy / path).read_text() for path in edits}
     for path, (old, new) in edits.items():
         (copy / path).write_text(before[path].replace(old, new))
-    subprocess.run([*GIT, "commit", "-qam", "Go stale"], cwd=copy, check=True)
+    commit(copy, "Go stale")
     said = make(copy, "update")
     assert "-    #> stale" in said
     assert "+    #> profile" in said

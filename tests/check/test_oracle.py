@@ -5,6 +5,7 @@ syntax tree, names of tests from a collection of their own.
 """
 
 import ast
+import functools
 import hashlib
 import json
 import re
@@ -24,6 +25,7 @@ SCHEMA = ROOT / "tests/engine/ledger.schema.json"
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@functools.cache  # no test changes what it is given
 def pages(site: Path) -> dict[str, BeautifulSoup]:
     """Return each page of the built site by its source, without Material's own."""
     found = {}

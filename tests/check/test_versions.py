@@ -9,16 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.check.conftest import serving
-from tests.check.test_commands import GIT, NEVER_COPIED, shrink
+from tests.check.test_commands import NEVER_COPIED, commit, shrink
 from tests.engine.pages import ROOT
-
-AUTHOR = {
-    "GIT_AUTHOR_NAME": "Test",
-    "GIT_AUTHOR_EMAIL": "test@example.org",
-    "GIT_COMMITTER_NAME": "Test",
-    "GIT_COMMITTER_EMAIL": "test@example.org",
-    "NO_MKDOCS_2_WARNING": "1",
-}
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +20,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     copy, host = base / "copy", base / "host"
     shutil.copytree(ROOT, copy, ignore=NEVER_COPIED)
     shrink(copy)
-    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "Start"]):
-        subprocess.run([*GIT, *command], cwd=copy, check=True)
+    commit(copy, "Start")
     host.mkdir()
     with serving(host) as address:
-        environment = {**os.environ, **AUTHOR, "SITE_URL": f"{address}/"}
+        environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "SITE_URL": f"{address}/"}
 
         def deploy(version: str) -> None:
             command = ["mike", "deploy", "--update-aliases", version, "latest"]

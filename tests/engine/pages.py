@@ -17,8 +17,15 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 ROOT = Path(__file__).parents[2]
 DOCS, SNIPPETS = ROOT / "docs", ROOT / "snippets"
-SUFFIXES = {"python": ".py", "sh": ".sh", "toml": ".toml", "json": ".json"}
-SUFFIXES |= {"yaml": ".yml", "text": ".out", "markdown": ".md"}
+SUFFIXES = {
+    "python": ".py",
+    "sh": ".sh",
+    "toml": ".toml",
+    "json": ".json",
+    "yaml": ".yml",
+    "text": ".out",
+    "markdown": ".md",
+}
 
 LEXER = RawFencedCodeBlockLexer(re.compile(r"(?P<info>[^\n]*)\n?"))
 INFO = re.compile(r'(?P<language>[a-z]+) title="(?P<title>[^"]+)"')

@@ -15,8 +15,14 @@ from tests.engine.batch import Batch
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parses, test_of
 from tests.engine.run import Run, execute, run, script, with_prints
 
-KINDS = {"sh": "script", "text": "output", "json": "data", "markdown": "markup"}
-KINDS |= {"toml": "config", "yaml": "config"}
+KINDS = {
+    "sh": "script",
+    "text": "output",
+    "toml": "config",
+    "yaml": "config",
+    "json": "data",
+    "markdown": "markup",
+}
 CHECKS = {"python": {"mypy", "ruff", "run"}, "sh": {"run"}}
 Lines = dict[str, set[int]]
 Entry = dict[str, Any]
@@ -146,7 +152,7 @@ class Session:
 
     def entry(self, block: Block, ran: Lines, lines: set[int], executed: set[int]) -> Entry:
         """Return the block as the ledger holds it, not yet passed."""
-        done, expected = self.runs[block.path], self.expected.get(block.path, PASS)
+        done, expected = self.runs.get(block.path, Run()), self.expected.get(block.path, PASS)
         dont = expected["outcome"] == "fail"
         checks = set(CHECKS.get(block.language, ())) | ({"twin"} if dont else set())
         checks |= {"output"} if done.prints or done.output or self.owners(block) else set()

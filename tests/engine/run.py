@@ -51,8 +51,8 @@ class Run:
 def run(file: Path, limit: float, work: Callable[[], Run]) -> Run:
     """Return what `work` does with a file, in an empty folder and within `limit` seconds."""
     with tempfile.TemporaryDirectory(prefix="playbook-") as base:
-        cwd, tmp, hang, out, answer = map(
-            Path(base).joinpath, ("cwd", "tmp", "hang", "out", "data")
+        cwd, tmp, hang, out, answer = (
+            Path(base, name) for name in ("cwd", "tmp", "hang", "out", "answer")
         )
         cwd.mkdir()
         tmp.mkdir()

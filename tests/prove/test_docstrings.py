@@ -1,23 +1,18 @@
 """The examples in docstrings, which the site's reference shows: run, and entered in the ledger."""
 
 import ast
-import hashlib
-import re
 from pathlib import Path
 
 import pytest
 from pytest_examples import CodeExample, EvalExample, find_examples
 
-from tests.engine.pages import DOCS, SNIPPETS, RefusedError
+from tests.engine.pages import SNIPPETS, Block, RefusedError
 from tests.engine.plugin import STATE
-from tests.engine.proof import PASS
 from tests.engine.run import LAYOUT
 from tests.prove import prose
 
 EXAMPLES = [
-    pytest.param(
-        page.relative_to(DOCS), line, number, example, id=f"{page.stem}-{example.start_line}"
-    )
+    pytest.param(page, line, number, example, id=f"{page.stem}-{example.start_line}")
     for page in prose.pages()
     for line, file in prose.references(page)
     for number, example in enumerate(find_examples(str(file)), start=1)
@@ -42,7 +37,6 @@ def test_docstring_example(
     request: pytest.FixtureRequest,
 ) -> None:
     eval_example.config = LAYOUT
-    path = str(example.path.resolve().relative_to(SNIPPETS))
     try:
         if eval_example.update_examples:
             eval_example.run_print_update(example)
@@ -53,27 +47,10 @@ def test_docstring_example(
         reason = f"the example fails: {error}"
         raise RefusedError(example.path, example.start_line, reason, "Mend it") from None
     assert "#>" in example.source, "it prints nothing"
-    text = re.sub(r"\n+$", "", example.source)
-    session = request.config.stash[STATE]
-    identity = f"{page.with_suffix('')}:{number}"
-    session.entries[identity] = {
-        "id": identity,
-        "page": str(page),
-        "line": line,
-        "language": "python",
-        "path": path,
-        "section": owner(example),
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "kind": "do",
-        "expects": PASS,
-        "proofs": [
-            {
-                "outcome": "passed",
-                "tests": [request.node.nodeid],
-                "executable": [],
-                "executed": [],
-                "checks": ["output", "ruff", "run", "test"],
-                "seconds": 0.0,
-            }
-        ],
-    }
+    session, text = request.config.stash[STATE], example.source.rstrip("\n")
+    path = str(example.path.resolve().relative_to(SNIPPETS))
+    block = Block(page, number, line, "", "python", path, owner(example), text, frozenset())
+    entry = session.entries[block.id] = session.entry(
+        block, {request.node.nodeid: set()}, set(), set()
+    )
+    entry["proofs"][0] |= {"outcome": "passed", "checks": ["output", "ruff", "run", "test"]}

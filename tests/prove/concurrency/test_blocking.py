@@ -83,7 +83,7 @@ def test_fastapi_runs_def_endpoints_in_that_pool(snippet: ModuleType) -> None:
 
 
 def shape(turns: dict[str, list[float]]) -> dict[str, tuple[bool, int]]:
-    """Return for each way to sleep whether it stalled the loop, and its length in tenths."""
+    """Return whether each way to sleep stalled the loop, and its length in steps of 50 ms."""
     gaps = {way: max(b - a for a, b in itertools.pairwise(turns[way])) for way in turns}
     return {way: (gaps[way] >= 200, int(turns[way][-1] // 50)) for way in turns}
 
