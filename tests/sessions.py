@@ -1,6 +1,6 @@
-"""What `pytest` does without arguments: prove, then check, each in a session of its own.
+"""What `pytest` does without arguments: prove, then check what was proven, in several sessions.
 
-Beside both, on what they leave of the processor, the refusals run that need no ledger.
+The second core has work from the start: beside the first session runs what needs no ledger.
 """
 
 import signal
@@ -9,24 +9,45 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 import pytest
 
 from tests.engine.pages import ROOT
 
 PROVE = ["docs", "tests/prove"]
-REFUSE = ["-m", "not recorded", "tests/refuse"]
-CHECK = ["tests/check", "tests/refuse", "-m", "recorded or not refusal"]
+ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded and not timed"]
+BROWSE = ["tests/check", "-m", "recorded and browser"]
+CHECK = ["tests/check", "tests/refuse", "-m", "timed or recorded and not browser"]
+
+
+class Session:
+    """A session in a process of its own, which keeps what it says until it is asked."""
+
+    def __init__(self, command: list[str], output: IO[bytes] | None = None) -> None:
+        self.output = output
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+
+    def status(self) -> int:
+        """Wait for its end, pass on what it said, and return its status."""
+        status = self.process.wait()
+        if self.output:
+            self.output.seek(0)
+            sys.stdout.write(self.output.read().decode())
+            sys.stdout.flush()
+        return status
 
 
 @contextmanager
-def session(*command: str, output: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def session(*command: str, aside: bool = False) -> Iterator[Session]:
     """Start a session; interrupt it when what is done meanwhile ends first."""
-    with subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process:
+    with tempfile.TemporaryFile() as output:
+        started = Session([*command], output if aside else None)
         try:
-            yield process
+            yield started
         finally:
-            process.send_signal(signal.SIGINT)
+            started.process.send_signal(signal.SIGINT)
+            started.process.wait()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -35,16 +56,9 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-    with (
-        tempfile.TemporaryFile() as said,
-        session("nice", *told, *REFUSE, output=said.fileno()) as aside,
-    ):
-        for paths in (PROVE, CHECK):
-            with session(*told, *paths) as turn:
-                if status := turn.wait():
-                    return status
-        status = aside.wait()
-        said.seek(0)
-        sys.stdout.write(said.read().decode())
-        sys.stdout.flush()
-        return status
+    with session("nice", *told, *ASIDE, aside=True) as aside:
+        with session(*told, *PROVE) as prove:
+            if status := prove.status():
+                return status
+        with session(*told, *BROWSE, aside=True) as browse, session(*told, *CHECK) as check:
+            return check.status() or browse.status() or aside.status()

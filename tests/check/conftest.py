@@ -21,6 +21,15 @@ from tests.engine.pages import ROOT
 FORK = {"REPO_URL": "https://example.org/fork/playbook", "EDIT_URI": "edit/main/docs/"}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what reads the ledger, and what wants a browser."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        for name in {"recorded", "browser"}.intersection(fixtures):
+            item.add_marker(name)
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serve files, and the site's own page for those that are missing."""
 

@@ -1,13 +1,11 @@
 """Mutants: which are made, what refuses them, and what is said of those that survive."""
 
 import itertools
-import shutil
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.engine.pages import ROOT
 from tests.engine.plugin import MARK
 from tests.mutate.__main__ import complaints, key, listed, made
 from tests.mutate.mutants import Mutant, mutants
@@ -119,8 +117,6 @@ def test_mutants_are_refused_or_survive_and_an_interrupt_leaves_nothing(
 ) -> None:
     monkeypatch.delenv(MARK)  # the server that forks is for all tests, so it outlives this one
     generate(tmp_path / "pristine", 1, 3, PRICE)
-    for cache in ROOT.glob(".mypy_cache"):
-        shutil.copytree(cache, tmp_path / "pristine" / cache.name)
     every = [mutant for path in LIMITS for mutant in mutants(path, PRICE)]
     chosen = {key(mutant): mutant for mutant in every if key(mutant) in FATES}
     refused = found_in(tmp_path, list(chosen.values()))

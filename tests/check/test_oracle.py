@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,13 +135,21 @@ def test_each_executable_line_ran(site: Path, recorded: dict[str, Any]) -> None:
         assert set(proof["executed"]) == set(proof["executable"]) <= lines, block["id"]
 
 
+def exists(test: str) -> bool:
+    """Tell whether a file has the test, or a page the block, that a test is named for."""
+    path, _, name = test.partition("::")
+    source = (ROOT / path).read_text()
+    if block := re.fullmatch(r"line (\d+) (?:run|proof) (.+)", name):
+        return f'title="{block[2]}"' in source.splitlines()[int(block[1]) - 1]
+    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    return name.partition("[")[0] in {function.name for function in functions}
+
+
 def test_each_named_test_exists(recorded: dict[str, Any]) -> None:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "docs", "tests/prove"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     for block in recorded["blocks"]:
         tests = block["proofs"][0]["tests"]
         assert tests, f"docs/{block['page']}:{block['line']}: no test is named"
-        gone = set(tests) - set(listed.stdout.splitlines())
+        gone = [test for test in tests if not exists(test)]
         assert not gone, f"docs/{block['page']}:{block['line']}: no such tests: {gone}"
 
 

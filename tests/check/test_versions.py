@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.check.conftest import serving
-from tests.check.test_commands import NEVER_COPIED, commit, shrink
-from tests.engine.pages import ROOT
+from tests.check.test_commands import commit, shrink
+from tests.parts.copies import copied
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a host with versions 0.1 and 0.2; the second has no page on drawing."""
     base = tmp_path_factory.mktemp("versions")
     copy, host = base / "copy", base / "host"
-    shutil.copytree(ROOT, copy, ignore=NEVER_COPIED)
-    shrink(copy)
+    shrink(copied(copy))
     commit(copy, "Start")
     host.mkdir()
     with serving(host) as address:

@@ -1,5 +1,6 @@
 """Type and lint all snippets of a session in one go, on the other core."""
 
+import fcntl
 import functools
 import json
 import multiprocessing
@@ -12,6 +13,7 @@ from tests.engine.pages import ROOT
 
 MYPY = ["--output=json", "--no-error-summary"]
 RUFF = ["ruff", "check", "--quiet", "--config=pyproject.toml", "--output-format=json-lines"]
+CACHE_LOCK = ROOT / "pyproject.toml"  # held while mypy writes its cache
 Found = dict[Path, set[tuple[str, str, int, str]]]
 
 
@@ -41,7 +43,9 @@ def check(files: list[str]) -> Found:
         return found
     os.chdir(ROOT)
     lint = subprocess.run([*RUFF, *files], capture_output=True, text=True)
-    types, told = api.run([*MYPY, *files]), (lint.stdout, lint.stderr, lint.returncode)
+    with CACHE_LOCK.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        types, told = api.run([*MYPY, *files]), (lint.stdout, lint.stderr, lint.returncode)
     for tool, (output, errors, status) in {"mypy": types, "ruff": told}.items():
         if status not in (0, 1):
             raise RuntimeError(f"{tool} did not run: {output}{errors}")

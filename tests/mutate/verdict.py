@@ -23,7 +23,7 @@ from tests.engine.pages import ROOT
 from tests.engine.plugin import MARK
 from tests.mutate.mutants import Mutant
 from tests.mutate.session import suite
-from tests.refuse.conftest import IGNORED
+from tests.parts.copies import copied
 from tests.refuse.suite import warm
 
 TYPES, BLOCK, TEST, TIME = "types or lint", "its block", "a test", "the time limit"
@@ -74,7 +74,7 @@ class Trial:
     def __init__(self, base: Path, name: str, path: str, limit: float) -> None:
         self.folder, self.copy, self.limit = base / name, base / name / "copy", limit
         self.output = self.folder / "output"
-        shutil.copytree(base / "pristine", self.copy, ignore=IGNORED)
+        shutil.copytree(base / "pristine", self.copy)
         (self.folder / "tmp").mkdir()
         (self.folder / "tmp").chmod(0o1777)  # what runs as another user writes here too
         self.page = page_of(self.copy, path)
@@ -162,7 +162,7 @@ def limit_of(base: Path, path: str) -> float:
 
 def judge(base: Path, mutants: list[Mutant]) -> Generator[tuple[Mutant, str]]:
     """Yield what refuses each mutant of the project."""
-    shutil.copytree(ROOT, base / "pristine", ignore=IGNORED)
+    copied(base / "pristine")
     pages = {path: page_of(ROOT, path) for path in sorted({mutant.path for mutant in mutants})}
     of_page = {page: limit_of(base, path) for path, page in pages.items()}
     found = found_in(base, mutants)

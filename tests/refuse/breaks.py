@@ -41,7 +41,7 @@ LOOSE = (
 )
 
 BREAKS = [
-    Break("nothing", lambda _: None, arguments=WHOLE),
+    Break("nothing", lambda _: None, arguments=WHOLE, recorded=True),
     # What stands in a fence
     bad("missing file", fence("nowhere.py"), "there is no file"),
     bad("missing section", fence(f"{SHOWN}:nowhere", SHOWN), "no section nowhere"),
@@ -74,6 +74,7 @@ BREAKS = [
         PAGE,
         "block concurrency/timeouts:7.*the site shows",
         SITE,
+        recorded=True,
     ),
     # What the snippet does
     Break(
@@ -270,6 +271,20 @@ BREAKS = [
         "noqa gives no reason",
         WHOLE,
     ),
-    Break("broken link", append(PAGE, "\n[There](nowhere.md)\n"), PAGE, "nowhere.md", SITE),
-    Break("broken anchor", append(PAGE, "\n[There](../index.md#nowhere)\n"), PAGE, "nowhere", SITE),
+    Break(
+        "broken link",
+        append(PAGE, "\n[There](nowhere.md)\n"),
+        PAGE,
+        "nowhere.md",
+        SITE,
+        recorded=True,
+    ),
+    Break(
+        "broken anchor",
+        append(PAGE, "\n[There](../index.md#nowhere)\n"),
+        PAGE,
+        "nowhere",
+        SITE,
+        recorded=True,
+    ),
 ]

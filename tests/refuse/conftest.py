@@ -12,11 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.engine.pages import ROOT
+from tests.parts.copies import copied
 from tests.refuse.edits import Break
 from tests.refuse.suite import run, warm
-
-IGNORED = shutil.ignore_patterns(".git*", ".venv", ".ci", ".ruff_cache", "site")
 
 
 @dataclass
@@ -72,7 +70,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not wanted or session.config.option.collectonly:
         return
     base = Path(tempfile.mkdtemp(prefix="refuse-"))
-    shutil.copytree(ROOT, base / "pristine", ignore=IGNORED)
+    copied(base / "pristine", ledger=any(case.recorded for case in wanted))
     pool, context = ThreadPoolExecutor(4), warm()
     session.config.stash[ANSWERS] = {
         case.name: pool.submit(attempt, case, base / str(number), context)

@@ -18,7 +18,7 @@ BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"
 
 ONE_PAGE = (PAGE,)
 WHOLE = (PAGE, "tests/prove/test_whole.py")
-SITE = ("tests/check/test_oracle.py", "-k", "not named_test")
+SITE = ("tests/check/test_oracle.py",)
 
 
 @dataclass(frozen=True)

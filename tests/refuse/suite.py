@@ -26,6 +26,7 @@ LIBRARIES = [
     "sybil.sybil",
     "uvicorn",
     "yaml_env_tag",
+    "tests.refuse.preloaded",  # comes last
 ]
 PRELOADED = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.pages import ROOT
+from tests.parts.copies import copied
 from tests.refuse.breaks import BREAKS
-from tests.refuse.conftest import IGNORED, Answer
-from tests.refuse.edits import SITE, Break
+from tests.refuse.conftest import Answer
+from tests.refuse.edits import Break
 
 pytestmark = pytest.mark.refusal
 LEDGER = "docs/ledger.json"
@@ -24,11 +23,7 @@ LEDGER = "docs/ledger.json"
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(
-            case,
-            id=case.name,
-            marks=[pytest.mark.recorded] * (case.recorded or case.arguments == SITE),
-        )
+        pytest.param(case, id=case.name, marks=[pytest.mark.recorded] * case.recorded)
         for case in BREAKS
         if case.says
     ],
@@ -69,7 +64,7 @@ def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "--quiet", "docs/concurrency/blocking.md"]
     sessions = {}
     for number in numbers:
-        copy = shutil.copytree(ROOT, tmp_path / number.name, ignore=IGNORED)
+        copy = copied(tmp_path / number.name, ledger=True)
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         sessions[number] = subprocess.Popen(
             command, cwd=copy, env=environment, stdout=subprocess.DEVNULL
@@ -80,7 +75,7 @@ def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
             running.pop(number).send_signal(number)  # it takes the ledger away when it begins
         time.sleep(0.005)
     for number, session in sessions.items():
-        assert session.wait() != 0, "it ended before it began"
+        assert session.wait() != 0, f"{number.name} does not end it"
         ledger = tmp_path / number.name / LEDGER
         blocks = json.loads(ledger.read_text())["blocks"] if ledger.exists() else []
         proven = {block["page"] for block in blocks}

@@ -1,10 +1,8 @@
 """Fill a copy of the project with pages whose blocks pass every gate."""
 
-import shutil
 from pathlib import Path
 
-from tests.engine.pages import ROOT
-from tests.engine.run import NOT_COPIED
+from tests.parts.copies import copied
 
 SHORT = '''\
 def total{n}(amounts: list[int]) -> int:
@@ -62,7 +60,7 @@ def generate(copy: Path, pages: int, blocks: int, snippet: str = LONG) -> None:
 
     Page 0 is `docs/generated/page0.md`, its block 0 `snippets/generated/page0/b0.py`.
     """
-    shutil.copytree(ROOT, copy, ignore=NOT_COPIED)
+    copied(copy)
     nav = "  - Generated:\n"
     for page in range(pages):
         name, text = f"generated/page{page}", f"# Page {page}\n"
