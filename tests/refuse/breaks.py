@@ -4,6 +4,7 @@ from tests.prove.steps import all_but
 from tests.refuse.edits import (
     BLOCKED,
     BOUNDED,
+    BUILT,
     CLIENTS,
     ELSEWHERE,
     FANOUT,
@@ -276,7 +277,7 @@ BREAKS = [
         append(PAGE, "\n[There](nowhere.md)\n"),
         PAGE,
         "nowhere.md",
-        SITE,
+        BUILT,
         recorded=True,
     ),
     Break(
@@ -284,7 +285,7 @@ BREAKS = [
         append(PAGE, "\n[There](../index.md#nowhere)\n"),
         PAGE,
         "nowhere",
-        SITE,
+        BUILT,
         recorded=True,
     ),
 ]

@@ -18,7 +18,8 @@ BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"
 
 ONE_PAGE = (PAGE,)
 WHOLE = (PAGE, "tests/prove/test_whole.py")
-SITE = ("tests/check/test_oracle.py",)
+BUILT = ("tests/check/test_oracle.py::test_mkdocs_warns_of_nothing",)
+SITE = ("tests/check/test_oracle.py::test_each_block_of_the_site_is_in_the_ledger_and_none_else",)
 
 
 @dataclass(frozen=True)
