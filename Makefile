@@ -35,8 +35,9 @@ update: $(READY)  ## Rewrite shown outputs and versions, and show the diff.
 mutate: $(READY)  ## Change each snippet in many small ways, and list what its tests accept.
 	$(BIN)/python -m tests.mutate $(ONLY)
 
-bench: $(READY)  ## Measure what the proof of a block costs.
+bench: $(READY)  ## Measure what the proof of a block costs, and how soon a saved change shows.
 	$(BIN)/python -m tests.speed.bench
+	$(BIN)/python -m tests.speed.reload
 
 lock: $(READY)  ## Renew requirements.txt.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

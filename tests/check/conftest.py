@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.engine import ledger
 from tests.engine.pages import ROOT
+from tests.speed.reload import FLAGS
 
 FORK = {"REPO_URL": "https://example.org/fork/playbook", "EDIT_URI": "edit/main/docs/"}
 
@@ -112,13 +113,6 @@ def browser() -> Iterator[Browser]:
             raise AssertionError("Chromium is required here: install the package chromium.")
         pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # CI requires it
     with sync_playwright() as playwright:
-        flags = [
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ]
-        with_browser = playwright.chromium.launch(executable_path=program, args=flags)
+        with_browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield with_browser
         with_browser.close()

