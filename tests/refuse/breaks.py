@@ -21,7 +21,6 @@ from tests.refuse.edits import (
     Break,
     append,
     bad,
-    chapter,
     edit,
     fence,
     forge,
@@ -216,17 +215,19 @@ BREAKS = [
         "the output changed: shown '#> took at least four times the limit: True'",
         block=TWO,
     ),
-    chapter(
+    Break(
         "timeout removed",
         edit(f"{CLIENTS}/shared.py", "Session(url, timeout=timeout)", "Session(url)"),
         "tests/prove/concurrency/test_clients.py",
         "shared.py fails its test",
+        ("tests/prove/concurrency/test_clients.py::test_a_call_ends_at_its_limit",),
     ),
-    chapter(
+    Break(
         "semaphore widened",
         edit(f"{FANOUT}/bounded.py", "Semaphore(10)", "Semaphore(12)"),
         "tests/prove/concurrency/test_fanout.py",
         "bounded.py fails its test",
+        ("tests/prove/concurrency/test_fanout.py::test_ten_connections_are_in_use_at_most",),
     ),
     Break(
         "twins swapped",

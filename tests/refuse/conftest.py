@@ -62,7 +62,7 @@ ANSWERS = pytest.StashKey[dict[str, "Future[Answer]"]]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the selected cases, four at a time, while other tests go on."""
+    """Start the selected cases, three at a time, while other tests go on."""
     cases = [
         item.callspec.params.get("case") for item in session.items if hasattr(item, "callspec")
     ]
@@ -71,7 +71,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     base = Path(tempfile.mkdtemp(prefix="refuse-"))
     copied(base / "pristine", ledger=any(case.recorded for case in wanted))
-    pool, context = ThreadPoolExecutor(4), warm()
+    pool, context = ThreadPoolExecutor(3), warm()
     session.config.stash[ANSWERS] = {
         case.name: pool.submit(attempt, case, base / str(number), context)
         for number, case in enumerate(wanted)

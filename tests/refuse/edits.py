@@ -113,10 +113,3 @@ def swap(one: str, other: str) -> Callable[[Path], object]:
         (copy / one).write_text(texts[1])
 
     return breaking
-
-
-def chapter(name: str, breaking: Callable[[Path], object], where: str, says: str) -> Break:
-    """Return a break on a page of the concurrency chapter, by the file that is refused."""
-    page = where.removeprefix("snippets/").removeprefix("tests/prove/").split("/")[1]
-    page = page.removeprefix("test_").removesuffix(".py")
-    return Break(name, breaking, where, says, (f"docs/concurrency/{page}.md",))
