@@ -258,6 +258,35 @@ def test_related_rows_need_one_connection(database: str) -> None:
     assert asyncio.run(statements(selectinload(User.posts))) == 2
 
 
+def test_postgresql_stops_a_query_at_its_limit(database: str) -> None:
+    """Hold what the page on timeouts says of the database."""
+    slow = text("SELECT pg_sleep(50)")
+    running = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+
+    async def stop() -> None:
+        engine = create_async_engine(database, isolation_level="AUTOCOMMIT")
+        limit = asyncio.timeout(None)
+
+        async def ask() -> None:
+            async with limit, engine.connect() as connection:
+                await connection.execute(slow)
+
+        async def see(wanted: int) -> None:
+            async with engine.connect() as connection, asyncio.timeout(20):
+                while await connection.scalar(running) != wanted:
+                    pass
+
+        call = asyncio.create_task(ask())
+        await see(1)
+        limit.reschedule(0)
+        with pytest.raises(TimeoutError):
+            await call
+        await see(0)
+        await engine.dispose()
+
+    asyncio.run(stop())
+
+
 def test_the_session_of_the_legacy_api_is_not_the_asynchronous_one(database: str) -> None:
     engine = create_async_engine(database)
     with pytest.raises(AttributeError, match="no attribute 'query'"):
