@@ -216,7 +216,7 @@ BREAKS = [
     ),
     chapter(
         "timeout removed",
-        edit(f"{CLIENTS}/shared.py", "Session(url, timeout=timeout)", "Session(url)"),
+        edit(f"{CLIENTS}/shared.py", "Session(url, timeout=timeout, ", "Session(url, "),
         "tests/prove/concurrency/test_clients.py",
         "shared.py fails its test",
     ),
