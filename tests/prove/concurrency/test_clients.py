@@ -138,10 +138,9 @@ def test_the_limit_counts_while_the_call_waits_for_a_connection(
         queued.append("queued")
 
     async def second_call() -> int:
-        connector, trace = aiohttp.TCPConnector(), aiohttp.TraceConfig()
+        connector, trace = aiohttp.TCPConnector(limit=1), aiohttp.TraceConfig()
         trace.on_connection_queued_start.append(note)
-        limit, most = aiohttp.ClientTimeout(total=0.05), connector.limit
-        connector._limit = 1
+        limit, most = aiohttp.ClientTimeout(total=0.05), aiohttp.TCPConnector().limit
         async with aiohttp.ClientSession(
             upstream, connector=connector, trace_configs=[trace]
         ) as client:
