@@ -34,6 +34,7 @@ async def turns(work: Callable[[], Awaitable[None]]) -> list[float]:
     while not task.done():
         await asyncio.sleep(0.01)
         times.append(time.perf_counter() - started)
+    await task  # or what it raised is lost
     return times
 
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Path
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -49,6 +49,7 @@ async def get_session() -> AsyncIterator[AsyncSession]:
 
 app = FastAPI(lifespan=lifespan)
 Session = Annotated[AsyncSession, Depends(get_session)]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]  # what the column can hold
 
 
 @app.post("/users", status_code=201)
@@ -61,7 +62,7 @@ async def create_user(data: UserCreate, session: Session) -> UserRead:
 
 
 @app.get("/users/{number}")
-async def read_user(number: int, session: Session) -> UserRead:
+async def read_user(number: Number, session: Session) -> UserRead:
     """Return a user, or 404."""
     user = await session.get(User, number)
     if user is None:

@@ -6,20 +6,20 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 SQUARE = text("SELECT CAST(:number AS integer) ^ 2 FROM pg_sleep(0.1)")
+LIMIT = asyncio.Semaphore(10)  # one for the process: all requests share it
 Sessions = async_sessionmaker[AsyncSession]
 
 
-async def fetch(sessions: Sessions, number: int, limit: asyncio.Semaphore) -> int:
+async def fetch(sessions: Sessions, number: int) -> int:
     """Run a query when there is room for it."""
-    async with limit, sessions() as session:
+    async with LIMIT, sessions() as session:
         return int(await session.scalar(SQUARE, {"number": number}))
 
 
 async def fetch_all(sessions: Sessions, numbers: Iterable[int]) -> list[int]:
     """Run a query for each number, at most 10 at a time."""
-    limit = asyncio.Semaphore(10)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(fetch(sessions, n, limit)) for n in numbers]
+        running = [tasks.create_task(fetch(sessions, n)) for n in numbers]
     return [task.result() for task in running]
 
 

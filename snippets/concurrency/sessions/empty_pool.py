@@ -16,7 +16,9 @@ async def shares_a_session(work: Callable[[Sessions], Awaitable[object]]) -> boo
     shared = False
     try:
         await work(async_sessionmaker(engine))
-    except* InvalidRequestError:
+    except* InvalidRequestError as group:
+        if group.split(lambda error: getattr(error, "code", "") == "isce")[1]:
+            raise  # it is another error
         shared = True
     return shared
 

@@ -1,13 +1,19 @@
 """What the page on clients claims."""
 
 import asyncio
+import socket
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import aiohttp
 import pytest
+from fastapi import FastAPI, Request, Response
 
+from tests.engine.pages import SNIPPETS
+from tests.parts import rules
 from tests.parts.server import serving
 
 FOLDER = "concurrency/clients"
@@ -52,6 +58,7 @@ def test_a_client_without_limits_waits_five_minutes(record_property: Any) -> Non
     minutes = (aiohttp.client.DEFAULT_TIMEOUT.total or 0) / 60
     assert minutes == 5
     record_property("figure", "5 minutes")
+    assert aiohttp.ClientTimeout(sock_read=1).total is None
 
 
 @pytest.mark.parametrize(
@@ -120,3 +127,127 @@ def test_the_server_misbehaves(snippet: ModuleType) -> None:
     with serving(snippet.app, timeout_graceful_shutdown=0) as server:
         asyncio.run(misbehaviour(server.url))
         assert server.stop(within=5)
+
+
+def test_the_limit_counts_while_the_call_waits_for_a_connection(
+    upstream: str, record_property: Any
+) -> None:
+    queued = []
+
+    async def note(*_: object) -> None:
+        queued.append("queued")
+
+    async def second_call() -> int:
+        connector, trace = aiohttp.TCPConnector(limit=1), aiohttp.TraceConfig()
+        trace.on_connection_queued_start.append(note)
+        limit, most = aiohttp.ClientTimeout(total=0.05), aiohttp.TCPConnector().limit
+        async with aiohttp.ClientSession(
+            upstream, connector=connector, trace_configs=[trace]
+        ) as client:
+            holds = asyncio.create_task(client.get("/hang"))
+            await asyncio.sleep(0)
+            with pytest.raises(TimeoutError):
+                await client.get("/whoami", timeout=limit)
+            holds.cancel()
+        return most
+
+    most = asyncio.run(second_call())
+    assert most == 100
+    assert queued == ["queued"]
+    record_property("figure", f"{most} at")
+
+
+@pytest.fixture(scope="module")
+def strange() -> Iterator[str]:
+    """A service that answers what isn't JSON, sets cookies, and remembers who waited for it."""
+    app, waited = FastAPI(), list[str]()
+
+    @app.get("/html")
+    async def html() -> Response:
+        return Response("<p>", media_type="text/html")
+
+    @app.get("/broken")
+    async def broken() -> Response:
+        return Response("<p>", media_type="application/json")
+
+    @app.get("/slow")
+    async def slow() -> None:
+        await asyncio.sleep(0.1)
+        waited.append("done")
+
+    @app.get("/waited")
+    async def who_waited() -> dict[str, str]:
+        return {"name": " ".join(waited)}
+
+    @app.get("/login")
+    async def login(response: Response) -> dict[str, str]:
+        response.set_cookie("user", "ann")
+        return {"name": "ann"}
+
+    @app.get("/whoami")
+    async def whoami(request: Request) -> dict[str, str]:
+        return {"name": request.cookies.get("user", "nobody")}
+
+    with serving(app) as server:
+        yield server.url.replace("127.0.0.1", "localhost")  # an address has no cookies
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
+def test_each_failure_has_its_exception(snippet: ModuleType, strange: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nowhere = f"http://127.0.0.1:{free.getsockname()[1]}"
+    failures = {
+        (strange, "/nothing"): aiohttp.ClientResponseError,
+        (strange, "/html"): aiohttp.ClientResponseError,
+        (nowhere, "/"): aiohttp.ClientConnectionError,
+        (strange, "/slow"): TimeoutError,
+        (strange, "/broken"): ValueError,
+    }
+    for (url, path), failure in failures.items():
+        with pytest.raises(failure) as raised:
+            asyncio.run(snippet.names(url, [path], limit=0.05 if path == "/slow" else 5))
+        kinds = {kind for kind in failures.values() if isinstance(raised.value, kind)}
+        assert kinds == {failure}
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
+def test_the_service_goes_on_when_the_caller_gives_up(snippet: ModuleType, strange: str) -> None:
+    def done() -> int:
+        (waited,) = asyncio.run(snippet.names(strange, ["/waited"], limit=5))
+        return str(waited).count("done")
+
+    before = done()
+    with pytest.raises(TimeoutError):
+        asyncio.run(snippet.names(strange, ["/slow"], limit=0.05))
+    while done() == before:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
+def test_a_client_keeps_cookies_unless_told_otherwise(snippet: ModuleType, strange: str) -> None:
+    async def kept() -> str:
+        async with aiohttp.ClientSession(strange) as client:
+            await client.get("/login")
+            return str(await snippet.name_at(client, "/whoami"))
+
+    assert asyncio.run(kept()) == "ann"
+    assert asyncio.run(snippet.names(strange, ["/login", "/whoami"], 5)) == ["ann", "nobody"]
+
+
+@pytest.mark.parametrize("dont", ["per_call.py", "unlimited.py", "unchecked.py"])
+def test_no_rule_sees_it(dont: str) -> None:
+    assert not rules.found_only_in(SNIPPETS / FOLDER / dont, SNIPPETS / FOLDER / "shared.py")
+
+
+def test_a_rule_asks_for_a_limit_of_other_clients(tmp_path: Path) -> None:
+    for number, (call, refused) in enumerate(
+        [
+            ('requests.get("http://localhost")', True),
+            ('requests.get("http://localhost", timeout=1)', False),
+            ('httpx.get("http://localhost", timeout=None)', True),
+            ('httpx.get("http://localhost")', False),
+        ]
+    ):
+        file = tmp_path / f"call{number}.py"
+        file.write_text(f"import {call.partition('.')[0]}\n\n{call}\n")
+        assert ("S113" in rules.found(file)) == refused

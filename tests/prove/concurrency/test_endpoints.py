@@ -1,8 +1,11 @@
 """What the page on endpoints claims."""
 
 import asyncio
+import re
+import runpy
 import socket
 import subprocess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from tests.engine.pages import SNIPPETS
+from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.server import serving
 
 FOLDER = "concurrency/endpoints"
@@ -63,6 +66,31 @@ def test_a_known_user_hides_the_fault(snippet: ModuleType, record_property: Any)
     record_property("figure", str(status))
 
 
+def test_without_a_return_type_the_answer_is_empty(tmp_path: Path, record_property: Any) -> None:
+    untyped = tmp_path / "untyped.py"
+    source = (SNIPPETS / FOLDER / "missing.py").read_text()
+    untyped.write_text(source.replace(") -> UserRead:", "):"))
+    with serving(runpy.run_path(str(untyped))["app"]) as server:
+        status, body = asyncio.run(ask(server.url, "GET", "/users/7"))
+    assert (status, body) == (200, None)
+    record_property("figure", str(status))
+    told = subprocess.run(["mypy", untyped], cwd=ROOT, capture_output=True, text=True).stdout
+    assert re.findall(r"\[([a-z-]+)\]\n", told) == ["no-untyped-def"]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/missing.py"], indirect=True)
+def test_the_return_type_filters_the_answer_and_is_in_the_schema(snippet: ModuleType) -> None:
+    class Stored(snippet.UserRead):  # type: ignore[misc, name-defined]  # it is known at run time
+        password: str = "secret"  # noqa: S105  the point is that nobody sees it
+
+    snippet.USERS[2] = Stored(id=2, name="Bob")
+    with serving(snippet.app) as server:
+        assert asyncio.run(ask(server.url, "GET", "/users/2")) == (200, {"id": 2, "name": "Bob"})
+        _, schema = asyncio.run(ask(server.url, "GET", "/openapi.json"))
+    told = schema["paths"]["/users/{number}"]["get"]["responses"]["200"]["content"]
+    assert told["application/json"]["schema"] == {"$ref": "#/components/schemas/UserRead"}
+
+
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_user_is_stored_and_read(snippet: ModuleType, database: str) -> None:
     async def stored() -> str:
@@ -99,6 +127,25 @@ def test_a_waiting_request_holds_up_no_other(snippet: ModuleType, database: str)
 
     with serving(snippet.app) as server:
         assert asyncio.run(ask_while_locked(server.url))
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_a_number_that_no_row_can_have_is_refused(
+    snippet: ModuleType, database: str, record_property: Any
+) -> None:
+    async def unlimited(number: int, session: AsyncSession) -> Any:
+        return await snippet.read_user(number, session)
+
+    unlimited.__annotations__["session"] = snippet.Session
+    snippet.app.get("/unlimited/{number}")(unlimited)
+    paths = "users/0", f"users/{2**31 - 1}", f"users/{2**31}", f"unlimited/{2**31}"
+    with serving(snippet.app) as server:
+        found = [asyncio.run(ask(server.url, "GET", f"/{path}"))[0] for path in paths]
+        assert server.stop(within=5)
+        assert "asyncpg.exceptions.DataError: invalid input" in server.log.read_text()
+    assert found == [422, 404, 422, 500]
+    for status in found:
+        record_property("figure", str(status))
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
@@ -148,9 +195,12 @@ def test_uvicorn_serves_it_by_name(database: str) -> None:
     with subprocess.Popen(
         command, cwd=SNIPPETS / FOLDER, stderr=subprocess.PIPE, text=True
     ) as server:
-        assert server.stderr is not None
-        said = iter(server.stderr.readline, "")
-        assert any(f"Uvicorn running on http://127.0.0.1:{port}" in line for line in said)
-        assert asyncio.run(ask(f"http://127.0.0.1:{port}", "GET", "/users/1"))[0] == 404
-        server.terminate()
-        assert "Application shutdown complete." in server.stderr.read()
+        try:
+            assert server.stderr is not None
+            said = iter(server.stderr.readline, "")
+            assert any(f"Uvicorn running on http://127.0.0.1:{port}" in line for line in said)
+            assert asyncio.run(ask(f"http://127.0.0.1:{port}", "GET", "/users/1"))[0] == 404
+            server.terminate()
+            assert "Application shutdown complete." in server.stderr.read()
+        finally:
+            server.kill()  # or a failure waits for it

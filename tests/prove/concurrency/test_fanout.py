@@ -5,18 +5,21 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
-from tests.parts import pictures
+from tests.engine.pages import SNIPPETS
+from tests.parts import pictures, rules
 
 FOLDER = "concurrency/fanout"
 CALLS = 40
 
 
-async def fetch(snippet: ModuleType, engine: AsyncEngine) -> tuple[Any, int]:
-    """Return what the snippet fetched, or what it raised, and the most connections in use."""
+async def fetch(
+    snippet: ModuleType, engine: AsyncEngine, *, calls: int = CALLS, requests: int = 1
+) -> tuple[Any, int]:
+    """Return what the last request fetched, or what it raised, and the most connections in use."""
     used = peak = 0
 
     def count(step: int) -> Any:
@@ -29,8 +32,10 @@ async def fetch(snippet: ModuleType, engine: AsyncEngine) -> tuple[Any, int]:
 
     event.listen(engine.sync_engine, "checkout", count(1))
     event.listen(engine.sync_engine, "checkin", count(-1))
+    sessions = async_sessionmaker(engine)
     try:
-        found = await snippet.fetch_all(async_sessionmaker(engine), range(CALLS))
+        asked = [snippet.fetch_all(sessions, range(calls)) for _ in range(requests)]
+        found = (await asyncio.gather(*asked))[-1]
     except* PoolTimeoutError as group:
         found = group.exceptions
     finally:
@@ -64,9 +69,52 @@ def test_each_call_gets_its_answer(snippet: ModuleType, database: str) -> None:
 def test_ten_connections_are_in_use_at_most(
     snippet: ModuleType, database: str, record_property: Any
 ) -> None:
-    _, peak = asyncio.run(fetch(snippet, create_async_engine(database)))
+    _, peak = asyncio.run(fetch(snippet, create_async_engine(database), calls=15, requests=2))
     record_property("figure", f"{peak} connections")
     assert peak == 10
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
+def test_each_number_has_its_task_from_the_start(snippet: ModuleType, database: str) -> None:
+    async def tasks() -> int:
+        before = asyncio.all_tasks()
+        fetching = asyncio.create_task(fetch(snippet, create_async_engine(database), calls=12))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        started = len(asyncio.all_tasks() - before)
+        await fetching
+        return started
+
+    assert asyncio.run(tasks()) == 2 + 12  # the one that fetches, the request, and the numbers'
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
+def test_a_semaphore_belongs_to_the_loop_that_waits_for_it(snippet: ModuleType) -> None:
+    async def wait() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(11):
+                tasks.create_task(hold())
+
+    async def hold() -> None:
+        async with snippet.LIMIT:
+            await asyncio.sleep(0)
+
+    asyncio.run(wait())
+    other = pytest.RaisesExc(RuntimeError, match="is bound to a different event loop")
+    with pytest.RaisesGroup(other):
+        asyncio.run(wait())
+
+
+def test_what_the_server_and_the_pool_give(database: str, record_property: Any) -> None:
+    async def most() -> str:
+        engine = create_async_engine(database)
+        async with engine.connect() as connection:
+            told = await connection.scalar(text("SHOW max_connections"))
+        await engine.dispose()
+        return str(told)
+
+    record_property("figure", f"{asyncio.run(most())} connections")
+    assert not issubclass(PoolTimeoutError, TimeoutError)
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/unbounded.py"], indirect=True)
@@ -117,6 +165,76 @@ def test_all_is_sent_when_nothing_fails(snippet: ModuleType) -> None:
     sent: list[str] = []
     asyncio.run(snippet.notify_all(["ann@example.org", "cy@example.org"], sent))
     assert sent == ["ann@example.org", "cy@example.org"]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
+def test_a_second_try_sends_twice(snippet: ModuleType) -> None:
+    async def try_twice() -> list[str]:
+        sent: list[str] = []
+        with pytest.raises(ValueError, match="bob"):
+            await snippet.notify_all(["ann@example.org", "bob"], sent)
+        await snippet.notify_all(["ann@example.org"], sent)
+        return sent
+
+    assert asyncio.run(try_twice()) == ["ann@example.org"] * 2
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/cancelled.py"], indirect=True)
+def test_a_task_group_takes_nothing_back(snippet: ModuleType) -> None:
+    sent: list[str] = []
+
+    async def fail_later(first: asyncio.Task[None]) -> None:
+        await first
+        await snippet.notify("bob", sent)
+
+    async def send() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(snippet.notify("ann@example.org", sent))
+            tasks.create_task(fail_later(first))
+
+    with pytest.RaisesGroup(ValueError):
+        asyncio.run(send())
+    assert sent == ["ann@example.org"]
+
+
+def test_a_task_group_waits_for_the_tasks_that_it_cancels() -> None:
+    steps = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            steps.append("cancelled")
+            await asyncio.sleep(0.01)
+            steps.append("ended")
+
+    async def limit() -> list[str]:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01), asyncio.TaskGroup() as tasks:
+                tasks.create_task(work())
+        return list(steps)
+
+    assert asyncio.run(limit()) == ["cancelled", "ended"]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
+def test_gather_tries_all_and_returns_the_exceptions(snippet: ModuleType) -> None:
+    async def try_all() -> list[Any]:
+        notes = [snippet.notify(address, sent) for address in ("bob", "ann@example.org")]
+        return await asyncio.gather(*notes, return_exceptions=True)
+
+    sent: list[str] = []
+    failed, worked = asyncio.run(try_all())
+    assert isinstance(failed, ValueError)
+    assert worked is None
+    assert sent == ["ann@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("dont", "do"), [("unbounded.py", "bounded.py"), ("orphaned.py", "cancelled.py")]
+)
+def test_no_rule_sees_it(dont: str, do: str) -> None:
+    assert not rules.found_only_in(SNIPPETS / FOLDER / dont, SNIPPETS / FOLDER / do)
 
 
 def shape(runs: dict[str, list[dict[str, float]]]) -> dict[str, tuple[float, float, float]]:

@@ -1,15 +1,28 @@
 """What the page on sessions claims."""
 
 import asyncio
+import runpy
 import time
 from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import ForeignKey, event, select, text
 from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    joinedload,
+    mapped_column,
+    relationship,
+    selectinload,
+)
 from sqlalchemy.pool import NullPool
+
+from tests.engine.pages import SNIPPETS
+from tests.parts import rules
 
 FOLDER = "concurrency/sessions"
 QUERY = 0.2  # seconds that a query of the snippets takes at least
@@ -85,6 +98,193 @@ def test_a_warm_pool_hides_the_fault(snippet: ModuleType, database: str) -> None
     found, took = asyncio.run(after_a_query())
     assert found == (12, 345)
     assert took >= 2 * QUERY
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
+@pytest.mark.parametrize(("ping", "busy"), [(True, False), (False, True)])
+def test_a_warm_pool_shows_it_where_it_has_no_idle_connection_at_once(
+    snippet: ModuleType, database: str, ping: bool, busy: bool
+) -> None:
+    async def after_a_query() -> None:
+        engine = create_async_engine(database, pool_pre_ping=ping)
+        sessions = async_sessionmaker(engine)
+        try:
+            async with sessions() as session:
+                await session.execute(text("SELECT 1"))
+                if not busy:
+                    await session.rollback()
+                await snippet.summary(sessions)
+        finally:
+            await engine.dispose()
+
+    provisioning = pytest.RaisesExc(InvalidRequestError, match="provisioning a new connection")
+    with pytest.RaisesGroup(provisioning):
+        asyncio.run(after_a_query())
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/empty_pool.py"], indirect=True)
+def test_an_empty_pool_shows_only_a_session_that_is_not_connected(
+    snippet: ModuleType, database: str
+) -> None:
+    async def broken(_: object) -> None:
+        raise InvalidRequestError
+
+    async def warmed(sessions: object) -> None:
+        await snippet.patient(sessions)
+        await snippet.hasty(sessions)
+
+    shared, serial = (
+        runpy.run_path(str(SNIPPETS / FOLDER / name))["summary"]
+        for name in ("shared.py", "serial.py")
+    )
+    assert asyncio.run(snippet.shares_a_session(shared))
+    assert asyncio.run(snippet.shares_a_session(warmed))
+    assert not asyncio.run(snippet.shares_a_session(serial))
+    with pytest.RaisesGroup(InvalidRequestError):
+        asyncio.run(snippet.shares_a_session(broken))
+
+
+@pytest.mark.parametrize("dont", ["shared.py", "serial.py"])
+def test_no_rule_sees_it(dont: str) -> None:
+    folder = SNIPPETS / FOLDER
+    assert not rules.found_only_in(folder / dont, folder / "separate.py")
+
+
+def test_a_session_holds_a_connection_while_its_transaction_lasts(database: str) -> None:
+    async def connections() -> list[int]:
+        engine = create_async_engine(database)
+        pool: Any = engine.pool
+        async with AsyncSession(engine) as session:
+            used = [pool.checkedout()]
+            await session.execute(text("SELECT 1"))
+            used.append(pool.checkedout())
+            await session.commit()
+            used.append(pool.checkedout())
+        await engine.dispose()
+        return used
+
+    assert asyncio.run(connections()) == [0, 1, 0]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_requests_that_ask_for_a_second_connection_wait_for_each_other(
+    database: str, ends: bool
+) -> None:
+    engine = create_async_engine(database, pool_size=2, max_overflow=0, pool_timeout=0.05)
+
+    async def request(all_here: asyncio.Barrier) -> None:
+        async with AsyncSession(engine) as own:
+            await own.execute(text("SELECT 1"))
+            await all_here.wait()
+            if ends:
+                await own.commit()
+                await all_here.wait()
+            async with AsyncSession(engine) as another:
+                await another.execute(text("SELECT 1"))
+
+    async def two() -> list[Any]:
+        all_here = asyncio.Barrier(2)
+        both = request(all_here), request(all_here)
+        raised = await asyncio.gather(*both, return_exceptions=True)
+        await engine.dispose()
+        return [error and type(error) for error in raised]
+
+    assert asyncio.run(two()) == [None if ends else PoolTimeoutError] * 2
+
+
+def test_a_session_is_one_transaction_and_two_are_two(database: str) -> None:
+    add, count = text("INSERT INTO posts VALUES (1)"), text("SELECT count(*) FROM posts")
+
+    async def counts() -> list[int | None]:
+        engine = create_async_engine(database)
+        async with engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE posts (id integer)"))
+        async with AsyncSession(engine) as session, AsyncSession(engine) as another:
+            await session.execute(add)
+            found = [await session.scalar(count), await another.scalar(count)]
+            added = asyncio.Event()
+
+            async def give_up() -> None:
+                await added.wait()
+                await session.rollback()
+
+            async with asyncio.TaskGroup() as tasks:
+                rolled_back = tasks.create_task(give_up())
+                await session.execute(add)
+                added.set()
+                await rolled_back
+                await session.commit()
+            found.append(await another.scalar(count))
+        await engine.dispose()
+        return found
+
+    assert asyncio.run(counts()) == [1, 0, 0]
+
+
+def test_related_rows_need_one_connection(database: str) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class User(Base):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        posts: Mapped[list["Post"]] = relationship()
+
+    class Post(Base):
+        __tablename__ = "posts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+
+    async def statements(option: Any) -> int:
+        engine, asked = create_async_engine(database, pool_size=1, max_overflow=0), 0
+
+        def note(*_: object) -> None:
+            nonlocal asked
+            asked += 1
+
+        async with engine.begin() as connection:
+            await connection.run_sync(Base.metadata.drop_all)
+            await connection.run_sync(Base.metadata.create_all)
+        async with AsyncSession(engine) as session, session.begin():
+            session.add(User(id=1, posts=[Post(id=2)]))
+        async with AsyncSession(engine) as session:
+            event.listen(engine.sync_engine, "before_cursor_execute", note)
+            (user,) = (await session.scalars(select(User).options(option))).unique()
+            assert [post.id for post in user.posts] == [2]
+        await engine.dispose()
+        return asked
+
+    assert asyncio.run(statements(joinedload(User.posts))) == 1
+    assert asyncio.run(statements(selectinload(User.posts))) == 2
+
+
+def test_postgresql_stops_a_query_at_its_limit(database: str) -> None:
+    """Hold what the page on timeouts says of the database."""
+    slow = text("SELECT pg_sleep(50)")
+    running = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+
+    async def stop() -> None:
+        engine = create_async_engine(database, isolation_level="AUTOCOMMIT")
+        limit = asyncio.timeout(None)
+
+        async def ask() -> None:
+            async with limit, engine.connect() as connection:
+                await connection.execute(slow)
+
+        async def see(wanted: int) -> None:
+            async with engine.connect() as connection, asyncio.timeout(20):
+                while await connection.scalar(running) != wanted:
+                    pass
+
+        call = asyncio.create_task(ask())
+        await see(1)
+        limit.reschedule(0)
+        with pytest.raises(TimeoutError):
+            await call
+        await see(0)
+        await engine.dispose()
+
+    asyncio.run(stop())
 
 
 def test_the_session_of_the_legacy_api_is_not_the_asynchronous_one(database: str) -> None:

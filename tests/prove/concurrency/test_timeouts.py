@@ -1,15 +1,20 @@
 """What the page on timeouts claims."""
 
 import asyncio
+import contextlib
 import shutil
 import subprocess
 import time
+from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from tests.engine.pages import SNIPPETS
+from tests.parts import rules
 
 FOLDER = "concurrency/timeouts"
 
@@ -93,6 +98,72 @@ def test_the_thread_goes_on_after_the_limit(snippet: ModuleType) -> None:
     assert snippet.charged == ["B-2"]
 
 
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/blocked.py"], indirect=True)
+def test_nothing_tells_of_a_limit_that_was_overrun(
+    snippet: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert asyncio.run(snippet.profile_within(limit=0.01, delay=0.04)) == "profile"
+    assert not caplog.records
+
+
+async def deaf() -> str:
+    """Take no notice of a cancellation."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.05)
+    return "late"
+
+
+def test_who_swallows_the_cancellation_overruns_the_limit() -> None:
+    async def call() -> tuple[str, float]:
+        started = time.perf_counter()
+        async with asyncio.timeout(0.01):
+            answer = await deaf()
+        return answer, time.perf_counter() - started
+
+    answer, took = asyncio.run(call())
+    assert answer == "late"
+    assert took >= 0.05
+
+
+def test_wait_for_cancels_at_the_limit_too() -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cancelled")
+
+    async def call() -> list[str]:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(work(), 0.01)
+        return list(ended)
+
+    assert asyncio.run(call()) == ["cancelled"]
+
+
+def test_an_endpoint_that_lets_it_rise_answers_500(record_property: Any) -> None:
+    app, sent = FastAPI(), list[Any]()
+
+    @app.get("/")
+    async def rises() -> None:
+        raise TimeoutError
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    with pytest.raises(TimeoutError):  # for the server to log
+        asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 500
+    record_property("figure", "500")
+    record_property("figure", str(HTTPStatus.GATEWAY_TIMEOUT.value))
+
+
 def test_the_old_name_is_the_built_in_one() -> None:
     assert asyncio.TimeoutError is TimeoutError
 
@@ -107,6 +178,7 @@ def test_the_rules_refuse_a_driver_that_blocks_and_only_that(tmp_path: Path) -> 
         command = ["ruff", "check", "--output-format=concise", name]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
 
+    assert not [code for code in rules.found(tmp_path / "blocks.py") if code.startswith("ASYNC")]
     assert lint("blocks.py") == "All checks passed!\n"  # without the rules
     shutil.copy(SNIPPETS / FOLDER / "ruff.toml", tmp_path)
     assert "TID251 `psycopg2` is banned: It blocks" in lint("blocks.py")
@@ -119,3 +191,10 @@ def test_a_linter_sees_only_what_stands_in_the_coroutine_itself(tmp_path: Path) 
     (tmp_path / "hidden.py").write_text(hidden)
     shutil.copy(SNIPPETS / FOLDER / "ruff.toml", tmp_path)
     subprocess.run(["ruff", "check", "hidden.py"], cwd=tmp_path, check=True)
+
+
+def test_a_limit_that_is_called_timeout_is_refused(tmp_path: Path) -> None:
+    bounded, named = SNIPPETS / FOLDER / "bounded.py", tmp_path / "named.py"
+    source = bounded.read_text().replace("limit", "timeout")
+    named.write_text(source)
+    assert rules.found_only_in(named, bounded) == {"ASYNC109"}
