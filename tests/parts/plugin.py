@@ -41,7 +41,9 @@ def database(
     if left := asyncio.run(postgres.left(address.rpartition("/")[2])):
         file = SNIPPETS / path if path else request.path
         cure = "Await `engine.dispose()` where it ends"
-        raise RefusedError(file, 1, f"it leaves {left} connections to the database", cure)
+        raise RefusedError(
+            file, 1, f"it leaves {left} connection{'s' * (left > 1)} to the database", cure
+        )
 
 
 @pytest.fixture(scope="session")
