@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -88,6 +88,20 @@ def test_a_warm_pool_hides_the_fault(snippet: ModuleType, database: str) -> None
     found, took = asyncio.run(timed(snippet, database))
     assert found == (12, 345)
     assert took >= 2 * QUERY
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/empty_pool.py"], indirect=True)
+def test_one_task_runs_its_queries_in_one_session(snippet: ModuleType, database: str) -> None:
+    ran: list[str] = []
+
+    async def patiently() -> None:
+        engine = create_async_engine(database)
+        event.listen(engine.sync_engine, "before_cursor_execute", lambda *told: ran.append(told[2]))
+        await snippet.patient(async_sessionmaker(engine))
+        await engine.dispose()
+
+    asyncio.run(patiently())
+    assert ran == ["SELECT 1", "SELECT 2"]
 
 
 def test_the_session_of_the_legacy_api_is_not_the_asynchronous_one(database: str) -> None:
