@@ -74,6 +74,8 @@ def main(prefix: str = "") -> int:
     found, accepted = made(prefix), listed(prefix)
     started, verdicts = time.monotonic(), dict[Mutant, str]()
     left = Counter(mutant.path for mutant in found)
+    wrong = complaints({}, [entry for entry in accepted if entry[0] not in left])
+    print(*wrong, sep="\n", end="\n" * bool(wrong))
     if not found:
         sys.exit(f"There is nothing to mutate in snippets/{prefix}*.py")
     with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
@@ -84,11 +86,12 @@ def main(prefix: str = "") -> int:
                 verdicts[mutant] = killer
                 left[mutant.path] -= 1
                 if not left[mutant.path]:
-                    killers = [v for each, v in verdicts.items() if each.path == mutant.path]
-                    print(f"{mutant.path}: {told(killers)}", flush=True)
-    wrong = complaints(verdicts, accepted)
+                    fates = {each: v for each, v in verdicts.items() if each.path == mutant.path}
+                    said = complaints(fates, [each for each in accepted if each[0] == mutant.path])
+                    print(f"{mutant.path}: {told(fates.values())}", *said, sep="\n", flush=True)
+                    wrong += said
     seconds = time.monotonic() - started
-    print(*wrong, f"All: {told(verdicts.values())}. It took {seconds:.0f} s.", sep="\n")
+    print(f"All: {told(verdicts.values())}; {len(wrong)} complaints. It took {seconds:.0f} s.")
     return bool(wrong)
 
 

@@ -35,11 +35,23 @@ CHECK = f"import pickle, sys; {CHECK}; pickle.dump(check(files), sys.stdout.buff
 
 
 def page_of(project: Path, path: str) -> str:
-    """Return the page of a snippet: the one that its folder is named for."""
-    for folder in Path(path).parents:
-        if (project / f"docs/{folder}.md").exists():
-            return f"docs/{folder}.md"
+    """Return the page of a snippet: the one that it or its folder is named for."""
+    for place in (Path(path).with_suffix(""), *Path(path).parents):
+        if (project / f"docs/{place}.md").exists():
+            return f"docs/{place}.md"
     sys.exit(f"snippets/{path}:1: no page is named for its folder. Move it to the folder of one.")
+
+
+def suite_of(project: Path, path: str) -> list[str]:
+    """Return the suite of a snippet: its page, its examples, the pages whose snippets import it."""
+    name, snippets = f"snippets.{path[:-3].replace('/', '.')}", project / "snippets"
+    suite = [page_of(project, path)]
+    if f"::: {name}\n" in (project / suite[0]).read_text():
+        suite.append("tests/prove/test_docstrings.py")
+    imports = re.compile(f"^from {name} import", re.MULTILINE)
+    users = [file for file in snippets.rglob("*.py") if imports.search(file.read_text())]
+    pages = {page_of(project, str(file.relative_to(snippets))) for file in users}
+    return [*suite, *sorted(pages - {suite[0]})]
 
 
 def found_in(base: Path, mutants: list[Mutant]) -> set[Mutant]:
@@ -77,8 +89,8 @@ class Trial:
         shutil.copytree(base / "pristine", self.copy)
         (self.folder / "tmp").mkdir()
         (self.folder / "tmp").chmod(0o1777)  # what runs as another user writes here too
-        self.page = page_of(self.copy, path)
-        work = (self.copy, [self.page, "-o", f"timeout={limit:g}"], self.output, path)
+        self.suite = suite_of(self.copy, path)
+        work = (self.copy, [*self.suite, "-o", f"timeout={limit:g}"], self.output, path)
         self.process = warm().Process(target=suite, args=work)
         self.started = time.monotonic()
 
@@ -152,7 +164,7 @@ def limit_of(base: Path, path: str) -> float:
         trial.process.start()
         trial.process.join()
         if trial.killer() != SURVIVED:
-            sys.exit(f"{trial.output.read_text()}\n{trial.page} is red before it is mutated.")
+            sys.exit(f"{trial.output.read_text()}\n{trial.suite[0]} is red before it is mutated.")
         shutil.rmtree(base / "pristine")
         trial.copy.rename(base / "pristine")
         return max(5.0, 3 * (time.monotonic() - trial.started))
@@ -164,7 +176,8 @@ def judge(base: Path, mutants: list[Mutant]) -> Generator[tuple[Mutant, str]]:
     """Yield what refuses each mutant of the project."""
     copied(base / "pristine")
     pages = {path: page_of(ROOT, path) for path in sorted({mutant.path for mutant in mutants})}
-    of_page = {page: limit_of(base, path) for path, page in pages.items()}
+    paths = {page: path for path, page in pages.items()}
+    of_page = {page: limit_of(base, path) for page, path in paths.items()}
     found = found_in(base, mutants)
     yield from ((mutant, TYPES) for mutant in mutants if mutant in found)
     limits = {path: of_page[page] for path, page in pages.items()}

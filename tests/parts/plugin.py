@@ -3,15 +3,18 @@
 A snippet says what it needs by the name of an environment variable.
 """
 
+import asyncio
 import importlib
 from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.pages import SNIPPETS, Block
+from tests.engine.pages import SNIPPETS, Block, RefusedError
+from tests.engine.plugin import STATE
 from tests.parts.postgres import Postgres, running
 from tests.parts.server import serving
 
+CUT_SHORT = ["concurrency/fanout/unbounded.py"]  # the driver aborts a query that is cancelled
 NEEDS = {"DATABASE_URL": "database", "UPSTREAM_URL": "upstream"}
 
 
@@ -23,11 +26,24 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty database of the test's own; its address is in DATABASE_URL too."""
-    address = f"postgresql+asyncpg:{postgres.create()}"
+def database(
+    request: pytest.FixtureRequest, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """An empty database of the test's own; its address is in DATABASE_URL too.
+
+    What connects to it must close its connections.
+    """
+    address, path = f"postgresql+asyncpg:{postgres.create()}", snippet_of(request)
     monkeypatch.setenv("DATABASE_URL", address)
-    return address
+    yield address
+    if path in CUT_SHORT or request.node.nodeid in request.config.stash[STATE].failed:
+        return
+    if left := asyncio.run(postgres.left(address.rpartition("/")[2])):
+        file = SNIPPETS / path if path else request.path
+        cure = "Await `engine.dispose()` where it ends"
+        raise RefusedError(
+            file, 1, f"it leaves {left} connection{'s' * (left > 1)} to the database", cure
+        )
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +61,19 @@ def upstream(misbehaving: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return misbehaving
 
 
+def snippet_of(request: pytest.FixtureRequest) -> str | None:
+    """Return the path of the block or of the test's snippet."""
+    block = getattr(getattr(request.node, "example", None), "parsed", None)
+    callspec = getattr(request.node, "callspec", None)
+    path: str | None = block.path if isinstance(block, Block) else None
+    return path or (callspec and callspec.params.get("snippet"))
+
+
 @pytest.fixture
 def parts(request: pytest.FixtureRequest) -> None:
     """What the block or the test's snippet needs, which its text names."""
-    block = getattr(getattr(request.node, "example", None), "parsed", None)
-    callspec = getattr(request.node, "callspec", None)
-    path = block.path if isinstance(block, Block) else callspec and callspec.params.get("snippet")
-    if not path or (block and " run " not in request.node.name):
+    path = snippet_of(request)
+    if not path or " proof " in request.node.name:
         return
     text = (SNIPPETS / path).read_text()
     for variable, fixture in NEEDS.items():

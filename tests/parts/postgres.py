@@ -28,6 +28,8 @@ SETTINGS = {
     "jit": "off",
     "autovacuum": "off",
 }
+CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1"
+ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = $1"
 
 
 class Postgres:
@@ -46,6 +48,19 @@ class Postgres:
         name = f"test_{next(self.numbers)}"
         asyncio.run(self.tell(f'CREATE DATABASE "{name}" STRATEGY FILE_COPY'))
         return self.address(name)
+
+    async def left(self, name: str) -> int:
+        """Return how many connections to a database were not closed, once the others are gone."""
+        connection = await asyncpg.connect(f"postgresql:{self.address('postgres')}")
+        try:
+            for _ in range(500):
+                still = int(await connection.fetchval(CONNECTED, name))
+                if not still:
+                    break
+                await asyncio.sleep(0.01)
+            return still + int(await connection.fetchval(ABANDONED, name))
+        finally:
+            await connection.close()
 
     async def tell(self, statement: str) -> None:
         """Run a statement on the server."""

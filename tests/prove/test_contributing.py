@@ -1,5 +1,6 @@
 """What the page on contributing promises: its steps, taken in a fresh clone, give a proven page."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -43,6 +44,17 @@ TWINS = [in_its_place(twin) for twin in CLAIM.pytestmark[0].args[1]]
 @pytest.mark.parametrize("snippet", TWINS, indirect=True)
 def test_the_shown_test_holds(snippet: ModuleType) -> None:
     CLAIM(snippet)
+
+
+async def first_length(snippet: ModuleType) -> int:
+    """Return the length of the word that is answered first."""
+    calls = [snippet.fetch_length(word) for word in ("orange", "fig")]
+    return int(await next(asyncio.as_completed(calls)))
+
+
+@pytest.mark.parametrize("snippet", [twin.values[0] for twin in TWINS], indirect=True)
+def test_the_shorter_word_is_answered_first(snippet: ModuleType) -> None:
+    assert asyncio.run(first_length(snippet)) == 3
 
 
 @dataclass

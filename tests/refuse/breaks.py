@@ -30,6 +30,7 @@ from tests.refuse.edits import (
 )
 
 BLOCKING = "snippets/concurrency/blocking"
+OUTBOX = "snippets/concurrency/background/outbox.py"
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
 STALE = "    if not asyncio:\n        print(1)\n        #> 1\n"
 EXIT = "    raise SystemExit(3)\n"
@@ -186,6 +187,13 @@ BREAKS = [
         ),
         f"{FOLDER}/litter.py",
         "writes in the project",
+    ),
+    Break(
+        "connection left behind",
+        edit(OUTBOX, "    await engine.dispose()\n", ""),
+        OUTBOX,
+        "it leaves 1 connection to the database",
+        ("docs/concurrency/background.md",),
     ),
     Break(
         "process left behind",

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import sys
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +45,9 @@ def run(copy: Path, arguments: list[str], output: Path) -> None:
     with output.open("wb") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
+    tracker: Any = resource_tracker._resource_tracker
+    os.close(tracker._fd)  # it is the server's, so this process can't wait for its end
+    tracker._fd = None
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
     original = str(Path(__file__).parents[2])

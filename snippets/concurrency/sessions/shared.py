@@ -4,7 +4,7 @@ import os
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-COUNT = text("SELECT count(*) FROM generate_series(1, :rows), pg_sleep(0.2)")
+COUNT = text("SELECT count(*) FROM generate_series(1, :rows), pg_sleep(0.3)")
 
 
 async def count(session: AsyncSession, rows: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from fastapi import BackgroundTasks, FastAPI
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -72,6 +73,19 @@ def test_while_the_process_lives_the_task_works(snippet: ModuleType, database: s
 
     run(snippet, database, live_on)
     assert snippet.sent == [ANN]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/forgotten.py"], indirect=True)
+def test_the_user_is_stored_and_the_welcome_is_lost(snippet: ModuleType, database: str) -> None:
+    async def stored() -> list[str]:
+        engine = create_async_engine(database)
+        async with engine.connect() as connection:
+            emails = await connection.scalars(text("SELECT email FROM users"))
+        await engine.dispose()
+        return list(emails)
+
+    asyncio.run(snippet.main())
+    assert (asyncio.run(stored()), snippet.sent) == ([ANN], [])
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)

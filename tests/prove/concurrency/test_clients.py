@@ -34,10 +34,10 @@ FOLDER = "concurrency/clients"
 )
 def test_a_call_ends_at_its_limit(snippet: ModuleType, upstream: str) -> None:
     async def wait_for(path: str) -> None:
-        call = asyncio.create_task(snippet.names(upstream, [path], limit=0.1))
-        done, _ = await asyncio.wait([call], timeout=0.6)
+        call = asyncio.create_task(snippet.names(upstream, [path], limit=0.2))
+        done, _ = await asyncio.wait([call], timeout=0.8)
         call.cancel()
-        assert done, f"{path} still waits at six times the limit"
+        assert done, f"{path} still waits at four times the limit"
         with pytest.raises(TimeoutError):
             await call
 
@@ -84,6 +84,7 @@ def test_calls_share_a_connection(snippet: ModuleType, upstream: str) -> None:
     "snippet",
     [
         f"{FOLDER}/shared.py",
+        f"{FOLDER}/per_call.py",
         pytest.param(
             f"{FOLDER}/unchecked.py",
             marks=pytest.mark.xfail(  # the body of an error is JSON as well
@@ -103,6 +104,8 @@ def test_without_a_check_the_error_becomes_data(snippet: ModuleType, upstream: s
     assert asyncio.run(snippet.names(upstream, ["/error"], limit=5)) == ["unknown"]
     (name,) = asyncio.run(snippet.names(upstream, ["/whoami"], limit=5))
     assert name.startswith("127.0.0.1:")
+    with pytest.raises(TimeoutError):
+        asyncio.run(snippet.names(upstream, ["/hang"], limit=0.1))
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/misbehaving.py"], indirect=True)
@@ -120,7 +123,9 @@ def test_the_server_misbehaves(snippet: ModuleType) -> None:
                 assert answer.content_type == "application/json"
                 started = time.perf_counter()
                 assert [await answer.content.read(1) for _ in range(4)] == [b" "] * 4
-                assert 0.05 < time.perf_counter() - started < 1
+                assert time.perf_counter() - started < 1
+                await asyncio.sleep(0.1)
+                assert len(answer.content.read_nowait()) < 20, "they come all the time"
             with pytest.raises(TimeoutError):
                 await client.get("/hang", timeout=aiohttp.ClientTimeout(0.2))
 

@@ -52,9 +52,10 @@ async def ask(url: str, method: str, path: str, **options: Any) -> tuple[int, An
 )
 def test_an_unknown_user_is_not_found(snippet: ModuleType, record_property: Any) -> None:
     with serving(snippet.app) as server:
-        status, _ = asyncio.run(ask(server.url, "GET", "/users/7"))
+        status, said = asyncio.run(ask(server.url, "GET", "/users/7"))
     record_property("figure", str(status))
     assert status == 404, f"it answered {status}"
+    assert said == {"detail": "no user 7"}
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/missing.py"], indirect=True)

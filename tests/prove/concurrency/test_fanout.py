@@ -1,6 +1,7 @@
 """What the page on fan-out claims."""
 
 import asyncio
+import time
 from types import ModuleType
 from typing import Any
 
@@ -165,6 +166,9 @@ def test_all_is_sent_when_nothing_fails(snippet: ModuleType) -> None:
     sent: list[str] = []
     asyncio.run(snippet.notify_all(["ann@example.org", "cy@example.org"], sent))
     assert sent == ["ann@example.org", "cy@example.org"]
+    started = time.perf_counter()
+    asyncio.run(snippet.main())
+    assert time.perf_counter() - started >= 0.1, "what it prints is too early to tell"
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
@@ -254,7 +258,11 @@ def shape(runs: dict[str, list[dict[str, float]]]) -> dict[str, tuple[float, flo
 def test_the_data_shows_a_run(snippet: ModuleType, pytestconfig: pytest.Config) -> None:
     fresh = {}
     for name, at_once in {"unbounded": CALLS, "bounded": 10}.items():
+        started = time.perf_counter()
         seen = asyncio.run(snippet.watch(CALLS, at_once))
+        assert 0 < seen[0]["time"] <= seen[-1]["time"] <= time.perf_counter() - started
+        assert min(min(moment.values()) for moment in seen) >= 0
+        assert seen[-1]["using"] == seen[-1]["waiting"] == 0
         fresh[name] = [{**moment, "time": round(1000 * moment["time"])} for moment in seen]
     pictures.hold_data(f"{FOLDER}/pool", fresh, shape, pytestconfig.option.update_examples)
 
@@ -265,3 +273,5 @@ def test_the_picture_is_drawn_from_the_data(
 ) -> None:
     updating = pytestconfig.option.update_examples
     pictures.hold_picture(f"{FOLDER}/pool", snippet.draw, updating)
+    seen = [{"time": time, "using": 1, "waiting": 0, "failed": 0} for time in (0, 5, 10)]
+    assert 'L200 122.1L400 122.1L400 122.1" class="good"' in snippet.draw({"one": seen})

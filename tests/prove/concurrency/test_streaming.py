@@ -20,9 +20,9 @@ ROW = 0.1  # seconds until the next row
 
 async def arrivals(url: str) -> list[tuple[float, Any]]:
     """Return each event of a stream, and when it arrived."""
+    started = time.perf_counter()
     async with aiohttp.ClientSession(url) as client, client.get("/progress") as answer:
         assert answer.content_type == "text/event-stream"
-        started = time.perf_counter()
         return [
             (time.perf_counter() - started, json.loads(line.removeprefix(b"data: ")))
             async for line in answer.content
@@ -47,6 +47,7 @@ def test_each_event_arrives_when_there_is_one(snippet: ModuleType) -> None:
     with serving(snippet.app) as server:
         events = asyncio.run(arrivals(server.url))
     assert [event for _, event in events] == [{"done": n, "of": 3} for n in range(1, 4)]
+    assert events[-1][0] >= 3 * ROW, "there was nothing to wait for"
     spread = events[-1][0] - events[0][0]
     assert spread > ROW, "the events arrived together"
 
