@@ -5,13 +5,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 USERS = text("CREATE TABLE users (email text PRIMARY KEY)")
-OUTBOX = text("CREATE TABLE outbox (id serial PRIMARY KEY, email text)")
+OUTBOX = text(
+    "CREATE TABLE outbox (id serial PRIMARY KEY, email text,"
+    " tries integer DEFAULT 0, due timestamptz DEFAULT now())"
+)
 ADD_USER = text("INSERT INTO users VALUES (:email)")
 ADD_JOB = text("INSERT INTO outbox (email) VALUES (:email)")
 TAKE_JOB = text(
-    "DELETE FROM outbox WHERE id = (SELECT id FROM outbox ORDER BY id LIMIT 1"
-    " FOR UPDATE SKIP LOCKED) RETURNING email"
+    "UPDATE outbox SET tries = tries + 1, due = now() + interval '1 minute'"
+    " WHERE id = (SELECT id FROM outbox WHERE due <= now() AND tries < 5"
+    " ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, email"
 )
+END_JOB = text("DELETE FROM outbox WHERE id = :id")
+LIMIT = 30  # seconds for a job, less than the minute after which it is due again
 sent: list[str] = []
 
 
@@ -29,12 +35,16 @@ async def sign_up(engine: AsyncEngine, email: str) -> None:
 
 
 async def work(engine: AsyncEngine) -> bool:
-    """Do the oldest job that no other worker has; tell whether there was one."""
+    """Do the job that is due for the longest time; tell whether there was one."""
     async with engine.begin() as connection:
-        email = await connection.scalar(TAKE_JOB)
-        if email is not None:
-            await send_welcome(email)
-    return email is not None
+        job = (await connection.execute(TAKE_JOB)).one_or_none()
+    if job is None:
+        return False
+    async with asyncio.timeout(LIMIT):
+        await send_welcome(job.email)
+    async with engine.begin() as connection:
+        await connection.execute(END_JOB, {"id": job.id})
+    return True
 
 
 async def main() -> None:

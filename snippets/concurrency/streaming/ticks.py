@@ -1,23 +1,30 @@
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.sse import EventSourceResponse
 
 app = FastAPI()
 readers: set[str] = set()
+TICK, PAUSE = "tick", 0.05  # seconds
+
+
+async def seat(reader: str) -> AsyncIterator[None]:
+    """Hold a seat for as long as the reader stays."""
+    readers.add(reader)
+    try:
+        yield
+    finally:
+        readers.remove(reader)
 
 
 @app.get("/ticks/{reader}", response_class=EventSourceResponse)
-async def ticks(reader: str) -> AsyncIterator[str]:
+async def ticks(reader: str, _: Annotated[None, Depends(seat)]) -> AsyncIterator[str]:
     """Send an event now and then, for as long as the reader stays."""
-    readers.add(reader)
-    try:
-        while True:
-            yield "tick"
-            await asyncio.sleep(0.05)
-    finally:
-        readers.remove(reader)
+    while True:
+        yield TICK
+        await asyncio.sleep(PAUSE)
 
 
 @app.get("/readers")

@@ -1,8 +1,11 @@
 """What the page on background work claims."""
 
 import asyncio
+import gc
 import os
+import runpy
 import signal
+import weakref
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from tests.engine.pages import SNIPPETS
+from tests.parts import rules
 from tests.parts.server import serving
 
 FOLDER = "concurrency/background"
@@ -111,8 +116,14 @@ def test_a_sign_up_that_fails_leaves_no_job(snippet: ModuleType, database: str) 
     assert run(snippet, database, twice, snippet.work, snippet.work)[1:] == [True, False]
 
 
+async def make_due(engine: AsyncEngine) -> None:
+    """Let the minute pass after which a job is due again."""
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE outbox SET due = now()"))
+
+
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
-def test_a_worker_that_stops_before_its_commit_sends_twice(
+def test_a_worker_that_stops_before_it_deletes_the_job_sends_twice(
     snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def stopped(engine: AsyncEngine) -> None:
@@ -123,36 +134,160 @@ def test_a_worker_that_stops_before_its_commit_sends_twice(
             await send(email)
             raise SystemError(email)
 
-        monkeypatch.setattr(snippet, "send_welcome", send_and_stop)
-        with pytest.raises(SystemError):
-            await snippet.work(engine)
-        monkeypatch.setattr(snippet, "send_welcome", send)
+        with monkeypatch.context() as stopping:
+            stopping.setattr(snippet, "send_welcome", send_and_stop)
+            with pytest.raises(SystemError):
+                await snippet.work(engine)
 
-    run(snippet, database, stopped, snippet.work)
+    results = run(snippet, database, stopped, snippet.work, make_due, snippet.work)
+    assert results == [None, False, None, True]
     assert snippet.sent == [ANN, ANN]
 
 
-def test_background_tasks_die_with_the_process(tmp_path: Path) -> None:
-    app, done = FastAPI(), tmp_path / "done"
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
+def test_a_mail_that_fails_delays_no_other_and_is_left_after_five_tries(
+    snippet: ModuleType,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Any,
+) -> None:
+    send, tries = snippet.send_welcome, []
 
-    async def work() -> None:
-        await asyncio.sleep(0.2)
-        done.touch()
+    async def fail_for_ann(email: str) -> None:
+        if email == ANN:
+            tries.append(email)
+            raise OSError(email)
+        await send(email)
+
+    async def fail(engine: AsyncEngine) -> None:
+        with pytest.raises(OSError, match=ANN):
+            await snippet.work(engine)
+
+    async def both(engine: AsyncEngine) -> None:
+        await snippet.sign_up(engine, ANN)
+        await snippet.sign_up(engine, "bob@example.org")
+
+    async def jobs(engine: AsyncEngine) -> int:
+        async with engine.connect() as connection:
+            return await connection.scalar(text("SELECT count(*) FROM outbox")) or 0
+
+    monkeypatch.setattr(snippet, "send_welcome", fail_for_ann)
+    again = [step for _ in range(4) for step in (make_due, fail)]
+    *_, worked, left = run(
+        snippet, database, both, fail, snippet.work, *again, make_due, snippet.work, jobs
+    )
+    assert snippet.sent == ["bob@example.org"]
+    assert (worked, left, len(tries)) == (False, 1, 5)
+    record_property("figure", "five tries")
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
+def test_a_worker_holds_no_connection_while_it_sends_and_has_a_limit(
+    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    async def hang(engine: AsyncEngine) -> None:
+        async def send(_: str) -> None:
+            pool: Any = engine.pool
+            used.append(pool.checkedout())
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(snippet, "send_welcome", send)
+        await snippet.sign_up(engine, ANN)
+        with pytest.raises(TimeoutError):
+            await snippet.work(engine)
+
+    monkeypatch.setattr(snippet, "LIMIT", 0.01)
+    run(snippet, database, hang)
+    assert used == [0]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
+def test_a_message_beside_the_transaction_can_be_sent_without_the_user(
+    snippet: ModuleType, database: str
+) -> None:
+    broker = []
+
+    async def sign_up(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            broker.append(ANN)
+            await connection.execute(snippet.ADD_USER, {"email": None})
+
+    async def users(engine: AsyncEngine) -> int:
+        with pytest.raises(IntegrityError):
+            await sign_up(engine)
+        async with engine.connect() as connection:
+            return await connection.scalar(text("SELECT count(*) FROM users")) or 0
+
+    assert run(snippet, database, users) == [0]
+    assert broker == [ANN]
+
+
+def test_a_task_that_nobody_keeps_may_be_collected() -> None:
+    told, kept = list[Any](), set[asyncio.Task[None]]()
+
+    async def wait() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def collected(keep: bool) -> bool:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        task = asyncio.create_task(wait())
+        if keep:
+            kept.add(task)
+        weak = weakref.ref(task)
+        del task
+        await asyncio.sleep(0)
+        gc.collect()
+        return weak() is None
+
+    assert not asyncio.run(collected(keep=True))
+    assert asyncio.run(collected(keep=False))
+    assert told[0]["message"] == "Task was destroyed but it is pending!"
+
+
+def test_a_task_that_is_kept_is_lost_too_and_no_rule_finds_it(
+    tmp_path: Path, database: str
+) -> None:
+    kept = tmp_path / "kept.py"
+    forgotten = (SNIPPETS / FOLDER / "forgotten.py").read_text()
+    line = "asyncio.create_task(send_welcome(email))"
+    source = forgotten.replace(line, f"TASKS.add({line})")
+    kept.write_text(
+        source.replace("sent: list", "TASKS: set[asyncio.Task[None]] = set()\nsent: list")
+    )
+    assert not rules.found_only_in(kept, SNIPPETS / FOLDER / "outbox.py")
+    module = runpy.run_path(str(kept))
+    asyncio.run(module["main"]())
+    assert module["TASKS"]
+    assert not module["sent"]
+
+
+def test_what_a_stop_and_a_kill_do_to_work_after_the_answer(tmp_path: Path) -> None:
+    app, tasks = FastAPI(), set[asyncio.Task[None]]()
+
+    async def work(name: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        (tmp_path / name).touch()
 
     @app.get("/")
     async def answer(background: BackgroundTasks) -> str:
-        background.add_task(work)
+        tasks.add(asyncio.create_task(work("task", 60)))
+        background.add_task(work, "background", 0.2)
         return "accepted"
 
     async def ask(url: str) -> str:
         async with aiohttp.ClientSession(url) as client, client.get("/") as response:
             return str(await response.json())
 
+    def done() -> list[str]:
+        return [path.name for path in tmp_path.iterdir()]
+
     with serving(app) as server:
         assert asyncio.run(ask(server.url)) == "accepted"
         os.kill(server.pid, signal.SIGKILL)
-    assert not done.exists()
+    assert done() == []
     with serving(app) as server:
         assert asyncio.run(ask(server.url)) == "accepted"
-        assert server.stop(within=5)
-    assert done.exists()
+        assert server.stop(within=30)
+    assert done() == ["background"]

@@ -232,7 +232,8 @@ def test_the_service_goes_on_when_the_caller_gives_up(snippet: ModuleType, stran
 def test_a_client_keeps_cookies_unless_told_otherwise(snippet: ModuleType, strange: str) -> None:
     async def kept() -> str:
         async with aiohttp.ClientSession(strange) as client:
-            await client.get("/login")
+            async with client.get("/login"):
+                pass
             return str(await snippet.name_at(client, "/whoami"))
 
     assert asyncio.run(kept()) == "ann"

@@ -7,18 +7,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import ForeignKey, event, select, text
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy import ForeignKey, create_engine, event, orm, select, text
+from sqlalchemy.exc import InvalidRequestError, LegacyAPIWarning
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    joinedload,
-    mapped_column,
-    relationship,
-    selectinload,
-)
 from sqlalchemy.pool import NullPool
 
 from tests.engine.pages import SNIPPETS
@@ -28,13 +20,27 @@ FOLDER = "concurrency/sessions"
 QUERY = 0.3  # seconds that a query of the snippets takes at least
 
 
-async def summaries(
-    snippet: ModuleType, database: str, calls: int = 1, **options: Any
-) -> list[Any]:
-    """Return what calls to a snippet gave, one after the other on one engine."""
+class Base(orm.DeclarativeBase):
+    pass
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    posts: orm.Mapped[list["Post"]] = orm.relationship()
+
+
+class Post(Base):
+    __tablename__ = "posts"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    user_id: orm.Mapped[int] = orm.mapped_column(ForeignKey("users.id"))
+
+
+async def summary(snippet: ModuleType, database: str, **options: Any) -> Any:
+    """Return what a snippet gave on an engine of its own."""
     engine = create_async_engine(database, **options)
     try:
-        return [await snippet.summary(async_sessionmaker(engine)) for _ in range(calls)]
+        return await snippet.summary(async_sessionmaker(engine))
     finally:
         await engine.dispose()
 
@@ -73,7 +79,7 @@ async def timed(snippet: ModuleType, database: str) -> tuple[Any, float]:
 def test_two_queries_run_at_once(
     snippet: ModuleType, database: str, options: dict[str, Any]
 ) -> None:
-    assert asyncio.run(summaries(snippet, database, **options)) == [(12, 345)]
+    assert asyncio.run(summary(snippet, database, **options)) == (12, 345)
 
 
 @pytest.mark.parametrize(
@@ -239,19 +245,6 @@ def test_a_session_is_one_transaction_and_two_are_two(database: str) -> None:
 
 
 def test_related_rows_need_one_connection(database: str) -> None:
-    class Base(DeclarativeBase):
-        pass
-
-    class User(Base):
-        __tablename__ = "users"
-        id: Mapped[int] = mapped_column(primary_key=True)
-        posts: Mapped[list["Post"]] = relationship()
-
-    class Post(Base):
-        __tablename__ = "posts"
-        id: Mapped[int] = mapped_column(primary_key=True)
-        user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-
     async def statements(option: Any) -> int:
         engine, asked = create_async_engine(database, pool_size=1, max_overflow=0), 0
 
@@ -271,8 +264,8 @@ def test_related_rows_need_one_connection(database: str) -> None:
         await engine.dispose()
         return asked
 
-    assert asyncio.run(statements(joinedload(User.posts))) == 1
-    assert asyncio.run(statements(selectinload(User.posts))) == 2
+    assert asyncio.run(statements(orm.joinedload(User.posts))) == 1
+    assert asyncio.run(statements(orm.selectinload(User.posts))) == 2
 
 
 def test_postgresql_stops_a_query_at_its_limit(database: str) -> None:
@@ -308,3 +301,11 @@ def test_the_session_of_the_legacy_api_is_not_the_asynchronous_one(database: str
     engine = create_async_engine(database)
     with pytest.raises(AttributeError, match="no attribute 'query'"):
         AsyncSession(engine).query  # type: ignore[attr-defined]  # noqa: B018  that is the claim
+
+
+def test_the_get_of_the_legacy_api_warns() -> None:
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with orm.Session(engine) as session, pytest.warns(LegacyAPIWarning, match=r"Session\.get"):
+        assert session.query(User).get(1) is session.get(User, 1)
+    engine.dispose()
