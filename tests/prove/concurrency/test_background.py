@@ -89,8 +89,8 @@ def test_the_user_is_stored_and_the_welcome_is_lost(snippet: ModuleType, databas
         await engine.dispose()
         return list(emails)
 
-    asyncio.run(snippet.main())
-    assert (asyncio.run(stored()), snippet.sent) == ([ANN], [])
+    ended = runpy.run_path(str(snippet.__file__), run_name="__main__")
+    assert (asyncio.run(stored()), ended["sent"]) == ([ANN], [])
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
