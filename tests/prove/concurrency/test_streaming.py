@@ -211,7 +211,13 @@ def test_a_clean_up_can_await_in_a_dependency_only(tmp_path: Path) -> None:
 
 def test_a_session_of_a_dependency_is_held_by_the_stream(database: str) -> None:
     engine = create_async_engine(database, pool_size=1, max_overflow=0, pool_timeout=0.05)
-    app = FastAPI()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await engine.dispose()
+
+    app = FastAPI(lifespan=lifespan)
 
     async def get_session() -> AsyncIterator[AsyncSession]:
         async with AsyncSession(engine) as session:
