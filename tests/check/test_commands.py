@@ -36,6 +36,8 @@ def shrink(copy: Path) -> None:
         for path in (copy / folder / "concurrency").iterdir():
             if "timeouts" not in path.name:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+    page = copy / "docs/concurrency/timeouts.md"
+    page.write_text(re.sub(r"\]\(\w+\.md[^)]*\)", "](timeouts.md)", page.read_text()))
     for file in (copy / "mkdocs.yml", copy / "docs/index.md"):
         lines = file.read_text().splitlines(keepends=True)
         file.write_text("".join(n for n in lines if "concurrency/" not in n or "timeouts" in n))

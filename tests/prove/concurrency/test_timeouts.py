@@ -193,8 +193,9 @@ def test_a_linter_sees_only_what_stands_in_the_coroutine_itself(tmp_path: Path) 
     subprocess.run(["ruff", "check", "hidden.py"], cwd=tmp_path, check=True)
 
 
-def test_a_limit_that_is_called_timeout_is_refused(tmp_path: Path) -> None:
-    bounded, named = SNIPPETS / FOLDER / "bounded.py", tmp_path / "named.py"
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
+def test_a_limit_that_is_called_timeout_is_refused(snippet: ModuleType, tmp_path: Path) -> None:
+    bounded, named = Path(str(snippet.__file__)), tmp_path / "named.py"
     source = bounded.read_text().replace("limit", "timeout")
     named.write_text(source)
     assert rules.found_only_in(named, bounded) == {"ASYNC109"}
