@@ -127,7 +127,8 @@ def test_threads_that_compute_use_one_processor(snippet: ModuleType) -> None:
         started, used = time.perf_counter(), time.process_time()
         sums = [threads.submit(snippet.sum_of_squares, 100_000) for _ in range(2)]
         assert [task.result() for task in sums] == [333328333350000] * 2
-        assert time.process_time() - used <= 1.1 * (time.perf_counter() - started)
+        took = time.perf_counter() - started
+        assert time.process_time() - used < 1.6 * took, "two processors would use twice as much"
 
 
 @pytest.mark.parametrize(
