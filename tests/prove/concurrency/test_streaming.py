@@ -52,10 +52,12 @@ def test_each_event_arrives_when_there_is_one(snippet: ModuleType) -> None:
     assert spread > ROW, "the events arrived together"
 
 
-async def read_a_tick(url: str, stay: float = 0) -> list[str]:
-    """Read the first event of the endless stream, stay, and return who reads it then."""
+async def read_a_tick(url: str, stay: float = 0, read: asyncio.Event | None = None) -> list[str]:
+    """Read the first event of the endless stream, tell, stay, and return who reads it then."""
     async with aiohttp.ClientSession(url) as client, client.get("/ticks/ann") as answer:
         assert await answer.content.readline() == b'data: "tick"\n'
+        if read:
+            read.set()
         await asyncio.sleep(stay)
         return await who_reads(client)
 
@@ -84,8 +86,9 @@ def test_a_reader_who_leaves_ends_the_generator(snippet: ModuleType) -> None:
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py"], indirect=True)
 def test_without_a_limit_an_endless_stream_holds_up_the_shutdown(snippet: ModuleType) -> None:
     async def stop_while_read(server: Server) -> bool:
-        reading = asyncio.create_task(read_a_tick(server.url, stay=5))
-        await asyncio.sleep(0.2)
+        read = asyncio.Event()
+        reading = asyncio.create_task(read_a_tick(server.url, stay=5, read=read))
+        await read.wait()
         ended = await asyncio.to_thread(server.stop, within=0.5)
         reading.cancel()
         return ended
@@ -96,8 +99,9 @@ def test_without_a_limit_an_endless_stream_holds_up_the_shutdown(snippet: Module
 
 def test_a_limit_ends_an_endless_stream() -> None:
     async def stop_while_read(port: int, server: subprocess.Popen[str]) -> str:
-        reading = asyncio.create_task(read_a_tick(f"http://127.0.0.1:{port}", stay=5))
-        await asyncio.sleep(0.2)
+        read = asyncio.Event()
+        reading = asyncio.create_task(read_a_tick(f"http://127.0.0.1:{port}", stay=5, read=read))
+        await read.wait()
         server.terminate()
         said, _ = await asyncio.to_thread(server.communicate, timeout=4)
         reading.cancel()
