@@ -128,7 +128,8 @@ class Trial:
                 process.kill()
                 while process.status() != psutil.STATUS_ZOMBIE:  # which init may be slow to reap
                     time.sleep(0.001)
-        shutil.rmtree(self.folder)
+        while self.folder.exists():  # a database that lost its session removes its own part
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def trials(

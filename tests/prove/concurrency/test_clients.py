@@ -23,6 +23,7 @@ FOLDER = "concurrency/clients"
     "snippet",
     [
         f"{FOLDER}/shared.py",
+        f"{FOLDER}/per_call.py",
         pytest.param(
             f"{FOLDER}/unlimited.py",
             marks=pytest.mark.xfail(  # each byte starts the limit of a read anew
