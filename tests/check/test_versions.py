@@ -32,7 +32,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         config = copy / "mkdocs.yml"
         config.write_text(config.read_text().replace("  - Drawing: drawing.md\n", ""))
         deploy("0.2")
-        checkout = ["git", "--work-tree", host, "checkout", "--quiet", "gh-pages", "--", "."]
+        checkout = ["git", f"--work-tree={host}", "checkout", "--quiet", "gh-pages", "--", "."]
         subprocess.run(checkout, cwd=copy, check=True)
         yield address
 

@@ -225,7 +225,7 @@ BREAKS = [
     ),
     Break(
         "timeout removed",
-        edit(f"{CLIENTS}/shared.py", "url, timeout=timeout, cookie_jar", "url, cookie_jar"),
+        edit(f"{CLIENTS}/shared.py", "(url, timeout=timeout, ", "(url, "),
         "tests/prove/concurrency/test_clients.py",
         "shared.py fails its test",
         ("tests/prove/concurrency/test_clients.py::test_a_call_ends_at_its_limit",),

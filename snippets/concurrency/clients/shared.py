@@ -15,10 +15,8 @@ async def name_at(client: aiohttp.ClientSession, path: str) -> str:
 async def names(url: str, paths: list[str], limit: float) -> list[str]:
     """Open a client, as an app does once, and ask for names, each within `limit` seconds."""
     timeout = aiohttp.ClientTimeout(total=limit)
-    cookies = aiohttp.DummyCookieJar()  # it keeps none: the client serves all users
-    async with aiohttp.ClientSession(
-        url, timeout=timeout, cookie_jar=cookies
-    ) as client:
+    jar = aiohttp.DummyCookieJar()  # it keeps no cookies: the client serves all users
+    async with aiohttp.ClientSession(url, timeout=timeout, cookie_jar=jar) as client:
         return [await name_at(client, path) for path in paths]
 
 
