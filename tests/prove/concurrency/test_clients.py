@@ -116,11 +116,11 @@ def test_the_server_misbehaves(snippet: ModuleType) -> None:
                 host, _, port = (await answer.json())["name"].partition(":")
                 assert host == "127.0.0.1"
                 assert int(port) > 0
+            started = time.perf_counter()
             async with client.get("/trickle") as answer:
                 assert answer.content_type == "application/json"
-                started = time.perf_counter()
                 assert [await answer.content.read(1) for _ in range(4)] == [b" "] * 4
-                assert 0.05 < time.perf_counter() - started < 1
+                assert time.perf_counter() - started >= 3 * 0.02
             with pytest.raises(TimeoutError):
                 await client.get("/hang", timeout=aiohttp.ClientTimeout(0.2))
 
