@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
@@ -170,6 +171,11 @@ def strange() -> Iterator[str]:
     async def broken() -> Response:
         return Response("<p>", media_type="application/json")
 
+    @app.get("/short")
+    async def short() -> StreamingResponse:
+        said = {"Content-Length": "9", "Content-Type": "application/json"}
+        return StreamingResponse(iter(['{"na']), headers=said)
+
     @app.get("/slow")
     async def slow() -> None:
         await asyncio.sleep(0.1)
@@ -200,6 +206,7 @@ def test_each_failure_has_its_exception(snippet: ModuleType, strange: str) -> No
         (strange, "/nothing"): aiohttp.ClientResponseError,
         (strange, "/html"): aiohttp.ClientResponseError,
         (nowhere, "/"): aiohttp.ClientConnectionError,
+        (strange, "/short"): aiohttp.ClientPayloadError,
         (strange, "/slow"): TimeoutError,
         (strange, "/broken"): ValueError,
     }
