@@ -1,5 +1,6 @@
 """The commands that the README and the pages name, run in a copy of the project."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -77,10 +78,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(copy: Path, *arguments: str) -> str:
-    """Run make in the copy, with the environment as it is; return what it printed."""
+    """Run make in the copy, as a shell without options for pytest does; return what it printed."""
     done = subprocess.run(
         ["make", "--no-print-directory", "-o", ".venv/ready", *arguments],
         cwd=copy,
+        env={name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
         capture_output=True,
         text=True,
     )

@@ -54,6 +54,7 @@ def run(copy: Path, arguments: list[str], output: Path) -> None:
     sys.path[:] = [path for path in sys.path if path not in ("", original)]
     sys.path.insert(0, str(copy))
     os.chdir(copy)
+    os.environ.pop("PYTEST_ADDOPTS", None)  # in another order another test may speak first
     status = pytest.main([*PRELOADED, *arguments])
     sys.stdout.flush()
     output.with_suffix(".status").write_text(str(int(status)))
