@@ -27,7 +27,8 @@ async def main() -> None:
     try:
         await fetch_all(async_sessionmaker(engine), range(40))
     except ExceptionGroup as group:
-        print(str(group.exceptions[0]).partition(",")[0])
+        first, *_ = group.exceptions
+        print(str(first).partition(",")[0])
         #> QueuePool limit of size 5 overflow 10 reached
     await engine.dispose()
 
