@@ -18,6 +18,11 @@ from tests.refuse.edits import Break
 
 pytestmark = pytest.mark.refusal
 LEDGER = "docs/ledger.json"
+SLOW = """
+
+def test_that_gives_time_to_interrupt_it() -> None:
+    time.sleep(50)
+"""
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,8 @@ def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
     sessions = {}
     for number in numbers:
         copy = copied(tmp_path / number.name, ledger=True)
+        with (copy / "tests/prove/concurrency/test_blocking.py").open("a") as tests:
+            tests.write(SLOW)
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         sessions[number] = subprocess.Popen(
             command, cwd=copy, env=environment, stdout=subprocess.DEVNULL
