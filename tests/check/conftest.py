@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.engine import ledger
 from tests.engine.pages import ROOT
-from tests.speed.reload import FLAGS
+from tests.parts.chromium import launched
 
 FORK = {"REPO_URL": "https://example.org/fork/playbook", "EDIT_URI": "edit/main/docs/"}
 
@@ -112,7 +112,5 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("REQUIRE_BROWSER"):
             raise AssertionError("Chromium is required here: install the package chromium.")
         pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # CI requires it
-    with sync_playwright() as playwright:
-        with_browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield with_browser
-        with_browser.close()
+    with launched(program) as browser:
+        yield browser

@@ -1,7 +1,7 @@
 """The last word: the code blocks of the built HTML are the blocks of the ledger.
 
 Nothing here trusts the engine: hashes come from the HTML, executable lines from the
-syntax tree, names of tests from a collection of their own.
+syntax tree, names of tests from the files that hold them.
 """
 
 import ast
@@ -135,14 +135,19 @@ def test_each_executable_line_ran(site: Path, recorded: dict[str, Any]) -> None:
         assert set(proof["executed"]) == set(proof["executable"]) <= lines, block["id"]
 
 
+@functools.cache
+def functions(path: str) -> set[str]:
+    """Return the names of the functions of a file."""
+    nodes = ast.parse((ROOT / path).read_text()).body
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
 def exists(test: str) -> bool:
     """Tell whether a file has the test, or a page the block, that a test is named for."""
     path, _, name = test.partition("::")
-    source = (ROOT / path).read_text()
     if block := re.fullmatch(r"line (\d+) (?:run|proof) (.+)", name):
-        return f'title="{block[2]}"' in source.splitlines()[int(block[1]) - 1]
-    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
-    return name.partition("[")[0] in {function.name for function in functions}
+        return f'title="{block[2]}"' in (ROOT / path).read_text().splitlines()[int(block[1]) - 1]
+    return name.partition("[")[0] in functions(path)
 
 
 def test_each_named_test_exists(recorded: dict[str, Any]) -> None:

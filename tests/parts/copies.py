@@ -14,7 +14,7 @@ LEFT_OUT = (".git", ".venv", ".ruff_cache", "site", ".ledger-*", "*.pyc.*")
 
 
 def copied(target: Path, *, ledger: bool = False) -> Path:
-    """Copy the project as it stands, with a warm cache of mypy, and return the copy.
+    """Copy the project as it stands, with the cache of mypy if there is one, and return the copy.
 
     The ledger comes along on demand: while pages are proven it may go at any moment.
     """
@@ -22,7 +22,11 @@ def copied(target: Path, *, ledger: bool = False) -> Path:
     with CACHE_LOCK.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*left_out))
-    if not (target / ".mypy_cache").exists():
-        command = [sys.executable, "-m", "mypy", "snippets"]
-        subprocess.run(command, cwd=target, stdout=subprocess.DEVNULL)
     return target
+
+
+def warmed(copy: Path) -> None:
+    """Let mypy make the cache of a copy that came without, so that copies of it start warm."""
+    if not (copy / ".mypy_cache").exists():
+        command = [sys.executable, "-m", "mypy", "snippets"]
+        subprocess.run(command, cwd=copy, stdout=subprocess.DEVNULL)

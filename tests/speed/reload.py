@@ -15,19 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.parts.chromium import launched
+from tests.parts.server import free_port
 from tests.speed.generate import generate
 
 PAGES, BLOCKS = 30, 10
 LIMIT = 2.0  # seconds
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 EDITS = {
     "docs/generated/page0.md": ("## Block 0", "## Block nought"),
     "snippets/generated/page0/b0.py": ("A balance", "A running sum"),
@@ -46,8 +41,7 @@ def edit(path: str, copy: Path = Path()) -> str:
 @contextmanager
 def served(copy: Path) -> Iterator[str]:
     """Serve a copy as `make serve` does, on a free port; yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        host, port = free.getsockname()
+    host, port = "127.0.0.1", free_port()
     address = f"{host}:{port}"
     command = [sys.executable, "-m", "tests.speed.serve", "--quiet", "--dev-addr", address]
     environment = {**ENVIRONMENT, "TMPDIR": str(copy.parent)}
@@ -84,12 +78,11 @@ def reloads(browser: Browser, copy: Path) -> dict[str, float]:
 
 def main() -> int:
     """Print the figures; return 1 when a change takes longer than the limit, else 0."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         generate(copy, PAGES, BLOCKS)
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        took = reloads(browser, copy)
-        browser.close()
+        with launched(shutil.which("chromium")) as browser:
+            took = reloads(browser, copy)
     for path, seconds in took.items():
         print(f"{path}: visible after {seconds:.2f} s of {LIMIT:g} s")
     return max(took.values()) > LIMIT

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
+from tests.parts.postgres import column
 from tests.parts.server import serving
 
 FOLDER = "concurrency/background"
@@ -82,15 +83,8 @@ def test_while_the_process_lives_the_task_works(snippet: ModuleType, database: s
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/forgotten.py"], indirect=True)
 def test_the_user_is_stored_and_the_welcome_is_lost(snippet: ModuleType, database: str) -> None:
-    async def stored() -> list[str]:
-        engine = create_async_engine(database)
-        async with engine.connect() as connection:
-            emails = await connection.scalars(text("SELECT email FROM users"))
-        await engine.dispose()
-        return list(emails)
-
     ended = runpy.run_path(str(snippet.__file__), run_name="__main__")
-    assert (asyncio.run(stored()), ended["sent"]) == ([ANN], [])
+    assert (column(database, "SELECT email FROM users"), ended["sent"]) == ([ANN], [])
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)

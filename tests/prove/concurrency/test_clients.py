@@ -1,7 +1,6 @@
 """What the page on clients claims."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
-from tests.parts.server import serving
+from tests.parts.server import free_port, serving
 
 FOLDER = "concurrency/clients"
 
@@ -206,8 +205,7 @@ def strange() -> Iterator[str]:
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
 def test_each_failure_has_its_exception(snippet: ModuleType, strange: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        nowhere = f"http://127.0.0.1:{free.getsockname()[1]}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     failures = {
         (strange, "/nothing"): aiohttp.ClientResponseError,
         (strange, "/html"): aiohttp.ClientResponseError,

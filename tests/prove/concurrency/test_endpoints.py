@@ -3,7 +3,6 @@
 import asyncio
 import re
 import runpy
-import socket
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +18,8 @@ from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from tests.engine.pages import ROOT, SNIPPETS
-from tests.parts.server import serving
+from tests.parts.postgres import column
+from tests.parts.server import commanded, serving
 
 FOLDER = "concurrency/endpoints"
 
@@ -94,18 +94,11 @@ def test_the_return_type_filters_the_answer_and_is_in_the_schema(snippet: Module
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_user_is_stored_and_read(snippet: ModuleType, database: str) -> None:
-    async def stored() -> str:
-        engine = create_async_engine(database)
-        async with engine.connect() as connection:
-            name = await connection.scalar(text("SELECT name FROM users WHERE id = 1"))
-        await engine.dispose()
-        return str(name)
-
     with serving(snippet.app) as server:
         created = asyncio.run(ask(server.url, "POST", "/users", json={"name": "Ada"}))
         assert created == (201, {"id": 1, "name": "Ada"})
         assert asyncio.run(ask(server.url, "GET", "/users/1")) == (200, created[1])
-        assert asyncio.run(stored()) == "Ada"
+        assert column(database, "SELECT name FROM users WHERE id = 1") == ["Ada"]
         status, refused = asyncio.run(ask(server.url, "POST", "/users", json={}))
     assert status == 422
     assert refused["detail"][0]["loc"] == ["body", "name"]
@@ -190,18 +183,8 @@ def test_without_expire_on_commit_a_read_after_it_fails(snippet: ModuleType, dat
 
 
 def test_uvicorn_serves_it_by_name(database: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = ["uvicorn", "users:app", f"--port={port}"]
-    with subprocess.Popen(
-        command, cwd=SNIPPETS / FOLDER, stderr=subprocess.PIPE, text=True
-    ) as server:
-        try:
-            assert server.stderr is not None
-            said = iter(server.stderr.readline, "")
-            assert any(f"Uvicorn running on http://127.0.0.1:{port}" in line for line in said)
-            assert asyncio.run(ask(f"http://127.0.0.1:{port}", "GET", "/users/1"))[0] == 404
-            server.terminate()
-            assert "Application shutdown complete." in server.stderr.read()
-        finally:
-            server.kill()  # or a failure waits for it
+    with commanded(SNIPPETS / FOLDER, "users:app") as (url, server):
+        assert asyncio.run(ask(url, "GET", "/users/1"))[0] == 404
+        server.terminate()
+        assert server.stdout is not None
+        assert "Application shutdown complete." in server.stdout.read()

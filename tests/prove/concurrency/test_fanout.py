@@ -6,12 +6,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import pictures, rules
+from tests.parts.postgres import column
 
 FOLDER = "concurrency/fanout"
 CALLS = 40
@@ -107,14 +108,8 @@ def test_a_semaphore_belongs_to_the_loop_that_waits_for_it(snippet: ModuleType) 
 
 
 def test_what_the_server_and_the_pool_give(database: str, record_property: Any) -> None:
-    async def most() -> str:
-        engine = create_async_engine(database)
-        async with engine.connect() as connection:
-            told = await connection.scalar(text("SHOW max_connections"))
-        await engine.dispose()
-        return str(told)
-
-    record_property("figure", f"{asyncio.run(most())} connections")
+    (most,) = column(database, "SHOW max_connections")
+    record_property("figure", f"{most} connections")
     assert not issubclass(PoolTimeoutError, TimeoutError)
 
 

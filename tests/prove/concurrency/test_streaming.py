@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import json
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
-from tests.parts.server import Server, serving
+from tests.parts.server import Server, commanded, serving
 
 FOLDER = "concurrency/streaming"
 ROW = 0.1  # seconds until the next row
@@ -267,8 +266,8 @@ def test_without_a_limit_an_endless_stream_holds_up_the_shutdown(snippet: Module
 
 
 def test_a_limit_ends_an_endless_stream_and_waits_for_no_clean_up(tmp_path: Path) -> None:
-    async def stop_while_read(port: int, server: subprocess.Popen[str]) -> str:
-        async with reading(f"http://127.0.0.1:{port}"):
+    async def stop_while_read(url: str, server: subprocess.Popen[str]) -> str:
+        async with reading(url):
             server.terminate()
             said, _ = await asyncio.to_thread(server.communicate, timeout=30)
         return said
@@ -277,18 +276,9 @@ def test_a_limit_ends_an_endless_stream_and_waits_for_no_clean_up(tmp_path: Path
     source = (SNIPPETS / FOLDER / "ticks.py").read_text()
     assert "        readers.remove(reader)" in source
     (tmp_path / "ticks.py").write_text(source.replace("        readers.remove(reader)", slowly))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = ["uvicorn", "--timeout-graceful-shutdown", "1", "ticks:app", f"--port={port}"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as server:
-        try:
-            assert server.stdout is not None
-            assert any("Uvicorn running" in line for line in iter(server.stdout.readline, ""))
-            said = asyncio.run(stop_while_read(port, server))
-        finally:
-            server.kill()  # or a failure waits for it
+    options = ["--timeout-graceful-shutdown", "1", "ticks:app"]
+    with commanded(tmp_path, *options) as (url, server):
+        said = asyncio.run(stop_while_read(url, server))
     assert "timeout graceful shutdown exceeded" in said
     assert "Application shutdown complete." in said
     assert "the seat is free" not in said
