@@ -71,7 +71,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-    with scratch(), session("nice", *told, *ASIDE, aside=True) as aside:
+    with scratch(), session("nice", "-n", "5", *told, *ASIDE, aside=True) as aside:
         with session(*told, *PROVE) as prove:
             if status := prove.status():
                 return status

@@ -35,8 +35,8 @@ FOLDER = "concurrency/clients"
 )
 def test_a_call_ends_at_its_limit(snippet: ModuleType, upstream: str) -> None:
     async def wait_for(path: str) -> None:
-        call = asyncio.create_task(snippet.names(upstream, [path], limit=0.2))
-        done, _ = await asyncio.wait([call], timeout=0.8)
+        call = asyncio.create_task(snippet.names(upstream, [path], limit=0.4))
+        done, _ = await asyncio.wait([call], timeout=1.6)
         call.cancel()
         assert done, f"{path} still waits at four times the limit"
         with pytest.raises(TimeoutError):

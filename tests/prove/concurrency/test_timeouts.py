@@ -41,8 +41,8 @@ FOLDER = "concurrency/timeouts"
 def test_the_caller_is_free_at_the_limit(snippet: ModuleType) -> None:
     started = time.perf_counter()
     with pytest.raises(TimeoutError):
-        asyncio.run(snippet.profile_within(limit=0.05, delay=0.3))
-    assert time.perf_counter() - started < 0.3
+        asyncio.run(snippet.profile_within(limit=0.05, delay=0.5))
+    assert time.perf_counter() - started < 0.5
 
 
 @pytest.mark.parametrize(
