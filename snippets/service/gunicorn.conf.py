@@ -27,7 +27,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS.name
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Forget the gauges of a worker that ended; its counts stay."""
-    mark_process_dead(worker.pid)
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # it is typed in part
 
 
 def on_exit(server: Arbiter) -> None:

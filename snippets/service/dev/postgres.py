@@ -70,14 +70,14 @@ def running(port: int | None = None) -> Iterator[Postgres]:
         shutil.chown(folder, user)
     environment = {"TZ": "UTC", "LC_ALL": "C", "PATH": os.environ["PATH"]}
     wheel = WHEEL
-    reach = ["test", "-x", wheel / "bin/postgres"]
+    reach = ["test", "-x", f"{wheel}/bin/postgres"]
     if subprocess.call(reach, user=user):
         wheel = shutil.copytree(WHEEL, folder / "wheel")  # that user can't reach it
     server = Postgres(port or free_port())
     options = [
         f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()
     ]
-    command = ["sh", "-euc", START, "sh", wheel, f"--port={server.port}", *options]
+    command = ["sh", "-euc", START, "sh", str(wheel), f"--port={server.port}", *options]
     with (
         (folder / "log").open("wb") as log,
         kept(

@@ -56,5 +56,5 @@ class Settings(BaseSettings):
         """Accept the address as other programs write it, without a driver."""
         scheme, found, rest = url.get_secret_value().partition("://")
         if not found or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-            raise ValueError("it must begin with postgresql://")
+            raise ValueError("it must begin with postgresql://")  # noqa: TRY003  pydantic shows it
         return SecretStr(DRIVER + rest)

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import (
 
 from accounts.config import Settings
 
+LARGEST_ID = 2**63 - 1
+"""The largest id that a column of type bigint holds."""
 Sessions = async_sessionmaker[AsyncSession]
 """Makes a session for each request or task."""
 

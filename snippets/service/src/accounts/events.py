@@ -69,23 +69,26 @@ async def listen(feed: Feed, settings: Settings) -> None:
 
     Events of the time between are lost: a reader that reconnects reads the list.
     """
-    url = settings.database_url.get_secret_value().replace(DRIVER, "postgresql://")
     while True:
-        gone = asyncio.Event()
         with contextlib.suppress(
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError
         ):
-            connection = await asyncpg.connect(url, timeout=settings.connect_timeout)
-            connection.add_termination_listener(lambda *_: gone.set())
-            try:
-                await connection.add_listener(
-                    CHANNEL, lambda *told: feed.publish(str(told[3]))
-                )
-                await gone.wait()
-            finally:
-                await connection.close(timeout=1)
+            await listen_once(feed, settings)
         log.warning("events_lost_their_database", retry_in=RECONNECT)
         await asyncio.sleep(RECONNECT)
+
+
+async def listen_once(feed: Feed, settings: Settings) -> None:
+    """Publish what the database tells, until the connection is gone."""
+    gone = asyncio.Event()
+    url = settings.database_url.get_secret_value().replace(DRIVER, "postgresql://")
+    connection = await asyncpg.connect(url, timeout=settings.connect_timeout)
+    connection.add_termination_listener(lambda *_: gone.set())
+    try:
+        await connection.add_listener(CHANNEL, lambda *told: feed.publish(str(told[3])))
+        await gone.wait()
+    finally:
+        await connection.close(timeout=1)
 
 
 # --8<-- [end:listen]

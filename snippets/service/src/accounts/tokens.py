@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import jwt
 
 from accounts.config import Settings
-from accounts.models.user import LARGEST_ID
+from accounts.database import LARGEST_ID
 
 ALGORITHM = "HS256"
 AUDIENCE = "accounts"

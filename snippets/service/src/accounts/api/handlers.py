@@ -16,7 +16,7 @@ from accounts.api.schemas import (
     UserRead,
     UserUpdate,
 )
-from accounts.models.user import LARGEST_ID
+from accounts.database import LARGEST_ID
 
 router = APIRouter(tags=["users"], responses=problems(503))
 KnownId = Annotated[UserId, Path()]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field
 
-from accounts.models.user import LARGEST_ID
+from accounts.database import LARGEST_ID
 
 # --8<-- [start:fields]
 UserId = Annotated[int, Field(ge=1, le=LARGEST_ID)]

@@ -7,9 +7,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from accounts.models.base import Base
 
-LARGEST_ID = 2**63 - 1
-"""The largest id that the column holds."""
-
 
 # --8<-- [start:user]
 class User(Base):

@@ -1,7 +1,7 @@
 """Queries on the outbox."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
@@ -57,3 +57,7 @@ class OutboxRepository:
         """Delete a message, because its task is done."""
         await self.session.delete(message)
         await self.session.flush()
+
+    def mark_relayed(self, message: Message) -> None:
+        """Note that the broker took a message."""
+        message.relayed_at, message.attempts = datetime.now(UTC), message.attempts + 1

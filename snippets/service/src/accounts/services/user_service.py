@@ -50,7 +50,7 @@ class UserService:
 
     # --8<-- [start:get]
     async def get(self, user_id: int) -> User:
-        """Return a user, from the cache where it is there, or raise `UserNotFoundError`."""
+        """Return a user, from the cache if possible, or raise `UserNotFoundError`."""
         if cached := await self.cache.get(user_id):
             return cached
         async with self.begin():
@@ -88,5 +88,5 @@ class UserService:
     # --8<-- [end:update]
 
     async def announce(self, kind: str, user: User) -> None:
-        """Tell the streams what happened to a user, once the transaction is committed."""
+        """Tell the streams what happened to a user, once it is committed."""
         await self.users.announce(json.dumps({"kind": kind, "user_id": user.id}))
