@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sysconfig
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
+from dev.folders import temporary
 from dev.keeper import kept
 from dev.ports import free_port
 
@@ -27,6 +27,7 @@ SETTINGS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "shared_buffers": "32MB",
+    "dynamic_shared_memory_type": "mmap",  # within the folder
     "jit": "off",
 }
 START = """
@@ -64,7 +65,7 @@ class Postgres:
 @contextmanager
 def running(port: int | None = None) -> Iterator[Postgres]:
     """Start a server with an empty cluster; take both away at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="accounts-postgres-"))
+    folder = temporary("postgres")
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     if user:
         shutil.chown(folder, user)

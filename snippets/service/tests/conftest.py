@@ -48,11 +48,12 @@ def redis_url() -> Iterator[str]:
 
 # --8<-- [start:database]
 @pytest.fixture
-def database_url(server: Postgres) -> str:
-    """A migrated, empty database of the test's own, in some 30 ms."""
+def database_url(server: Postgres) -> Iterator[str]:
+    """A migrated, empty database of the test's own, in some 20 ms."""
     name = f"test_{next(NUMBERS)}"
     server.tell(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY")
-    return server.url(name)
+    yield server.url(name)
+    server.tell(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # --8<-- [end:database]

@@ -34,7 +34,7 @@ class LogConfig(TypedDict):
 
 def config() -> LogConfig:
     """Return the configuration of the standard library's loggers."""
-    quiet = {"level": "WARNING", "handlers": [], "propagate": True}
+    quiet: dict[str, object] = {"level": "WARNING", "handlers": [], "propagate": True}
     plain = {"level": "INFO", "handlers": [], "propagate": True}
     return {
         "version": 1,
