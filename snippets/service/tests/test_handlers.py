@@ -1,5 +1,6 @@
 """What a client sees of each endpoint."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -150,7 +151,7 @@ async def test_a_malformed_body_is_the_clients_fault(
 async def test_a_body_whose_length_is_not_announced_is_bounded_too(
     client: AsyncClient,
 ) -> None:
-    async def endless() -> object:
+    async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"a" * 10_000
 

@@ -23,7 +23,7 @@ class TestUserService:
     """The use cases of users."""
 
     @pytest.fixture(autouse=True)
-    def service(self) -> None:
+    def stand_ins(self) -> None:
         """A service whose users, outbox and cache are stood in for."""
         self.users = create_autospec(UserRepository, instance=True)
         self.outbox = create_autospec(OutboxRepository, instance=True)
@@ -90,7 +90,7 @@ class TestWelcomeService:
     """The welcome of a new user."""
 
     @pytest.fixture(autouse=True)
-    def service(self) -> None:
+    def stand_ins(self) -> None:
         """A service whose users, outbox and mailer are stood in for."""
         self.users = create_autospec(UserRepository, instance=True)
         self.outbox = create_autospec(OutboxRepository, instance=True)

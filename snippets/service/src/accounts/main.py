@@ -44,9 +44,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     logs.configure()
     app = FastAPI(title="Accounts", version=accounts.__version__, lifespan=lifespan)
     app.state.settings = settings or Settings()
-    middleware.install(app, app.state.settings)
+    middleware.install(app)
     errors.install(app)
-    app.include_router(handlers.router)
+    limit = app.state.settings.body_limit
+    app.include_router(handlers.router, max_body_size=limit)
     app.include_router(health.router)
     return app
 

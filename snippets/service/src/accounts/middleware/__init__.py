@@ -2,14 +2,11 @@
 
 from starlette.applications import Starlette
 
-from accounts.config import Settings
-from accounts.middleware.body_limit import BodyLimit
 from accounts.middleware.measuring import Measuring
 from accounts.middleware.request_log import RequestLog
 
 
-def install(app: Starlette, settings: Settings) -> None:
+def install(app: Starlette) -> None:
     """Wrap the app; the last one added is the outermost."""
-    app.add_middleware(BodyLimit, limit=settings.body_limit)
     app.add_middleware(RequestLog)
     app.add_middleware(Measuring)
