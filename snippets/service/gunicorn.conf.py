@@ -7,7 +7,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 from prometheus_client.multiprocess import mark_process_dead
 
-from accounts.logs import config
+from accounts import logs
 
 wsgi_app = "accounts.main:create_app()"
 worker_class = "uvicorn_worker.UvicornWorker"
@@ -17,7 +17,7 @@ graceful_timeout = 20  # seconds for requests to end after SIGTERM
 timeout = 30  # seconds without a sign of life, after which a worker is replaced
 keepalive = 5  # seconds that an idle connection stays open
 max_requests, max_requests_jitter = 0, 0
-logconfig_dict = config()
+logconfig_dict = logs.config()
 control_socket_disable = True
 
 # Shared by all workers, and empty at the start of each run.

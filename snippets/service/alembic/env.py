@@ -37,7 +37,8 @@ async def connect_and_migrate(url: str) -> None:
 
 if context.config.config_file_name and context.config.attributes.get("logs", True):
     fileConfig(context.config.config_file_name, disable_existing_loggers=False)
-_, _, address = os.environ["DATABASE_URL"].partition("://")
+given = context.config.attributes.get("url") or os.environ["DATABASE_URL"]
+_, _, address = given.partition("://")
 if context.is_offline_mode():
     context.configure(url=DRIVER + address, literal_binds=True)
     with context.begin_transaction():

@@ -2,32 +2,21 @@
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
-from alembic.config import Config
 from fastapi import FastAPI
 from pydantic import SecretStr
 
 from accounts.config import Settings
 from accounts.database import Sessions, create_engine, create_sessions
 from accounts.main import create_app
-from alembic import command
 from dev import postgres, valkey
 from dev.postgres import Postgres
+from dev.processes import migrate
 
-ROOT = Path(__file__).parents[1]
 TOKEN_KEY = "a key for tests, of 32 bytes or more"  # noqa: S105  it opens nothing else
 NUMBERS = itertools.count(1)
-
-
-def migrate(url: str, revision: str = "head") -> None:
-    """Bring a database to a revision, as a release does."""
-    config = Config(ROOT / "alembic.ini", attributes={"logs": False})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", url)
-        command.upgrade(config, revision)
 
 
 @pytest.fixture(scope="session")
