@@ -57,16 +57,19 @@ def kept(
     command: Sequence[str | Path],
     *,
     folder: Path | None = None,
+    keep_folder: bool = False,
     stop: str = "TERM",
     user: str | None = None,
     environment: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
 ) -> Iterator[Program]:
-    """Run a program; at the end stop it, and remove the folder.
+    """Run a program in a folder; at the end stop it, and remove the folder.
 
     It gets fifteen seconds to stop. It writes to `log`, or else to standard error.
     """
-    told = {"KEEPER_STOP": stop, "KEEPER_FOLDER": str(folder or "")}
+    told = {"KEEPER_STOP": stop, "KEEPER_FOLDER": ""}
+    if folder and not keep_folder:
+        told["KEEPER_FOLDER"] = str(folder)
     with subprocess.Popen(
         ["sh", "-c", KEEPER, "sh", *command],
         stdin=subprocess.PIPE,

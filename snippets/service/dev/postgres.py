@@ -30,9 +30,10 @@ SETTINGS = {
     "dynamic_shared_memory_type": "mmap",  # within the folder
     "jit": "off",
 }
+USER = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
 START = """
-"$1/bin/initdb" --pgdata=data --username=postgres --auth=trust --no-sync --no-locale \\
-    --encoding=UTF8 --no-instructions
+test -d data || "$1/bin/initdb" --pgdata=data --username=postgres --auth=trust \\
+    --no-sync --no-locale --encoding=UTF8 --no-instructions
 postgres="$1/bin/postgres"; shift
 exec "$postgres" -D data "$@"
 """
@@ -63,34 +64,43 @@ class Postgres:
 
 
 @contextmanager
-def running(port: int | None = None) -> Iterator[Postgres]:
+def running() -> Iterator[Postgres]:
     """Start a server with an empty cluster; take both away at the end."""
     folder = temporary("postgres")
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-    if user:
-        shutil.chown(folder, user)
-    environment = {"TZ": "UTC", "LC_ALL": "C", "PATH": os.environ["PATH"]}
+    if USER:
+        shutil.chown(folder, USER)
+    with serving(folder, free_port()) as server:
+        yield server
+
+
+@contextmanager
+def serving(folder: Path, port: int, *, keep: bool = False) -> Iterator[Postgres]:
+    """Serve the folder's cluster, which is made where there is none.
+
+    The folder is removed at the end, unless it is to be served again.
+    """
     wheel = WHEEL
-    reach = ["test", "-x", f"{wheel}/bin/postgres"]
-    if subprocess.call(reach, user=user):
-        wheel = shutil.copytree(WHEEL, folder / "wheel")  # that user can't reach it
-    server = Postgres(port or free_port())
+    if subprocess.call(["test", "-x", f"{wheel}/bin/postgres"], user=USER):
+        wheel = folder / "wheel"  # that user can't reach the environment
+        shutil.copytree(WHEEL, wheel, dirs_exist_ok=True)
     options = [
         f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()
     ]
-    command = ["sh", "-euc", START, "sh", str(wheel), f"--port={server.port}", *options]
+    command = ["sh", "-euc", START, "sh", str(wheel), f"--port={port}", *options]
+    server, log = Postgres(port), folder / "log"
     with (
-        (folder / "log").open("wb") as log,
+        log.open("ab") as output,
         kept(
             command,
             folder=folder,
+            keep_folder=keep,
             stop="INT",
-            user=user,
-            environment=environment,
-            log=log,
+            user=USER,
+            environment={"TZ": "UTC", "LC_ALL": "C", "PATH": os.environ["PATH"]},
+            log=output,
         ),
     ):
-        wait(server, folder / "log")
+        wait(server, log)
         yield server
 
 

@@ -30,6 +30,18 @@ def gunicorn(
     return kept(program, environment=environment, log=log)
 
 
+def uvicorn(
+    environment: Mapping[str, str],
+    port: int,
+    log: IO[bytes] | None = None,
+    app: str = "accounts.main:create_app",
+) -> AbstractContextManager[Program]:
+    """Serve with one process."""
+    program = [PYTHON, "-m", "uvicorn", "--factory", app, f"--port={port}"]
+    limit = "--timeout-graceful-shutdown=20"
+    return kept([*program, limit], environment=environment, log=log)
+
+
 def worker(
     environment: Mapping[str, str], log: IO[bytes] | None = None
 ) -> AbstractContextManager[Program]:

@@ -60,7 +60,13 @@ def config() -> LogConfig:
             }
         },
         # Each request is logged once, by the middleware.
-        "loggers": {"uvicorn.access": quiet, "uvicorn": plain, "uvicorn.error": plain},
+        "loggers": {
+            "gunicorn.access": quiet,
+            "gunicorn.error": plain,
+            "uvicorn": plain,
+            "uvicorn.access": quiet,
+            "uvicorn.error": plain,
+        },
         "root": {"level": "INFO", "handlers": ["stdout"]},
     }
 

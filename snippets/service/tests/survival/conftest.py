@@ -1,0 +1,95 @@
+"""The service as processes, and parts that go away and come back."""
+
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from dev import mail, processes
+from dev.keeper import Program
+from dev.ports import free_port
+from tests.conftest import TOKEN_KEY
+
+Environment = dict[str, str]
+DATABASES = itertools.cycle(range(1, 16))
+
+
+@dataclass
+class Server:
+    """A server process: its address and what it logs."""
+
+    url: str
+    program: Program
+    log: Path
+
+    def client(self, timeout: float = 10) -> httpx2.Client:
+        """Return a client whose requests end after some seconds."""
+        return httpx2.Client(base_url=self.url, timeout=timeout)
+
+
+@pytest.fixture
+def inbox() -> mail.Inbox:
+    """The mails that arrive."""
+    return mail.Inbox()
+
+
+@pytest.fixture
+def environment(
+    database_url: str, redis_url: str, inbox: mail.Inbox, tmp_path: Path
+) -> Iterator[Environment]:
+    """What the processes of one test read: short waits, and parts of their own."""
+    with mail.running(inbox) as smtp_port:
+        yield {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(processes.ROOT),
+            "TMPDIR": str(tmp_path),
+            "DATABASE_URL": database_url,
+            "REDIS_URL": f"{redis_url.removesuffix('/0')}/{next(DATABASES)}",
+            "TOKEN_KEY": TOKEN_KEY,
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(smtp_port),
+            "RELAY_INTERVAL": "0.1",
+            "RELAY_RETRY_AFTER": "1.5",
+        }
+
+
+@contextlib.contextmanager
+def serving(
+    start: Callable[..., contextlib.AbstractContextManager[Program]],
+    environment: Environment,
+    folder: Path,
+    **options: str,
+) -> Iterator[Server]:
+    """Start a server, and give it once it answers."""
+    port, log = free_port(), folder / "server.log"
+    with (
+        log.open("wb") as output,
+        start(environment, port, output, **options) as program,
+    ):
+        server = Server(f"http://127.0.0.1:{port}", program, log)
+        wait_until(lambda: answers(server), log.read_text)
+        yield server
+
+
+def answers(server: Server) -> bool:
+    """Tell whether a server answers at all."""
+    with contextlib.suppress(httpx2.TransportError):
+        return httpx2.get(f"{server.url}/healthz").is_success
+    return False
+
+
+def wait_until(
+    true: Callable[[], object], why: Callable[[], str] = str, seconds: float = 20
+) -> None:
+    """Return once something is true; fail when it is not after some seconds."""
+    limit = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > limit:
+            pytest.fail(f"not within {seconds} s: {why()}")
+        time.sleep(0.02)
