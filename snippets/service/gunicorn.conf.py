@@ -1,11 +1,11 @@
 """How gunicorn runs the service; each value can be overridden on the command line."""
 
 import os
+import shutil
 import tempfile
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
-from prometheus_client.multiprocess import mark_process_dead
 
 from accounts import logs
 
@@ -20,16 +20,23 @@ max_requests, max_requests_jitter = 0, 0
 logconfig_dict = logs.config()
 control_socket_disable = True
 
-# Shared by all workers, and empty at the start of each run.
-METRICS = tempfile.TemporaryDirectory(prefix="accounts-metrics-")
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS.name
+# --8<-- [start:metrics]
+# Shared by all workers, and empty at the start of each run. It must be known before
+# the first import of prometheus_client, which reads it then and never again.
+METRICS = tempfile.mkdtemp(prefix="accounts-metrics-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Forget the gauges of a worker that ended; its counts stay."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  see above
+
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # it is typed in part
 
 
 def on_exit(server: Arbiter) -> None:
     """Remove the folder."""
-    METRICS.cleanup()
+    shutil.rmtree(METRICS)
+
+
+# --8<-- [end:metrics]

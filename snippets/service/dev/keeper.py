@@ -15,6 +15,7 @@ exec 3<&0
 "$@" 3<&- >&2 &
 program=$!
 echo $program
+exec 2>/dev/null
 {
     read -r _
     kill -s "$KEEPER_STOP" $program
@@ -22,7 +23,7 @@ echo $program
         sleep 0.1
     done
     kill -s KILL $program
-} <&3 >&- 2>&- &
+} <&3 >&- &
 wait $program
 echo $?
 test -z "$KEEPER_FOLDER" || rm -rf "$KEEPER_FOLDER"

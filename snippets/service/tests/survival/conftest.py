@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from dev.ports import free_port
 from tests.conftest import TOKEN_KEY
 
 Environment = dict[str, str]
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes long
 DATABASES = itertools.cycle(range(1, 16))
 
 
@@ -30,7 +32,7 @@ class Server:
 
     def client(self, timeout: float = 10) -> httpx2.Client:
         """Return a client whose requests end after some seconds."""
-        return httpx2.Client(base_url=self.url, timeout=timeout)
+        return httpx2.Client(base_url=self.url, timeout=timeout, verify=NO_TLS)
 
 
 @pytest.fixture
@@ -79,8 +81,8 @@ def serving(
 
 def answers(server: Server) -> bool:
     """Tell whether a server answers at all."""
-    with contextlib.suppress(httpx2.TransportError):
-        return httpx2.get(f"{server.url}/healthz").is_success
+    with contextlib.suppress(httpx2.TransportError), server.client() as client:
+        return client.get("/healthz").is_success
     return False
 
 

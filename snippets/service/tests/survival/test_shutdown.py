@@ -16,7 +16,7 @@ import pytest
 from dev import processes
 from dev.keeper import Program
 from tests.fixtures.sample_data import ANN, BOB
-from tests.survival.conftest import Environment, serving, wait_until
+from tests.survival.conftest import Environment, Server, serving, wait_until
 
 Start = Callable[..., AbstractContextManager[Program]]
 
@@ -39,16 +39,19 @@ def locked(url: str, user_id: int) -> Iterator[None]:
 class Reader(threading.Thread):
     """Reads a stream of events to its end."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
-        self.url, self.events = url, list[dict[str, object]]()
+        self.server, self.events = server, list[dict[str, object]]()
         self.open, self.error = threading.Event(), "it did not end"
         self.start()
 
     def run(self) -> None:
         """Collect the events; note how the stream ended."""
         try:
-            with httpx2.stream("GET", f"{self.url}/users/events", timeout=20) as answer:
+            with (
+                self.server.client(timeout=20) as client,
+                client.stream("GET", "/users/events") as answer,
+            ):
                 self.open.set()
                 for line in answer.iter_lines():
                     if line.startswith("data: "):
@@ -64,13 +67,14 @@ def test_a_request_ends_and_a_stream_is_ended(
     start: Start, environment: Environment, tmp_path: Path
 ) -> None:
     with serving(start, environment, tmp_path) as server, server.client() as client:
-        reader = Reader(server.url)
+        reader = Reader(server)
         user_id = client.post("/users", json=ANN).json()["id"]
         assert reader.open.wait(5)
         statuses = list[int]()
 
         def change() -> None:
-            answer = httpx2.patch(f"{server.url}/users/{user_id}", json=BOB, timeout=10)
+            with server.client() as client:
+                answer = client.patch(f"/users/{user_id}", json=BOB)
             statuses.append(answer.status_code)
 
         with locked(environment["DATABASE_URL"], user_id):
@@ -93,7 +97,7 @@ def test_a_stream_tells_what_happens_in_another_process(
     environment: Environment, tmp_path: Path
 ) -> None:
     with serving(processes.gunicorn, environment, tmp_path) as server:
-        reader = Reader(server.url)
+        reader = Reader(server)
         assert reader.open.wait(5)
         with server.client() as client:
             for number in range(4):
