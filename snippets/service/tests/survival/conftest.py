@@ -87,7 +87,7 @@ def answers(server: Server) -> bool:
 
 
 def wait_until(
-    true: Callable[[], object], why: Callable[[], str] = str, seconds: float = 20
+    true: Callable[[], object], why: Callable[[], str] = str, seconds: float = 30
 ) -> None:
     """Return once something is true; fail when it is not after some seconds."""
     limit = time.monotonic() + seconds
