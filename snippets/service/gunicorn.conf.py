@@ -23,7 +23,7 @@ control_socket_disable = True
 # --8<-- [start:metrics]
 # Shared by all workers, and empty at the start of each run. It must be known before
 # the first import of prometheus_client, which reads it then and never again.
-METRICS = tempfile.mkdtemp(prefix="accounts-metrics-")
+METRICS = tempfile.mkdtemp(prefix=f"accounts-metrics-{os.getpid()}-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS
 
 

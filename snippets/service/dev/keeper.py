@@ -17,15 +17,20 @@ program=$!
 echo $program
 exec 2>/dev/null
 {
+    trap : TERM
     read -r _
     kill -s "$KEEPER_STOP" $program
     for _ in $(seq 150); do
+        kill -s 0 $program || exit
         sleep 0.1
     done
     kill -s KILL $program
 } <&3 >&- &
+reader=$!
 wait $program
 echo $?
+kill $reader
+wait $reader
 test -z "$KEEPER_FOLDER" || rm -rf "$KEEPER_FOLDER"
 kill -s KILL 0
 """
