@@ -15,7 +15,9 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 graceful_timeout = 20  # seconds for requests to end after SIGTERM
 timeout = 30  # seconds without a sign of life, after which a worker is replaced
-keepalive = 5  # seconds that an idle connection stays open
+# Seconds that an idle connection stays open: longer than the proxy keeps it, or the
+# proxy sends a request into a connection that is being closed.
+keepalive = 75
 max_requests, max_requests_jitter = 0, 0
 logconfig_dict = logs.config()
 control_socket_disable = True

@@ -38,8 +38,8 @@ def uvicorn(
 ) -> AbstractContextManager[Program]:
     """Serve with one process."""
     program = [PYTHON, "-m", "uvicorn", "--factory", app, f"--port={port}"]
-    limit = "--timeout-graceful-shutdown=20"
-    return kept([*program, limit], environment=environment, log=log)
+    limits = ["--timeout-graceful-shutdown=20", "--timeout-keep-alive=75"]
+    return kept([*program, *limits], environment=environment, log=log)
 
 
 def worker(

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import httpx2
 import pytest
@@ -36,13 +37,20 @@ def redis_url() -> Iterator[str]:
 
 
 # --8<-- [start:database]
-@pytest.fixture
-def database_url(server: Postgres) -> Iterator[str]:
-    """A migrated, empty database of the test's own, in some 20 ms."""
+@contextmanager
+def database(server: Postgres) -> Iterator[str]:
+    """A migrated, empty database, in some 20 ms; give its address."""
     name = f"test_{next(NUMBERS)}"
     server.tell(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY")
     yield server.url(name)
     server.tell(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(server: Postgres) -> Iterator[str]:
+    """A database of the test's own."""
+    with database(server) as url:
+        yield url
 
 
 # --8<-- [end:database]

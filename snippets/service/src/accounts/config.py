@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     """Connections to the database that one process keeps open."""
     pool_overflow: int = Field(default=5, ge=0)
     """Connections that one process opens beyond those when it is busy."""
-    pool_timeout: float = Field(default=3.0, gt=0)
+    pool_timeout: float = Field(default=5.0, gt=0)
     """Seconds that a request waits for a connection before it is answered 503."""
     connect_timeout: float = Field(default=2.0, gt=0)
     """Seconds for a new connection to the database."""

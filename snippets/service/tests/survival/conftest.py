@@ -2,8 +2,10 @@
 
 import contextlib
 import itertools
+import json
 import os
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,24 +43,29 @@ def inbox() -> mail.Inbox:
     return mail.Inbox()
 
 
+def environment_of(database_url: str, redis_url: str, folder: Path) -> Environment:
+    """Return what processes read: short waits, and parts of their own."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(processes.ROOT),
+        "TMPDIR": str(folder),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": f"{redis_url.removesuffix('/0')}/{next(DATABASES)}",
+        "TOKEN_KEY": TOKEN_KEY,
+        "RELAY_INTERVAL": "0.1",
+        "RELAY_RETRY_AFTER": "1.5",
+    }
+
+
 @pytest.fixture
 def environment(
     database_url: str, redis_url: str, inbox: mail.Inbox, tmp_path: Path
 ) -> Iterator[Environment]:
-    """What the processes of one test read: short waits, and parts of their own."""
+    """What the processes of one test read."""
+    environment = environment_of(database_url, redis_url, tmp_path)
     with mail.running(inbox) as smtp_port:
-        yield {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(processes.ROOT),
-            "TMPDIR": str(tmp_path),
-            "DATABASE_URL": database_url,
-            "REDIS_URL": f"{redis_url.removesuffix('/0')}/{next(DATABASES)}",
-            "TOKEN_KEY": TOKEN_KEY,
-            "SMTP_HOST": "127.0.0.1",
-            "SMTP_PORT": str(smtp_port),
-            "RELAY_INTERVAL": "0.1",
-            "RELAY_RETRY_AFTER": "1.5",
-        }
+        smtp = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(smtp_port)}
+        yield environment | smtp
 
 
 @contextlib.contextmanager
@@ -95,3 +102,28 @@ def wait_until(
             return
         time.sleep(0.02)
     pytest.fail(f"not within {seconds} s: {why()}")
+
+
+class Reader(threading.Thread):
+    """Reads a stream of events to its end."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        self.server, self.events = server, list[dict[str, object]]()
+        self.open, self.error = threading.Event(), "it did not end"
+        self.start()
+
+    def run(self) -> None:
+        """Collect the events; note how the stream ended."""
+        try:
+            with (
+                self.server.client(timeout=20) as client,
+                client.stream("GET", "/users/events") as answer,
+            ):
+                self.open.set()
+                for line in answer.iter_lines():
+                    if line.startswith("data: "):
+                        self.events.append(json.loads(line.removeprefix("data: ")))
+            self.error = ""
+        except httpx2.TransportError as error:
+            self.error = repr(error)

@@ -4,39 +4,53 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from dev import processes
+from dev.postgres import Postgres
+from tests.conftest import database
 from tests.fixtures.sample_data import ANN
-from tests.survival.conftest import NO_TLS, Environment, Server, serving, wait_until
+from tests.survival.conftest import (
+    NO_TLS,
+    Reader,
+    Server,
+    environment_of,
+    serving,
+    wait_until,
+)
 
 AT_ONCE = 200
 ROUTES = r'route="(/users|/users/{user_id}|unmatched)"'
 
 
-@pytest.fixture
-def server(environment: Environment, tmp_path: Path) -> Iterator[Server]:
-    """The service on gunicorn."""
-    with serving(processes.gunicorn, environment, tmp_path) as server:
-        yield server
+@pytest.fixture(scope="module")
+def served(
+    server: Postgres, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The service on gunicorn, for all tests of this file."""
+    folder = tmp_path_factory.mktemp("load")
+    with database(server) as url:
+        environment = environment_of(url, redis_url, folder) | {"POOL_TIMEOUT": "20"}
+        with serving(processes.gunicorn, environment, folder) as running:
+            yield running
 
 
-def counted(server: Server) -> int:
+def counted(served: Server) -> int:
     """Return how many requests to the users were counted, over both processes."""
-    with server.client() as client:
+    with served.client() as client:
         text = client.get("/metrics").text
     lines = re.findall(rf"http_requests_total{{.*{ROUTES}.*}} ([\d.]+)", text)
     return round(sum(float(number) for _, number in lines))
 
 
 # --8<-- [start:load]
-async def test_requests_at_once_are_answered_and_counted(server: Server) -> None:
+async def test_requests_at_once_are_answered_and_counted(served: Server) -> None:
+    before = counted(served)
     limits = httpx2.Limits(max_connections=AT_ONCE)
     async with httpx2.AsyncClient(
-        base_url=server.url, limits=limits, timeout=20, verify=NO_TLS
+        base_url=served.url, limits=limits, timeout=20, verify=NO_TLS
     ) as client:
 
         async def one(number: int) -> int:
@@ -48,30 +62,44 @@ async def test_requests_at_once_are_answered_and_counted(server: Server) -> None
 
         statuses = Counter(await asyncio.gather(*map(one, range(AT_ONCE))))
     assert statuses == {201: AT_ONCE // 2, 404: AT_ONCE // 2}
-    sent = AT_ONCE + AT_ONCE // 2
-    wait_until(lambda: counted(server) == sent)  # after the answer, by a moment
-    assert [counted(server) for _ in range(6)] == [sent] * 6
+    sent = before + AT_ONCE + AT_ONCE // 2
+    wait_until(lambda: counted(served) == sent)  # after the answer, by a moment
+    assert [counted(served) for _ in range(6)] == [sent] * 6
 
 
 # --8<-- [end:load]
 
 
-async def test_random_paths_make_no_series(server: Server) -> None:
+async def test_random_paths_make_no_series(served: Server) -> None:
     def series() -> set[str]:
-        with server.client() as client:
+        with served.client() as client:
             text = client.get("/metrics").text
         return set(re.findall(r"^(http_\w+{.*}) ", text, re.MULTILINE))
 
-    async with httpx2.AsyncClient(base_url=server.url, verify=NO_TLS) as client:
+    async with httpx2.AsyncClient(base_url=served.url, verify=NO_TLS) as client:
 
         async def some(first: int, last: int) -> None:
             for number in range(first, last):
                 await client.request("PUT" if number % 2 else "GET", f"/{number}/x")
                 await client.get(f"/users/{number + 1}")
 
+        sent = counted(served) + 2004
         await some(0, 2)
         wait_until(lambda: "unmatched" in str(series()))
         before = series()
         await asyncio.gather(*(some(n, n + 100) for n in range(1000, 2000, 100)))
     assert series() == before
-    wait_until(lambda: counted(server) == 2004)
+    wait_until(lambda: counted(served) == sent)
+
+
+def test_a_stream_tells_what_happens_in_another_process(served: Server) -> None:
+    reader = Reader(served)
+    assert reader.open.wait(10)
+    with served.client() as client:
+        for number in range(4):
+            user = {**ANN, "email": f"bob{number}@example.org"}
+            created = client.post("/users", json=user).json()
+        client.patch(f"/users/{created['id']}", json={"display_name": "Rob"})
+    wait_until(lambda: len(reader.events) == 5, lambda: str(reader.events))
+    assert [event["kind"] for event in reader.events] == ["created"] * 4 + ["changed"]
+    assert reader.events[-1]["user_id"] == created["id"]

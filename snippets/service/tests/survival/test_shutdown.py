@@ -1,7 +1,6 @@
 """SIGTERM, while a request and a stream are in flight."""
 
 import asyncio
-import json
 import signal
 import threading
 import time
@@ -10,13 +9,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import asyncpg
-import httpx2
 import pytest
 
 from dev import processes
 from dev.keeper import Program
 from tests.fixtures.sample_data import ANN, BOB
-from tests.survival.conftest import Environment, Server, serving, wait_until
+from tests.survival.conftest import Environment, Reader, serving
 
 Start = Callable[..., AbstractContextManager[Program]]
 
@@ -34,31 +32,6 @@ def locked(url: str, user_id: int) -> Iterator[None]:
     finally:
         loop.run_until_complete(connection.close())
         loop.close()
-
-
-class Reader(threading.Thread):
-    """Reads a stream of events to its end."""
-
-    def __init__(self, server: Server) -> None:
-        super().__init__(daemon=True)
-        self.server, self.events = server, list[dict[str, object]]()
-        self.open, self.error = threading.Event(), "it did not end"
-        self.start()
-
-    def run(self) -> None:
-        """Collect the events; note how the stream ended."""
-        try:
-            with (
-                self.server.client(timeout=20) as client,
-                client.stream("GET", "/users/events") as answer,
-            ):
-                self.open.set()
-                for line in answer.iter_lines():
-                    if line.startswith("data: "):
-                        self.events.append(json.loads(line.removeprefix("data: ")))
-            self.error = ""
-        except httpx2.TransportError as error:
-            self.error = repr(error)
 
 
 # --8<-- [start:sigterm]
@@ -91,19 +64,3 @@ def test_a_request_ends_and_a_stream_is_ended(
 
 
 # --8<-- [end:sigterm]
-
-
-def test_a_stream_tells_what_happens_in_another_process(
-    environment: Environment, tmp_path: Path
-) -> None:
-    with serving(processes.gunicorn, environment, tmp_path) as server:
-        reader = Reader(server)
-        assert reader.open.wait(5)
-        with server.client() as client:
-            for number in range(4):
-                user = {**ANN, "email": f"ann{number}@example.org"}
-                assert client.post("/users", json=user).status_code == 201
-            client.patch("/users/1", json=BOB)
-        wait_until(lambda: len(reader.events) == 5, lambda: str(reader.events))
-    created = [{"kind": "created", "user_id": number} for number in range(1, 5)]
-    assert reader.events == [*created, {"kind": "changed", "user_id": 1}]
