@@ -47,7 +47,7 @@ def environment_of(database_url: str, redis_url: str, folder: Path) -> Environme
     """Return what processes read: short waits, and parts of their own."""
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(processes.ROOT),
+        "PYTHONPATH": f"{processes.ROOT}/src:{processes.ROOT}",
         "TMPDIR": str(folder),
         "DATABASE_URL": database_url,
         "REDIS_URL": f"{redis_url.removesuffix('/0')}/{next(DATABASES)}",
