@@ -97,7 +97,7 @@ async def test_a_cache_that_does_not_answer_is_left_alone(settings: Settings) ->
         server.signal(signal.SIGSTOP)
         started = time.monotonic()
         assert [await users.get(1) for _ in range(50)] == [None] * 50
-        assert time.monotonic() - started < 10 * cache.PATIENCE
+        assert time.monotonic() - started < 1
         server.signal(signal.SIGCONT)
         users.cache.resting_until = 0
         assert await users.get(1) is not None

@@ -13,8 +13,7 @@ TRACEBACKS = structlog.processors.ExceptionRenderer(
 )
 SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
+    structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     TRACEBACKS,
 ]
@@ -72,11 +71,10 @@ def config() -> LogConfig:
 
 
 def configure() -> None:
-    """Send all that this process logs through one formatter."""
+    """Write what the service logs, and what libraries log, in one form."""
     logging.config.dictConfig(dict(config()))
     structlog.configure(
-        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*SHARED, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
+        logger_factory=structlog.WriteLoggerFactory(),
     )

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,29 +30,30 @@ class Resources:
     feed: Feed
 
 
-def get_resources(request: Request) -> Resources:
+def get_resources(connection: HTTPConnection) -> Resources:
     """Return what the lifespan opened."""
-    resources: Resources = request.app.state.resources
+    resources: Resources = connection.app.state.resources
     return resources
 
 
-Shared = Annotated[Resources, Depends(get_resources)]
-
-
 # --8<-- [start:session]
-async def get_session(shared: Shared) -> AsyncIterator[AsyncSession]:
+async def get_session(connection: HTTPConnection) -> AsyncIterator[AsyncSession]:
     """Give a session that is closed before the response is sent."""
-    async with shared.sessions() as session:
+    async with get_resources(connection).sessions() as session:
         yield session
 
 
 Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
-def get_users(session: Session, shared: Shared) -> UserService:
-    """Return the use cases, over this request's session."""
+async def get_users(session: Session, connection: HTTPConnection) -> UserService:
+    """Return the use cases, over this request's session.
+
+    It awaits nothing, but as a plain function it would take a thread.
+    """
+    cache = get_resources(connection).cache
     return UserService(
-        UserRepository(session), OutboxRepository(session), shared.cache, session.begin
+        UserRepository(session), OutboxRepository(session), cache, session.begin
     )
 
 
@@ -64,12 +66,13 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 # --8<-- [start:current_user]
 async def get_current_user(
-    credentials: Credentials, users: Users, shared: Shared
+    credentials: Credentials, users: Users, connection: HTTPConnection
 ) -> User:
     """Return the token's user, or raise `InvalidTokenError`, which is answered 401."""
     if credentials is None:
         raise tokens.InvalidTokenError
-    user_id = tokens.verify(shared.settings, credentials.credentials)
+    settings = get_resources(connection).settings
+    user_id = tokens.verify(settings, credentials.credentials)
     try:
         return await users.get(user_id)
     except UserNotFoundError as error:

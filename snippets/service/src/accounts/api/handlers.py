@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from fastapi.requests import HTTPConnection
 from fastapi.sse import EventSourceResponse
 
-from accounts.api.dependencies import CurrentUser, Shared, Users
+from accounts.api.dependencies import CurrentUser, Users, get_resources
 from accounts.api.errors import problems
 from accounts.api.schemas import (
     UserCreate,
@@ -51,9 +52,9 @@ async def list_users(
 
 # --8<-- [start:stream]
 @router.get("/users/events", response_class=EventSourceResponse)
-async def stream_events(shared: Shared) -> AsyncIterator[UserEvent]:
+async def stream_events(connection: HTTPConnection) -> AsyncIterator[UserEvent]:
     """Send what happens to users from now on, until the service stops."""
-    with shared.feed.stream() as events:
+    with get_resources(connection).feed.stream() as events:
         while (event := await events.get()) is not None:
             yield UserEvent.model_validate_json(event)
 

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
+from fastapi.requests import HTTPConnection
 
 import accounts
-from accounts.api.dependencies import Shared
+from accounts.api.dependencies import get_resources
 from accounts.api.schemas import Health
 from accounts.database import answers
 from accounts.metrics import exposition
@@ -25,12 +26,12 @@ async def healthz() -> Health:
 
 # --8<-- [start:readyz]
 @router.get("/readyz", responses={503: {"model": Health}})
-async def readyz(shared: Shared, response: Response) -> Health:
+async def readyz(connection: HTTPConnection, response: Response) -> Health:
     """Tell whether requests can be served now; a failure means: send none.
 
     The broker isn't asked: without it, messages wait in the outbox.
     """
-    ready = await answers(shared.sessions)
+    ready = await answers(get_resources(connection).sessions)
     response.status_code = 200 if ready else 503
     status = "ok" if ready else "unavailable"
     return Health(status=status, version=accounts.__version__, time=datetime.now(UTC))
