@@ -13,7 +13,7 @@ from tests.fixtures.sample_data import ANN
 from tests.survival.conftest import Server, environment_of, serving
 
 BARE = "tests.speed.bare:create_app"
-AT_ONCE, EACH, ROUNDS = 8, 60, 4
+AT_ONCE, EACH, ROUNDS = 8, 40, 2
 
 
 @pytest.fixture
