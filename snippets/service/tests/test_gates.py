@@ -55,13 +55,17 @@ def test_a_gate_refuses_what_it_is_there_for(copy: Path, name: str) -> None:
 # --8<-- [end:planted]
 
 
-def test_a_gate_of_coverage_refuses_too_little(copy: Path) -> None:
-    command = ["python", "-m", "dev.gate", "s", "tests/test_shutdown.py"]
-    status, written = run(copy, command)
+def test_the_gate_of_coverage_refuses_too_little(copy: Path) -> None:
+    status, written = run(copy, gate.commands("s", "tests/test_shutdown.py")["module"])
     assert status != 0
-    assert "Success: no issues found" in written
-    assert "total of 14" in written or "not reached" in written
-    assert written.splitlines()[-1] == "s module: failed"
+    assert "Required test coverage of 50.01% not reached" in written
+
+
+def test_a_tier_ends_at_the_first_gate_that_fails(copy: Path) -> None:
+    (copy / "dev/planted.py").write_text(PLANTED["format"][0])
+    status, written = run(copy, ["python", "-m", "dev.gate", "xs"])
+    assert status != 0
+    assert written.splitlines()[-1] == "xs format: failed"
 
 
 @pytest.mark.parametrize(
