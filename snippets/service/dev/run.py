@@ -70,7 +70,8 @@ def check(running: list[tuple[str, Program]]) -> None:
 
 def main() -> None:
     """Run until told to stop; stop in the reverse order."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's `&` ignores the first
+        signal.signal(number, signal.default_int_handler)
     with contextlib.ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
         stack.callback(print, "Ended.", flush=True)
         running = start(stack)

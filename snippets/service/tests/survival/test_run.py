@@ -30,7 +30,8 @@ def copy(tmp_path: Path) -> Path:
 
 def make(copy: Path, *told: str, **environment: str) -> subprocess.Popen[str]:
     """Run make in the copy, with this environment's packages and the copy's code."""
-    command = ["make", *told, f"BIN={Path(sys.executable).parent}", "READY="]
+    command = ["sh", "-c", 'trap "" INT; exec make "$@"', "sh", *told]
+    command += [f"BIN={Path(sys.executable).parent}", "READY="]
     paths = {"PYTHONPATH": f"{copy}/src:{copy}"}
     return subprocess.Popen(
         command,
