@@ -1,6 +1,7 @@
 """Parts that tests share: real servers once a session, a database for each test."""
 
 import itertools
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,11 @@ from dev.processes import migrate
 
 TOKEN_KEY = "a key for tests, of 32 bytes or more"  # noqa: S105  it opens nothing else
 NUMBERS = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Tear down at SIGTERM as at Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
 
 
 @pytest.fixture(scope="session")
