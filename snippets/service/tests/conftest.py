@@ -23,7 +23,7 @@ NUMBERS = itertools.count(1)
 
 def pytest_configure() -> None:
     """Tear down at SIGTERM as at Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
