@@ -1,0 +1,47 @@
+"""Run migrations on the database of DATABASE_URL."""
+
+import asyncio
+import os
+from logging.config import fileConfig
+
+from sqlalchemy import Connection, NullPool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from accounts.config import DRIVER
+from accounts.models import Base
+from alembic import context
+
+
+# --8<-- [start:migrate]
+def migrate(connection: Connection) -> None:
+    """Run the migrations that were asked for, in one transaction.
+
+    A migration that waits for a lock makes all later queries wait behind it, so it
+    gives up after three seconds and can be run again.
+    """
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'")
+        context.run_migrations()
+
+
+async def connect_and_migrate(url: str) -> None:
+    """Run the migrations over the driver that the service uses."""
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
+
+
+# --8<-- [end:migrate]
+
+if context.config.config_file_name and context.config.attributes.get("logs", True):
+    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+given = context.config.attributes.get("url") or os.environ["DATABASE_URL"]
+_, _, address = given.partition("://")
+if context.is_offline_mode():
+    context.configure(url=DRIVER + address, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    asyncio.run(connect_and_migrate(DRIVER + address))

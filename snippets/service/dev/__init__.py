@@ -1,0 +1,1 @@
+"""Real parts for development and tests, from wheels: no system service, no Docker."""

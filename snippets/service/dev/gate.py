@@ -1,0 +1,46 @@
+"""Run the gates of a tier: `python -m dev.gate s tests/test_tokens.py`."""
+
+import os
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MODULE = "tests/test_handlers.py"
+
+
+# --8<-- [start:commands]
+def commands(tier: str, test: str = MODULE) -> dict[str, list[str]]:
+    """Return the commands of a tier by gate, or raise `KeyError` for an unknown tier.
+
+    coverage.py passes at the limit itself, so a limit of 50 is told as 50.01.
+    """
+    told = tomllib.loads((ROOT / "tiers.toml").read_text())
+    wanted = told["tiers"][tier]
+    limit = f"--cov --cov-fail-under={wanted.get('coverage', 0) + 0.01}"
+    return {
+        gate: shlex.split(told["gates"][gate].format(test=test, coverage=limit))
+        for gate in wanted["gates"]
+    }
+
+
+# --8<-- [end:commands]
+
+
+def main(tier: str, test: str = MODULE) -> int:
+    """Run the gates one after the other, until one fails; return its exit status."""
+    scripts = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
+    for gate, command in commands(tier, test).items():
+        print(f"{tier} {gate}: {shlex.join(command)}", flush=True)
+        ended = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+        if ended.returncode:
+            print(f"{tier} {gate}: failed", flush=True)
+            return ended.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

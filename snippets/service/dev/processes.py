@@ -1,0 +1,65 @@
+"""The processes of the service, as in production."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO
+
+from alembic.config import Config
+
+from alembic import command
+from dev.keeper import Program, kept
+
+ROOT = Path(__file__).parents[1]
+PYTHON = sys.executable
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring a database to a revision, in this process."""
+    config = Config(ROOT / "alembic.ini", attributes={"url": url, "logs": False})
+    command.upgrade(config, revision)
+
+
+def gunicorn(
+    environment: Mapping[str, str], port: int, log: IO[bytes] | None = None
+) -> AbstractContextManager[Program]:
+    """Serve with two processes, as the image does."""
+    bind = f"--bind=127.0.0.1:{port}"
+    program = [PYTHON, "-m", "gunicorn", f"--config={ROOT}/gunicorn.conf.py", bind]
+    return kept(program, environment=environment, log=log)
+
+
+def uvicorn(
+    environment: Mapping[str, str],
+    port: int,
+    log: IO[bytes] | None = None,
+    app: str = "accounts.main:create_app",
+) -> AbstractContextManager[Program]:
+    """Serve with one process."""
+    program = [PYTHON, "-m", "uvicorn", "--factory", app, f"--port={port}"]
+    limits = ["--timeout-graceful-shutdown=20", "--timeout-keep-alive=75"]
+    return kept([*program, *limits], environment=environment, log=log)
+
+
+def worker(
+    environment: Mapping[str, str], log: IO[bytes] | None = None
+) -> AbstractContextManager[Program]:
+    """Work on what the broker hands out, two tasks at a time."""
+    program = [
+        PYTHON,
+        "-m",
+        "celery",
+        "--app=accounts.broker:celery",
+        "--quiet",
+        "worker",
+    ]
+    options = ["--concurrency=2", "--without-gossip", "--without-mingle"]
+    return kept([*program, *options], environment=environment, log=log)
+
+
+def relay(
+    environment: Mapping[str, str], log: IO[bytes] | None = None
+) -> AbstractContextManager[Program]:
+    """Hand over what waits in the outbox."""
+    return kept([PYTHON, "-m", "accounts.relay"], environment=environment, log=log)

@@ -1,0 +1,44 @@
+"""How gunicorn runs the service; each value can be overridden on the command line."""
+
+import os
+import shutil
+import tempfile
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from accounts import logs
+
+wsgi_app = "accounts.main:create_app()"
+worker_class = "uvicorn_worker.UvicornWorker"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+bind = os.environ.get("BIND", "127.0.0.1:8000")
+graceful_timeout = 20  # seconds for requests to end after SIGTERM
+timeout = 30  # seconds without a sign of life, after which a worker is replaced
+# Seconds that an idle connection stays open: longer than the proxy keeps it, or the
+# proxy sends a request into a connection that is being closed.
+keepalive = 75
+max_requests, max_requests_jitter = 0, 0
+logconfig_dict = logs.config()
+control_socket_disable = True
+
+# --8<-- [start:metrics]
+# Shared by all workers, and empty at the start of each run. It must be known before
+# the first import of prometheus_client, which reads it then and never again.
+METRICS = tempfile.mkdtemp(prefix=f"accounts-metrics-{os.getpid()}-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Forget the gauges of a worker that ended; its counts stay."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  see above
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # it is typed in part
+
+
+def on_exit(server: Arbiter) -> None:
+    """Remove the folder."""
+    shutil.rmtree(METRICS)
+
+
+# --8<-- [end:metrics]

@@ -1,0 +1,66 @@
+"""Which answer each error becomes."""
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+
+from accounts.api.schemas import Problem
+from accounts.database import is_unreachable
+from accounts.services.user_service import EmailTakenError, UserNotFoundError
+from accounts.tokens import InvalidTokenError
+
+log = structlog.get_logger()
+
+# --8<-- [start:answers]
+ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
+    UserNotFoundError: (404, "User not found", {}),
+    EmailTakenError: (409, "E-mail address taken", {}),
+    InvalidTokenError: (401, "Invalid token", {"WWW-Authenticate": "Bearer"}),
+}
+
+
+async def answer(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error that the service expects."""
+    status, detail, headers = ANSWERS[type(error)]
+    return JSONResponse({"detail": detail}, status, headers)
+
+
+# --8<-- [end:answers]
+
+
+# --8<-- [start:unavailable]
+async def answer_database_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer 503 while the database is away; raise what is a bug."""
+    if not is_unreachable(error):
+        raise error
+    log.warning("database_unreachable", error=type(error).__name__)
+    return JSONResponse({"detail": "Try again later"}, 503, {"Retry-After": "1"})
+
+
+# --8<-- [end:unavailable]
+
+
+async def answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    """Answer 422 with what is wrong and where, without what was sent."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  tells the type
+    told = [
+        {key: fault[key] for key in ("type", "loc", "msg")} for fault in error.errors()
+    ]
+    return JSONResponse({"detail": jsonable_encoder(told)}, 422)
+
+
+def install(app: FastAPI) -> None:
+    """Register the answers."""
+    for known in ANSWERS:
+        app.add_exception_handler(known, answer)
+    for doubtful in (SQLAlchemyError, OSError):
+        app.add_exception_handler(doubtful, answer_database_error)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """Return what the schema says of these statuses."""
+    return {status: {"model": Problem} for status in statuses}

@@ -1,0 +1,47 @@
+"""What an orchestrator and a monitor ask for."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Response
+from fastapi.requests import HTTPConnection
+
+import accounts
+from accounts.api.dependencies import get_resources
+from accounts.api.schemas import Health
+from accounts.database import answers
+from accounts.metrics import exposition
+
+router = APIRouter(tags=["operation"])
+
+
+# --8<-- [start:healthz]
+@router.get("/healthz")
+async def healthz() -> Health:
+    """Tell that the process runs; a failure means: restart it."""
+    return Health(status="ok", version=accounts.__version__, time=datetime.now(UTC))
+
+
+# --8<-- [end:healthz]
+
+
+# --8<-- [start:readyz]
+@router.get("/readyz", responses={503: {"model": Health}})
+async def readyz(connection: HTTPConnection, response: Response) -> Health:
+    """Tell whether requests can be served now; a failure means: send none.
+
+    The broker isn't asked: without it, messages wait in the outbox.
+    """
+    ready = await answers(get_resources(connection).sessions)
+    response.status_code = 200 if ready else 503
+    status = "ok" if ready else "unavailable"
+    return Health(status=status, version=accounts.__version__, time=datetime.now(UTC))
+
+
+# --8<-- [end:readyz]
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics() -> Response:
+    """Return the metrics of all processes, in Prometheus' format."""
+    body, content_type = exposition()
+    return Response(body, headers={"Content-Type": content_type})

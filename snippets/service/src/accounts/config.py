@@ -1,0 +1,60 @@
+"""What differs from one deployment to the next, read from the environment."""
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DRIVER = "postgresql+asyncpg://"
+
+
+# --8<-- [start:settings]
+class Settings(BaseSettings):
+    """The settings of one process, each from the variable of its name in capitals.
+
+    What has no default is required. Without it, the process ends at once with a
+    `pydantic.ValidationError` that names the variable and hides the values.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
+
+    database_url: SecretStr
+    """`postgresql://user:password@host/name`."""
+    redis_url: SecretStr
+    """`redis://:password@host:port/number`, for the broker and the cache."""
+    token_key: SecretStr = Field(min_length=32)
+    """Signs and verifies bearer tokens: 32 bytes or more, for HS256."""
+    # --8<-- [end:settings]
+    pool_size: int = Field(default=5, ge=1)
+    """Connections to the database that one process keeps open."""
+    pool_overflow: int = Field(default=5, ge=0)
+    """Connections that one process opens beyond those when it is busy."""
+    pool_timeout: float = Field(default=5.0, gt=0)
+    """Seconds that a request waits for a connection before it is answered 503."""
+    connect_timeout: float = Field(default=2.0, gt=0)
+    """Seconds for a new connection to the database."""
+    statement_timeout: float = Field(default=5.0, gt=0)
+    """Seconds after which the client gives up a statement."""
+    cache_seconds: int = Field(default=60, ge=0)
+    """Seconds for which a user stays in the cache; 0 turns it off."""
+    body_limit: int = Field(default=65_536, gt=0)
+    """Bytes of a request's body, beyond which it is answered 413."""
+    smtp_host: str = "127.0.0.1"
+    """The host of the mail server."""
+    smtp_port: int = 25
+    """The port of the mail server."""
+    mail_from: str = "accounts@example.org"
+    """The address that welcome e-mails come from."""
+    relay_interval: float = Field(default=0.5, gt=0)
+    """Seconds between two looks into the outbox."""
+    relay_retry_after: float = Field(default=60.0, gt=0)
+    """Seconds after which a message that no worker settled is handed over again."""
+    relay_attempts: int = Field(default=10, ge=1)
+    """How many times a message is handed over before it is given up."""
+
+    @field_validator("database_url")
+    @classmethod
+    def name_the_driver(cls, url: SecretStr) -> SecretStr:
+        """Accept the address as other programs write it, without a driver."""
+        scheme, found, rest = url.get_secret_value().partition("://")
+        if not found or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+            raise ValueError("it must begin with postgresql://")  # noqa: TRY003  pydantic shows it
+        return SecretStr(DRIVER + rest)

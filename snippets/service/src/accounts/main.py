@@ -1,0 +1,55 @@
+"""The app that a server runs: `uvicorn --factory accounts.main:create_app`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+import accounts
+from accounts import cache, events, logs, middleware
+from accounts.api import errors, handlers, health
+from accounts.api.dependencies import Resources
+from accounts.config import Settings
+from accounts.database import create_engine, create_sessions
+from accounts.repositories.user_cache import UserCache
+from accounts.shutdown import on_stop
+
+
+# --8<-- [start:lifespan]
+@contextlib.asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open what all requests share, and close it after the last one."""
+    settings: Settings = app.state.settings
+    engine, client = create_engine(settings), cache.create_client(settings)
+    users, feed = cache.Cache(client, settings.cache_seconds), events.Feed()
+    app.state.resources = Resources(
+        settings, create_sessions(engine), UserCache(users), feed
+    )
+    listening = asyncio.create_task(events.listen(feed, settings))
+    with on_stop(feed.close):
+        yield
+    listening.cancel()
+    await asyncio.wait([listening])
+    await client.aclose()
+    await engine.dispose()
+
+
+# --8<-- [end:lifespan]
+
+
+# --8<-- [start:create_app]
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the app, with settings from the environment unless they are given."""
+    logs.configure()
+    app = FastAPI(title="Accounts", version=accounts.__version__, lifespan=lifespan)
+    app.state.settings = settings or Settings()
+    middleware.install(app)
+    errors.install(app)
+    limit = app.state.settings.body_limit
+    app.include_router(handlers.router, max_body_size=limit)
+    app.include_router(health.router)
+    return app
+
+
+# --8<-- [end:create_app]

@@ -1,0 +1,67 @@
+"""Queries on the table of users."""
+
+from collections.abc import Sequence
+
+import asyncpg
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts.models import User
+
+
+class EmailTakenError(Exception):
+    """Another user has this e-mail address."""
+
+
+# --8<-- [start:repository]
+class UserRepository:
+    """The users, as one session sees them. The caller commits."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def add(self, user: User) -> None:
+        """Insert a user and give it its id, or raise `EmailTakenError`.
+
+        The constraint decides, not a query before: two requests can ask at once.
+        """
+        self.session.add(user)
+        await self.flush()
+
+    async def get(self, user_id: int) -> User | None:
+        """Return a user, or None where there is none."""
+        return await self.session.get(User, user_id)
+
+    async def lock(self, user_id: int) -> User | None:
+        """Return a user that no other transaction changes before this one ends."""
+        return await self.session.get(User, user_id, with_for_update=True)
+
+    async def page(self, after: int, limit: int) -> Sequence[User]:
+        """Return up to `limit` users by id, those with an id above `after`."""
+        query = select(User).where(User.id > after).order_by(User.id).limit(limit)
+        return (await self.session.scalars(query)).all()
+
+    # --8<-- [end:repository]
+
+    async def flush(self) -> None:
+        """Write what changed, or raise `EmailTakenError`."""
+        try:
+            await self.session.flush()
+        except IntegrityError as error:
+            if is_unique_violation(error):
+                raise EmailTakenError from error
+            raise
+
+    async def announce(self, payload: str) -> None:
+        """Tell the streams of all processes, if the transaction is committed.
+
+        PostgreSQL takes up to 8,000 bytes.
+        """
+        await self.session.execute(select(func.pg_notify("users", payload)))
+
+
+def is_unique_violation(error: IntegrityError) -> bool:
+    """Tell whether a unique constraint refused the row."""
+    cause = error.orig.__cause__ if error.orig else None
+    return isinstance(cause, asyncpg.UniqueViolationError)

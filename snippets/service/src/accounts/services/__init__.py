@@ -1,0 +1,1 @@
+"""What the service does, apart from how it is asked and where things are kept."""

@@ -1,0 +1,99 @@
+"""Parts that tests share: real servers once a session, a database for each test."""
+
+import itertools
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from accounts.config import Settings
+from accounts.database import Sessions, create_engine, create_sessions
+from accounts.main import create_app
+from dev import postgres, valkey
+from dev.postgres import Postgres
+from dev.processes import migrate
+
+TOKEN_KEY = "a key for tests, of 32 bytes or more"  # noqa: S105  it opens nothing else
+NUMBERS = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Tear down at SIGTERM as at Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL server with a migrated database to copy from."""
+    with postgres.running() as running:
+        running.tell("CREATE DATABASE template")
+        migrate(running.url("template"))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Valkey server."""
+    with valkey.running() as (url, _):
+        yield url
+
+
+# --8<-- [start:database]
+@contextmanager
+def database(server: Postgres) -> Iterator[str]:
+    """A migrated, empty database, in some 20 ms; give its address."""
+    name = f"test_{next(NUMBERS)}"
+    server.tell(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY")
+    yield server.url(name)
+    server.tell(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(server: Postgres) -> Iterator[str]:
+    """A database of the test's own."""
+    with database(server) as url:
+        yield url
+
+
+# --8<-- [end:database]
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    """Settings for the test's own database; the cache is off."""
+    return Settings(
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(redis_url),
+        token_key=SecretStr(TOKEN_KEY),
+        cache_seconds=0,
+    )
+
+
+@pytest.fixture
+async def sessions(settings: Settings) -> AsyncIterator[Sessions]:
+    """Sessions of the test's own, apart from those of the app."""
+    engine = create_engine(settings)
+    yield create_sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The app, started."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client that calls the app in this process."""
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://test"
+    ) as client:
+        yield client

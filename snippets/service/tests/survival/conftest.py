@@ -1,0 +1,129 @@
+"""The service as processes, and parts that go away and come back."""
+
+import contextlib
+import itertools
+import json
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from dev import mail, processes
+from dev.keeper import Program
+from dev.ports import free_port
+from tests.conftest import TOKEN_KEY
+
+Environment = dict[str, str]
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes long
+DATABASES = itertools.cycle(range(1, 16))
+
+
+@dataclass
+class Server:
+    """A server process: its address and what it logs."""
+
+    url: str
+    program: Program
+    log: Path
+
+    def client(self, timeout: float = 10) -> httpx2.Client:
+        """Return a client whose requests end after some seconds."""
+        return httpx2.Client(base_url=self.url, timeout=timeout, verify=NO_TLS)
+
+
+@pytest.fixture
+def inbox() -> mail.Inbox:
+    """The mails that arrive."""
+    return mail.Inbox()
+
+
+def environment_of(database_url: str, redis_url: str, folder: Path) -> Environment:
+    """Return what processes read: short waits, and parts of their own."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{processes.ROOT}/src:{processes.ROOT}",
+        "TMPDIR": str(folder),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": f"{redis_url.removesuffix('/0')}/{next(DATABASES)}",
+        "TOKEN_KEY": TOKEN_KEY,
+        "RELAY_INTERVAL": "0.1",
+        "RELAY_RETRY_AFTER": "1.5",
+    }
+
+
+@pytest.fixture
+def environment(
+    database_url: str, redis_url: str, inbox: mail.Inbox, tmp_path: Path
+) -> Iterator[Environment]:
+    """What the processes of one test read."""
+    environment = environment_of(database_url, redis_url, tmp_path)
+    with mail.running(inbox) as smtp_port:
+        smtp = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(smtp_port)}
+        yield environment | smtp
+
+
+@contextlib.contextmanager
+def serving(
+    start: Callable[..., contextlib.AbstractContextManager[Program]],
+    environment: Environment,
+    folder: Path,
+    **options: str,
+) -> Iterator[Server]:
+    """Start a server, and give it once it answers."""
+    port, log = free_port(), folder / "server.log"
+    with (
+        log.open("wb") as output,
+        start(environment, port, output, **options) as program,
+    ):
+        server = Server(f"http://127.0.0.1:{port}", program, log)
+        wait_until(lambda: answers(server), log.read_text)
+        yield server
+
+
+def answers(server: Server) -> bool:
+    """Tell whether a server answers at all."""
+    with contextlib.suppress(httpx2.TransportError), server.client() as client:
+        return client.get("/healthz").is_success
+    return False
+
+
+def wait_until(
+    true: Callable[[], object], why: Callable[[], str] = str, seconds: float = 30
+) -> None:
+    """Return once something is true; fail when it is not after some seconds."""
+    for _ in range(int(seconds / 0.02)):  # a machine that is paused loses no time
+        if true():
+            return
+        time.sleep(0.02)
+    pytest.fail(f"not within {seconds} s: {why()}")
+
+
+class Reader(threading.Thread):
+    """Reads a stream of events to its end."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        self.server, self.events = server, list[dict[str, object]]()
+        self.open, self.error = threading.Event(), "it did not end"
+        self.start()
+
+    def run(self) -> None:
+        """Collect the events; note how the stream ended."""
+        try:
+            with (
+                self.server.client(timeout=20) as client,
+                client.stream("GET", "/users/events") as answer,
+            ):
+                self.open.set()
+                for line in answer.iter_lines():
+                    if line.startswith("data: "):
+                        self.events.append(json.loads(line.removeprefix("data: ")))
+            self.error = ""
+        except httpx2.TransportError as error:
+            self.error = repr(error)

@@ -1,0 +1,109 @@
+"""How events reach the streams of a process."""
+
+import asyncio
+import json
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from accounts import events
+from accounts.config import Settings
+from accounts.database import Sessions
+from accounts.events import WAITING, Feed
+from accounts.repositories.user_repository import UserRepository
+from dev.ports import free_port
+
+END_LISTENERS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+)
+
+
+async def test_each_stream_gets_each_event() -> None:
+    feed = Feed()
+    with feed.stream() as first, feed.stream() as second:
+        feed.publish("a")
+        feed.publish("b")
+        for stream in (first, second):
+            assert [await stream.get(), await stream.get()] == ["a", "b"]
+    assert feed.streams == set()
+
+
+async def test_a_closed_feed_ends_its_streams_and_those_to_come() -> None:
+    feed = Feed()
+    with feed.stream() as before:
+        feed.close()
+        assert await before.get() is None
+        with feed.stream() as after:
+            assert await after.get() is None
+
+
+async def test_a_reader_that_falls_behind_is_let_go() -> None:
+    feed = Feed()
+    with feed.stream() as slow:
+        for number in range(WAITING + 5):
+            feed.publish(str(number))
+        assert feed.streams == set()
+        read = [await slow.get() for _ in range(WAITING)]
+    assert read[-2:] == [str(WAITING - 1), None]
+
+
+async def test_it_listens_again_when_the_connection_was_lost(
+    settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "RECONNECT", 0.01)
+    feed = Feed()
+    listening = asyncio.create_task(events.listen(feed, settings))
+    with feed.stream() as stream:
+        for _ in range(2):
+            while stream.empty():
+                async with sessions.begin() as session:
+                    await UserRepository(session).announce("x")
+                await asyncio.sleep(0.01)
+            while not stream.empty():
+                assert await stream.get() == "x"
+            async with sessions() as session:
+                await session.execute(END_LISTENERS)
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
+async def test_it_waits_for_a_database_that_is_not_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = asyncio.Event()
+    monkeypatch.setattr(events.log, "warning", lambda *_, **__: waited.set())
+    nowhere = SecretStr(f"postgresql+asyncpg://127.0.0.1:{free_port()}/x")
+    changed = settings.model_copy(update={"database_url": nowhere})
+    listening = asyncio.create_task(events.listen(Feed(), changed))
+    await asyncio.wait_for(waited.wait(), 5)
+    assert not listening.done()
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
+async def test_the_endpoint_sends_what_happens(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    feed: Feed = app.state.resources.feed
+
+    async def tell() -> None:
+        async with asyncio.timeout(5):
+            while not feed.streams:  # noqa: ASYNC110  the feed tells nobody
+                await asyncio.sleep(0.01)
+        for kind in ("created", "changed"):
+            feed.publish(json.dumps({"kind": kind, "user_id": 7}))
+        feed.close()
+
+    telling = asyncio.create_task(tell())
+    answer = await client.get("/users/events")
+    await telling
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    lines = [line for line in answer.text.splitlines() if line]
+    assert [json.loads(line.removeprefix("data: ")) for line in lines] == [
+        {"kind": "created", "user_id": 7},
+        {"kind": "changed", "user_id": 7},
+    ]

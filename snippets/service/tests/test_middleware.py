@@ -1,0 +1,139 @@
+"""What holds for each request: an id, one line in the log, a bounded metric."""
+
+import json
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from prometheus_client import REGISTRY
+from starlette.types import Message, Receive, Scope, Send
+
+from accounts import logs
+from accounts.middleware.request_log import RequestLog
+
+Lines = list[dict[str, object]]
+
+
+def requests(**labels: str) -> float:
+    """Return how many requests were counted under some labels."""
+    return REGISTRY.get_sample_value("http_requests_total", labels) or 0
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """Return what the service logged; each line must be JSON."""
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in logged if "logger" not in line]
+
+
+async def test_a_request_has_an_id_and_one_line(
+    capsys: pytest.CaptureFixture[str], client: AsyncClient
+) -> None:
+    answer = await client.get(
+        "/users/7?password=s3cret", headers={"X-Request-ID": "a-1"}
+    )
+    assert answer.headers["X-Request-ID"] == "a-1"
+    (line,) = lines(capsys)
+    assert line.pop("timestamp")
+    assert line.pop("duration_ms")
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "method": "GET",
+        "request_id": "a-1",
+        "route": "/users/{user_id}",
+        "status": 404,
+    }
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, 'a"b', "{}"])
+async def test_an_id_that_could_harm_the_log_is_replaced(
+    client: AsyncClient, given: str
+) -> None:
+    answer = await client.get("/healthz", headers={"X-Request-ID": given})
+    assert len(answer.headers["X-Request-ID"]) == 32
+
+
+async def test_a_surprise_is_answered_logged_and_counted(
+    capsys: pytest.CaptureFixture[str], app: FastAPI, client: AsyncClient
+) -> None:
+    @app.get("/surprise")
+    async def surprise() -> None:
+        raise RuntimeError("no one knew")
+
+    before = requests(method="GET", route="/surprise", status="500")
+    answer = await client.get("/surprise")
+    assert (answer.status_code, answer.json()) == (
+        500,
+        {"detail": "Internal server error"},
+    )
+    failed, line = lines(capsys)
+    assert failed["request_id"] == line["request_id"] == answer.headers["X-Request-ID"]
+    assert (failed["level"], line["status"]) == ("error", 500)
+    assert "no one knew" in json.dumps(failed["exception"])
+    assert requests(method="GET", route="/surprise", status="500") == before + 1
+
+
+async def test_a_stream_that_breaks_is_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure()
+
+    async def breaking(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("half way")
+
+    async def silent() -> Message:
+        raise AssertionError("nobody reads the body")
+
+    async def deaf(message: Message) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    await RequestLog(breaking)(scope, silent, deaf)
+    failed, line = lines(capsys)
+    assert (failed["event"], line["status"]) == ("request_failed", 200)
+
+
+async def test_what_clients_invent_makes_no_series(client: AsyncClient) -> None:
+    def series() -> set[str]:
+        return {
+            str(sample.labels)
+            for metric in REGISTRY.collect()
+            for sample in metric.samples
+            if sample.name.startswith("http_request")
+        }
+
+    async def invent(number: int) -> None:
+        for path in (
+            f"/{number}",
+            f"/users/{number}",
+            f"/users/{number}/x",
+            f"/me/{number}",
+        ):
+            await client.get(path)
+        await client.request(f"M{number}", "/users/1")
+
+    await invent(0)
+    await invent(1)
+    before = series()
+    for number in range(2, 42):
+        await invent(number)
+    assert series() == before
+
+
+async def test_the_metrics_are_served(client: AsyncClient) -> None:
+    await client.get("/users")
+    answer = await client.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    assert (
+        'http_requests_total{method="GET",route="/users",status="200"}' in answer.text
+    )
+
+
+async def test_health_tells_the_version_and_the_time(client: AsyncClient) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert answer.json()["status"] == "ok"
+        assert answer.json()["version"]
+        assert answer.json()["time"].endswith("Z")

@@ -1,0 +1,115 @@
+"""What the use cases decide, with repositories that are stood in for.
+
+The stand-ins have the signatures of the real ones: a method that was renamed fails.
+"""
+
+import json
+from contextlib import nullcontext
+from unittest.mock import create_autospec
+
+import pytest
+
+from accounts.models import Message, User
+from accounts.repositories.outbox_repository import OutboxRepository
+from accounts.repositories.user_cache import UserCache
+from accounts.repositories.user_repository import EmailTakenError, UserRepository
+from accounts.services.user_service import UserNotFoundError, UserService
+from accounts.services.welcome_service import Mailer, WelcomeService
+from tests.fixtures.sample_data import ANN
+
+
+# --8<-- [start:service]
+class TestUserService:
+    """The use cases of users."""
+
+    @pytest.fixture(autouse=True)
+    def stand_ins(self) -> None:
+        """A service whose users, outbox and cache are stood in for."""
+        self.users = create_autospec(UserRepository, instance=True)
+        self.outbox = create_autospec(OutboxRepository, instance=True)
+        self.cache = create_autospec(UserCache, instance=True)
+        self.cache.get.return_value = None
+        self.service = UserService(self.users, self.outbox, self.cache, nullcontext)
+
+    async def test_get_returns_a_user_and_keeps_it(self) -> None:
+        user = self.users.get.return_value = User(id=1, **ANN)
+
+        assert await self.service.get(1) is user
+
+        self.users.get.assert_awaited_once_with(1)
+        self.cache.put.assert_awaited_once_with(user)
+
+    async def test_get_raises_for_an_unknown_user(self) -> None:
+        self.users.get.return_value = None
+
+        with pytest.raises(UserNotFoundError):
+            await self.service.get(999)
+
+    # --8<-- [end:service]
+
+    async def test_get_asks_the_cache_first(self) -> None:
+        user = self.cache.get.return_value = User(id=1, **ANN)
+
+        assert await self.service.get(1) is user
+
+        self.users.get.assert_not_awaited()
+
+    async def test_create_asks_for_a_welcome_and_announces(self) -> None:
+        def give_id(user: User) -> None:
+            user.id = 7
+
+        self.users.add.side_effect = give_id
+
+        await self.service.create(**ANN)
+
+        self.outbox.add.assert_awaited_once_with(
+            "accounts.send_welcome_email", {"user_id": 7}
+        )
+        (event,) = self.users.announce.await_args.args
+        assert json.loads(event) == {"kind": "created", "user_id": 7}
+
+    async def test_create_asks_for_nothing_when_the_address_is_taken(self) -> None:
+        self.users.add.side_effect = EmailTakenError
+
+        with pytest.raises(EmailTakenError):
+            await self.service.create(**ANN)
+
+        self.outbox.add.assert_not_awaited()
+        self.users.announce.assert_not_awaited()
+
+    async def test_update_sets_only_what_it_is_told(self) -> None:
+        user = self.users.lock.return_value = User(id=1, **ANN)
+
+        await self.service.update(1, {"display_name": "Anna"})
+
+        assert (user.email, user.display_name) == (ANN["email"], "Anna")
+        self.cache.put.assert_awaited_once_with(user)
+
+
+class TestWelcomeService:
+    """The welcome of a new user."""
+
+    @pytest.fixture(autouse=True)
+    def stand_ins(self) -> None:
+        """A service whose users, outbox and mailer are stood in for."""
+        self.users = create_autospec(UserRepository, instance=True)
+        self.outbox = create_autospec(OutboxRepository, instance=True)
+        self.mailer = create_autospec(Mailer, instance=True)
+        self.service = WelcomeService(self.users, self.outbox, self.mailer, nullcontext)
+        self.message = Message(task="welcome", payload={"user_id": 1})
+
+    async def test_a_user_that_is_gone_gets_no_mail(self) -> None:
+        self.outbox.claim.return_value = self.message
+        self.users.get.return_value = None
+
+        assert await self.service.welcome(self.message.id) == "gone"
+
+        self.mailer.send.assert_not_awaited()
+        self.outbox.remove.assert_awaited_once_with(self.message)
+
+    async def test_a_message_that_is_done_is_dropped(self) -> None:
+        self.outbox.claim.return_value = None
+
+        assert await self.service.welcome(self.message.id) == "dropped"
+
+        self.mailer.send.assert_not_awaited()
