@@ -1,0 +1,167 @@
+"""buildah and podman with a storage of their own, which ends with this process."""
+
+import configparser
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from dev import base_image, containers_end
+from dev.keeper import kept
+
+PACKAGES = ["buildah", "podman"]
+DRIVERS = ["overlay", "vfs"]  # the first copies nothing, the second works anywhere
+RUNTIMES = ["crun", "runc"]
+LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
+LOCAL = "localhost/base"
+SERVERS = {"docker.io": "registry-1.docker.io"}
+PIP_CONFIGS = ["/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"]
+PIP_KEYS = ["cert", "index-url", "proxy", "trusted-host"]
+
+
+class CommandError(Exception):
+    """A command of buildah or podman failed; the message is what it said last."""
+
+
+def missing() -> list[str]:
+    """Return the packages that are not installed."""
+    return [name for name in PACKAGES if shutil.which(name) is None]
+
+
+class Containers:
+    """Images and containers in a folder. As an ordinary user they are rootless."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, **containers_end.environment(folder)}
+        for name in ("tmp", "user"):
+            (folder / name).mkdir(mode=0o700)
+        self.configure(RUNTIMES[0])
+        for driver in DRIVERS:
+            (folder / "storage.conf").write_text(
+                f'[storage]\ndriver = "{driver}"\n'
+                f'graphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n'
+            )
+            with contextlib.suppress(CommandError):
+                self.tell("buildah", "images")
+                break
+
+    def tell(self, program: str, *arguments: str | Path, seconds: float = 60) -> str:
+        """Return what a command prints; raise `CommandError` when it fails."""
+        try:
+            done = subprocess.run(
+                [program, *arguments],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CommandError(f"{program} took more than {seconds} s") from error
+        if done.returncode:
+            said = (done.stdout + done.stderr).strip()[-2000:]
+            raise CommandError(f"{program} {arguments[0]}: {said}")
+        return done.stdout.strip()
+
+    def build(self, name: str, context: Path, *options: str | Path) -> None:
+        """Build an image from the Dockerfile of a folder."""
+        told = ["--isolation=chroot", "--format=docker", f"--tag={name}", *options]
+        self.tell("buildah", "build", *told, context, seconds=240)
+
+    def base(self, pinned: str) -> tuple[str, str]:
+        """Return the image to build upon, and where it comes from.
+
+        It is the pinned one where its registry can be reached, and else a local one.
+        """
+        host = pinned.partition("/")[0]
+        try:
+            reach(host)
+            self.tell("buildah", "pull", pinned, seconds=90)
+        except (CommandError, OSError) as error:
+            reason = str(error).splitlines()[-1]
+        else:
+            return pinned, host
+        archive = self.folder / "base.tar"
+        change = base_image.write_archive(archive)
+        self.tell("podman", "import", f"--change={change}", archive, LOCAL)
+        archive.unlink()
+        return LOCAL, f"the Python that runs the tests; {host}: {reason}"
+
+    def choose_runtime(self, image: str) -> str:
+        """Return the first runtime that can run Python in an image here.
+
+        Raises `CommandError` with what they said when none can.
+        """
+        reasons = []
+        for runtime in filter(shutil.which, RUNTIMES):
+            self.configure(runtime)
+            try:
+                self.tell("podman", "run", "--rm", "--network=host", image, "python3", "-c", "")
+            except CommandError as error:
+                reasons.append(f"{runtime}: {error}")
+            else:
+                return runtime
+        raise CommandError("; ".join(reasons))
+
+    def configure(self, runtime: str) -> None:
+        """Set what podman would else ask of systemd, or set higher than it may."""
+        (self.folder / "containers.conf").write_text(
+            f"[containers]\ndefault_ulimits = {LIMITS}\n"
+            f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
+            f'runtime = "{runtime}"\ntmp_dir = "{self.folder}/libpod"\n'
+        )
+
+    @contextmanager
+    def running(
+        self, image: str, *options: str, command: Sequence[str] = (), **environment: str
+    ) -> Iterator[str]:
+        """Run a container on this machine's network, give its name, and remove it."""
+        told = [f"--env={name}={value}" for name, value in environment.items()]
+        run = ["podman", "run", "--detach", "--network=host", *options, *told]
+        name = self.tell(*run, image, *command)
+        try:
+            yield name
+        finally:
+            self.tell("podman", "rm", "--force", "--time=0", name)
+
+
+def reach(host: str) -> None:
+    """Raise `OSError` when a registry doesn't answer within some seconds."""
+    try:
+        urlopen(f"https://{SERVERS.get(host, host)}/v2/", timeout=5).close()
+    except HTTPError as error:
+        error.close()  # it wants to know who asks
+
+
+def index_options(folder: Path) -> list[str]:
+    """Return options that let pip and uv reach the index as pip does on this machine."""
+    config = configparser.ConfigParser()
+    config.read(Path(path).expanduser() for path in PIP_CONFIGS)
+    told = {key: value for key, value in config["global"].items() if key in PIP_KEYS}
+    for key in PIP_KEYS:
+        value = os.environ.get(f"PIP_{key.upper().replace('-', '_')}")
+        told |= {key: value} if value else {}
+    lines = [f"{key} = {value}\n" for key, value in told.items()]
+    (folder / "pip.conf").write_text("[global]\n" + "".join(lines))
+    options = [f"--volume={folder}/pip.conf:/etc/pip.conf:ro"]
+    (folder / "uv.toml").write_text("system-certs = true\n")
+    options.append(f"--volume={folder}/uv.toml:/etc/uv/uv.toml:ro")
+    if "cert" in told:
+        options.append(f"--volume={told['cert']}:{told['cert']}:ro")
+    return options
+
+
+@contextmanager
+def storage() -> Iterator[Containers]:
+    """Give a storage with nothing in it; take it away at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="accounts-images-"))
+    with kept([sys.executable, containers_end.__file__], folder=folder):
+        yield Containers(folder)
