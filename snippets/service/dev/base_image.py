@@ -1,11 +1,10 @@
 """A base image made of the Python that runs this, where no registry can be reached.
 
-It holds what the Dockerfile asks of its base, and little else: Python with pip, a shell,
-and the libraries that wheels for Linux may expect (PEP 600).
+It holds what the Dockerfile asks of its base, and little else: Python with pip, a
+shell, and the libraries that wheels for Linux may expect (PEP 600).
 """
 
 import ensurepip
-import os
 import re
 import subprocess
 import sys
@@ -18,16 +17,19 @@ from pathlib import Path
 PROGRAMS = [Path("/bin/sh"), Path("/bin/chmod")]
 # What glibc and gcc give to every wheel.
 LIBRARIES = ["dl", "gcc_s", "m", "pthread", "resolv", "rt", "stdc++", "util"]
-LEFT_OUT = (
-    ["*.opt-?.pyc", "EXTERNALLY-MANAGED", "__phello__", "_tkinter*", "config-*"]
-    + ["dist-packages", "ensurepip", "idlelib", "lib2to3", "site-packages", "test"]
-    + ["tests", "tkinter", "turtledemo"]
-)
-WHEELS = [Path(ensurepip.__file__).parent / "_bundled", Path("/usr/share/python-wheels")]
+LEFT_OUT = [
+    *["*.opt-?.pyc", "EXTERNALLY-MANAGED", "__phello__", "_tkinter*", "config-*"],
+    *["dist-packages", "ensurepip", "idlelib", "lib2to3", "site-packages", "test"],
+    *["tests", "tkinter", "turtledemo"],
+]
+WHEELS = [
+    Path(ensurepip.__file__).parent / "_bundled",
+    Path("/usr/share/python-wheels"),  # Debian's
+]
 
 
 def write_archive(path: Path) -> str:
-    """Write the files of the image as a tar archive; return the instruction that sets PATH.
+    """Write the image's files as a tar archive; return the line that sets its PATH.
 
     Raises `FileNotFoundError` where a part is missing, such as Debian's python3-venv.
     """
@@ -72,8 +74,13 @@ def pip_wheel() -> Path:
 
 def shared_libraries(files: list[Path]) -> set[Path]:
     """Return what the loader opens for these files, and what wheels expect beside."""
-    told = subprocess.run(["ldd", *files], capture_output=True, text=True).stdout
-    found = {Path(path) for path in re.findall(r"(/\S+) \(0x", told)}
+    told = subprocess.run(
+        ["ldd", *files],
+        check=False,  # it fails on a program without libraries
+        capture_output=True,
+        text=True,
+    )
+    found = {Path(path) for path in re.findall(r"(/\S+) \(0x", told.stdout)}
     (system,) = {path.parent for path in found if path.name.startswith("libc.so")}
     for name in LIBRARIES:
         found.update(system.glob(f"lib{name}.so.[0-9]"))

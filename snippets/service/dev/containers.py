@@ -23,7 +23,7 @@ LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
 LOCAL = "localhost/base"
 SERVERS = {"docker.io": "registry-1.docker.io"}
 PIP_CONFIGS = ["/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"]
-PIP_KEYS = ["cert", "index-url", "proxy", "trusted-host"]
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class CommandError(Exception):
@@ -53,11 +53,12 @@ class Containers:
                 self.tell("buildah", "images")
                 break
 
-    def tell(self, program: str, *arguments: str | Path, seconds: float = 60) -> str:
+    def tell(self, program: str, *arguments: str | Path, seconds: float = 120) -> str:
         """Return what a command prints; raise `CommandError` when it fails."""
         try:
             done = subprocess.run(
                 [program, *arguments],
+                check=False,  # the message tells more than the status
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -74,7 +75,7 @@ class Containers:
     def build(self, name: str, context: Path, *options: str | Path) -> None:
         """Build an image from the Dockerfile of a folder."""
         told = ["--isolation=chroot", "--format=docker", f"--tag={name}", *options]
-        self.tell("buildah", "build", *told, context, seconds=240)
+        self.tell("buildah", "build", *told, context, seconds=300)
 
     def base(self, pinned: str) -> tuple[str, str]:
         """Return the image to build upon, and where it comes from.
@@ -104,7 +105,16 @@ class Containers:
         for runtime in filter(shutil.which, RUNTIMES):
             self.configure(runtime)
             try:
-                self.tell("podman", "run", "--rm", "--network=host", image, "python3", "-c", "")
+                self.tell(
+                    "podman",
+                    "run",
+                    "--rm",
+                    "--network=host",
+                    image,
+                    "python3",
+                    "-c",
+                    "",
+                )
             except CommandError as error:
                 reasons.append(f"{runtime}: {error}")
             else:
@@ -142,20 +152,23 @@ def reach(host: str) -> None:
 
 
 def index_options(folder: Path) -> list[str]:
-    """Return options that let pip and uv reach the index as pip does on this machine."""
-    config = configparser.ConfigParser()
+    """Return options of a build that lead pip and uv to the index that pip uses here."""
+    config = configparser.ConfigParser({"index-url": "", "cert": ""})
+    config.read_string("[global]")
     config.read(Path(path).expanduser() for path in PIP_CONFIGS)
-    told = {key: value for key, value in config["global"].items() if key in PIP_KEYS}
-    for key in PIP_KEYS:
-        value = os.environ.get(f"PIP_{key.upper().replace('-', '_')}")
-        told |= {key: value} if value else {}
-    lines = [f"{key} = {value}\n" for key, value in told.items()]
-    (folder / "pip.conf").write_text("[global]\n" + "".join(lines))
-    options = [f"--volume={folder}/pip.conf:/etc/pip.conf:ro"]
-    (folder / "uv.toml").write_text("system-certs = true\n")
-    options.append(f"--volume={folder}/uv.toml:/etc/uv/uv.toml:ro")
-    if "cert" in told:
-        options.append(f"--volume={told['cert']}:{told['cert']}:ro")
+    index = os.environ.get("PIP_INDEX_URL") or config["global"]["index-url"]
+    certificates = os.environ.get("PIP_CERT") or config["global"]["cert"]
+    pip, uv, options = "[global]\n", "", []
+    if index:
+        pip, uv = f"{pip}index-url = {index}\n", f'{uv}index-url = "{index}"\n'
+    if certificates:
+        pip, uv = f"{pip}cert = {CERTIFICATES}\n", f"{uv}system-certs = true\n"
+        options.append(f"--volume={certificates}:{CERTIFICATES}:ro")
+    for name, content in {"pip.conf": pip, "uv/uv.toml": uv}.items():
+        file = folder / "index" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        options.append(f"--volume={file}:/etc/{name}:ro")
     return options
 
 

@@ -17,7 +17,8 @@ def environment(folder: Path) -> dict[str, str]:
         "CONTAINERS_CONF": f"{folder}/containers.conf",
         "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf",
         "DISABLE_HC_SYSTEMD": "true",  # health is asked for by `podman healthcheck run`
-        "TMPDIR": f"{folder}/tmp",
+        "TMPDIR": f"{folder}/tmp",  # noqa: S108  the folder is this user's alone
+        "XDG_CONFIG_HOME": f"{folder}/user",
         "XDG_DATA_HOME": f"{folder}/user",
         "XDG_RUNTIME_DIR": f"{folder}/user",
     }
@@ -33,10 +34,9 @@ def processes(folder: Path) -> dict[int, str]:
             name, _, rest = (process / "stat").read_text().rpartition(") ")
             names[number] = name.partition("(")[2]
             children.setdefault(int(rest.split()[1]), []).append(number)
-            if (
-                f"={folder}/".encode() in (process / "environ").read_bytes()
-                or os.readlink(process / "root").startswith(f"{folder}/")
-            ):
+            if f"={folder}/".encode() in (
+                process / "environ"
+            ).read_bytes() or os.readlink(process / "root").startswith(f"{folder}/"):
                 found.add(number)
     todo = list(found)
     while todo:
@@ -56,9 +56,15 @@ def kill(folder: Path, *names: str) -> None:
 
 def tell(folder: Path, *command: str) -> None:
     """Run a command for the folder, and go on when it fails: what it left is next."""
-    told = {**os.environ, **environment(folder)}
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(command, env=told, stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+    with contextlib.suppress(subprocess.SubprocessError):
+        subprocess.run(
+            command,
+            env={**os.environ, **environment(folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            timeout=5,
+        )
 
 
 def end(folder: Path) -> None:

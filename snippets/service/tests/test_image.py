@@ -10,28 +10,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from dev.containers import Containers, CommandError, index_options, missing, storage
+from dev.containers import CommandError, Containers, index_options, missing, storage
 from dev.ports import free_port
 from dev.postgres import Postgres
 from dev.processes import ROOT
 from tests.conftest import TOKEN_KEY
 from tests.fixtures.sample_data import ANN
 
-pytestmark = pytest.mark.timeout(300)  # the build alone takes 20 s on a slow machine
+pytestmark = pytest.mark.timeout(600)  # the first waits for the build
 
-SKIPPED = "NO IMAGE TESTS:"
 LOCKED_DOWN = [
     *["--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp"],
     *["--cap-drop=all", "--security-opt=no-new-privileges"],
 ]
-USER = "10001"
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 @dataclass
@@ -42,10 +39,10 @@ class Image:
     base: str
     name: str = "localhost/accounts"
 
-    def tell(self, script: str) -> Any:
-        """Run a script by the image's Python; return the JSON that it prints."""
+    def tell(self, script: str) -> list[str]:
+        """Run a script by the image's Python; return the lines that it prints."""
         command = ["podman", "run", "--rm", "--network=none", *LOCKED_DOWN, self.name]
-        return json.loads(self.containers.tell(*command, "python3", "-c", script))
+        return self.containers.tell(*command, "python3", "-c", script).splitlines()
 
 
 @dataclass
@@ -85,17 +82,17 @@ class Service:
         """Return what it wrote."""
         return self.containers.tell("sh", "-c", "podman logs $0 2>&1", self.name)
 
-    def execute(self, script: str) -> Any:
-        """Run a script in the container; return the JSON that it prints."""
+    def execute(self, script: str) -> list[str]:
+        """Run a script in the container; return the lines that it prints."""
         command = ["podman", "exec", self.name, "python3", "-c", script]
-        return json.loads(self.containers.tell(*command))
+        return self.containers.tell(*command).splitlines()
 
 
 def refuse(reason: str) -> None:
     """Fail where the tests are required, as in CI; else skip them."""
     if os.environ.get("REQUIRE_IMAGE"):
         raise AssertionError(f"The image is required here: {reason}")
-    pytest.skip(f"{SKIPPED} {reason}")  # CI requires them
+    pytest.skip(f"NO IMAGE TESTS: {reason}")  # CI requires them
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +110,16 @@ def image(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> I
     context = tmp_path_factory.mktemp("image") / "context"
     shutil.copytree(ROOT, context, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     shutil.copy(ROOT / ".dockerignore", context)
-    for name in (".env", "src/accounts/.env", "alembic/__pycache__/env.cpython-311.pyc"):
+    for name in (
+        ".env",
+        "src/accounts/.env",
+        "alembic/__pycache__/env.cpython-311.pyc",
+    ):
         (context / name).parent.mkdir(exist_ok=True)
         (context / name).write_text("planted")
     (context / "gunicorn.conf.py").chmod(0o600)
-    pinned = re.search(r"^ARG BASE=(.*)", (ROOT / "Dockerfile").read_text(), re.M)
-    assert pinned
-    base, origin = containers.base(pinned[1])
+    (pinned,) = re.findall(r"^ARG BASE=(.*)", DOCKERFILE, re.MULTILINE)
+    base, origin = containers.base(pinned)
     try:
         containers.choose_runtime(base)
     except CommandError as error:
@@ -147,89 +147,87 @@ def service(image: Image, database_url: str, redis_url: str) -> Iterator[Service
 
 
 def test_its_base_is_pinned_by_digest() -> None:
-    bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.M)
-    assert set(bases) == {"${BASE}"}
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}"] * 2
     assert re.search(
-        r"^ARG BASE=[a-z0-9./-]+:[\w.-]+@sha256:[0-9a-f]{64}$",
-        (ROOT / "Dockerfile").read_text(),
-        re.M,
+        r"^ARG BASE=\S+:\S+@sha256:[0-9a-f]{64}$", DOCKERFILE, re.MULTILINE
     )
 
 
-def test_it_holds_what_is_locked_and_what_the_dockerfile_names(
+def test_it_holds_the_packages_of_the_lock(
     image: Image, record_property: Callable[[str, object], None]
 ) -> None:
     record_property("base image", image.base)
-    found = image.tell("""
-import importlib.metadata, json, pathlib, platform, sysconfig
-venv = sysconfig.get_path("purelib")
-print(json.dumps({
-    "packages": [d.name for d in importlib.metadata.distributions(path=[venv])],
-    "files": [str(path) for path in pathlib.Path().rglob("*") if path.is_file()],
-    "planted": [str(p) for p in pathlib.Path(venv).rglob("accounts/.env")],
-    "python": platform.python_version(),
-}))""")
-    python = {"python_full_version": found["python"]}
+    python, *found = image.tell("""
+import importlib.metadata, platform, sysconfig
+print(platform.python_version())
+for package in importlib.metadata.distributions(path=[sysconfig.get_path("purelib")]):
+    print(package.name)
+""")
     lock = (ROOT / "requirements.txt").read_text()
-    locked = map(Requirement, re.findall(r"^(\w\S+==.*?) \\$", lock, re.M))
-    packages = {
-        wanted.name
-        for wanted in locked
-        if wanted.marker is None or wanted.marker.evaluate(python)
-    }
-    assert set(map(canonicalize_name, found["packages"])) == {"accounts", *packages}
-    alembic = {str(p.relative_to(ROOT)) for p in (ROOT / "alembic").rglob("*.[pm]*[yo]")}
-    assert set(found["files"]) == {"alembic.ini", "gunicorn.conf.py", *alembic}
-    assert not found["planted"]
+    locked = map(Requirement, re.findall(r"^(\w\S+==.*?) \\$", lock, re.MULTILINE))
+    there = {"python_full_version": python}
+    wanted = [one for one in locked if not one.marker or one.marker.evaluate(there)]
+    names = {canonicalize_name(name) for name in found}
+    assert names == {"accounts", *(one.name for one in wanted)}
 
 
-def test_its_user_owns_and_changes_nothing(image: Image) -> None:
-    writable = image.tell("""
-import json, os, pathlib
-def others_may(path):
-    found = path.lstat()
-    return found.st_uid == os.getuid() or found.st_mode & 0o022
+def test_it_holds_no_file_that_is_not_needed(image: Image) -> None:
+    found = image.tell("""
+import pathlib, sysconfig
+package = pathlib.Path(sysconfig.get_path("purelib"), "accounts")
+for path in [*pathlib.Path().rglob("*"), *package.rglob(".*")]:
+    if path.is_file():
+        print(path)
+""")
+    migrations = [*ROOT.glob("alembic/*.*"), *ROOT.glob("alembic/versions/*.py")]
+    wanted = [ROOT / "alembic.ini", ROOT / "gunicorn.conf.py", *migrations]
+    assert set(found) == {str(path.relative_to(ROOT)) for path in wanted}
+
+
+def test_its_user_can_change_nothing(image: Image) -> None:
+    changeable = image.tell("""
+import os, pathlib
 outside = {"dev", "proc", "run", "sys", "tmp"}
-tops = [path for path in pathlib.Path("/").iterdir() if path.name not in outside]
-print(json.dumps([
-    str(path) for top in tops for path in [top, *top.rglob("*")]
-    if not path.is_symlink() and others_may(path)
-]))""")
-    assert writable == []
+for top in [path for path in pathlib.Path("/").iterdir() if path.name not in outside]:
+    for path in [top, *top.rglob("*")]:
+        found = path.lstat()
+        others = not path.is_symlink() and found.st_mode & 0o022
+        if others or found.st_uid == os.getuid():
+            print(path)
+""")
+    assert changeable == []
 
 
 def test_it_serves_as_an_ordinary_user_on_a_read_only_root(service: Service) -> None:
     told = service.execute("""
-import errno, json, os
-def write(folder):
+import errno, os
+status = dict(line.split(":", 1) for line in open("/proc/1/status"))
+for name in ("Uid", "Gid", "CapEff", "NoNewPrivs"):
+    print(name, *status[name].split())
+for folder in ("/", "/app", "/opt/venv", "/run", "/tmp"):
     try:
         os.close(os.open(f"{folder}/file", os.O_CREAT | os.O_WRONLY))
+        print(folder, "written")
     except OSError as error:
-        return errno.errorcode[error.errno]
-status = dict(line.split(":", 1) for line in open("/proc/1/status"))
-print(json.dumps({
-    "users": status["Uid"].split(), "groups": status["Gid"].split(),
-    "rights": int(status["CapEff"], 16), "new_rights": status["NoNewPrivs"].strip(),
-    "write": {name: write(name) for name in ("", "/app", "/opt/venv", "/run", "/tmp")},
-}))""")
-    assert told == {
-        "users": [USER] * 4,
-        "groups": [USER] * 4,
-        "rights": 0,
-        "new_rights": "1",
-        "write": dict.fromkeys(["", "/app", "/opt/venv", "/run"], "EROFS") | {"/tmp": None},
-    }
+        print(folder, errno.errorcode[error.errno])
+""")
+    assert told == [
+        *["Uid 10001 10001 10001 10001", "Gid 10001 10001 10001 10001"],
+        *["CapEff 0000000000000000", "NoNewPrivs 1"],
+        *["/ EROFS", "/app EROFS", "/opt/venv EROFS", "/run EROFS", "/tmp written"],
+    ]
     assert service.get("/readyz") == 200
-    assert service.get("/metrics") == 200
     service.containers.tell("podman", "healthcheck", "run", service.name)
 
 
 def test_without_an_answer_it_is_unhealthy(image: Image) -> None:
     bind = f"127.0.0.1:{free_port()}"
     asleep = ["python3", "-c", "import time; time.sleep(60)"]
-    with image.containers.running(image.name, command=asleep, BIND=bind) as name:
-        with pytest.raises(CommandError, match="ConnectionRefused|unhealthy"):
-            image.containers.tell("podman", "healthcheck", "run", name)
+    with (
+        image.containers.running(image.name, command=asleep, BIND=bind) as name,
+        pytest.raises(CommandError, match="unhealthy"),
+    ):
+        image.containers.tell("podman", "healthcheck", "run", name)
 
 
 def test_it_migrates_a_database(image: Image, server: Postgres) -> None:
