@@ -152,7 +152,7 @@ def reach(host: str) -> None:
 
 
 def index_options(folder: Path) -> list[str]:
-    """Return options of a build that lead pip and uv to the index that pip uses here."""
+    """Return options that lead a build to the index that pip uses on this machine."""
     config = configparser.ConfigParser({"index-url": "", "cert": ""})
     config.read_string("[global]")
     config.read(Path(path).expanduser() for path in PIP_CONFIGS)
