@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from dev import base_image, containers_end
 from dev.keeper import kept
 
-PACKAGES = ["buildah", "podman"]
+CGROUP_2 = Path("/sys/fs/cgroup/unified/cgroup.controllers")  # beside version 1
 DRIVERS = ["overlay", "vfs"]  # the first copies nothing, the second works anywhere
 RUNTIMES = ["crun", "runc"]
 LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -31,8 +31,13 @@ class CommandError(Exception):
 
 
 def missing() -> list[str]:
-    """Return the packages that are not installed."""
-    return [name for name in PACKAGES if shutil.which(name) is None]
+    """Return the packages that these containers need and this machine lacks."""
+    programs = {"buildah": "buildah", "podman": "podman"}
+    if os.geteuid():  # then a container's users come out of /etc/subuid
+        programs["newuidmap"] = "uidmap"
+    if CGROUP_2.exists() and CGROUP_2.read_text().strip():  # crun refuses a mixture
+        programs["runc"] = "runc"
+    return [package for name, package in programs.items() if not shutil.which(name)]
 
 
 class Containers:

@@ -27,6 +27,18 @@ pytestmark = [
     pytest.mark.xdist_group("image"),  # which is done once
 ]
 
+
+def refuse(reason: str) -> None:
+    """Fail where these tests are required, as in CI; else skip them."""
+    if os.environ.get("REQUIRE_IMAGE"):
+        raise AssertionError(f"The image's tests are required here: {reason}")
+    reason = f"NO TESTS OF THE IMAGE: {reason}"
+    pytest.skip(reason, allow_module_level=True)  # CI requires them
+
+
+if absent := missing():
+    refuse(f"install {', '.join(absent)} to run them")
+
 LOCKED_DOWN = [
     *["--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp"],
     *["--cap-drop=all", "--security-opt=no-new-privileges"],
@@ -91,18 +103,9 @@ class Service:
         return self.containers.tell(*command).splitlines()
 
 
-def refuse(reason: str) -> None:
-    """Fail where the tests are required, as in CI; else skip them."""
-    if os.environ.get("REQUIRE_IMAGE"):
-        raise AssertionError(f"The image is required here: {reason}")
-    pytest.skip(f"NO IMAGE TESTS: {reason}")  # CI requires them
-
-
 @pytest.fixture(scope="module")
 def containers() -> Iterator[Containers]:
     """A storage for images and containers, gone afterwards."""
-    if absent := missing():
-        refuse(f"install the package {' and the package '.join(absent)}")
     with storage() as containers:
         yield containers
 
@@ -149,11 +152,12 @@ def service(image: Image, database_url: str, redis_url: str) -> Iterator[Service
         yield service
 
 
-def test_its_base_is_pinned_by_digest() -> None:
+def test_it_takes_nothing_that_is_not_pinned() -> None:
     assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}"] * 2
     assert re.search(
         r"^ARG BASE=\S+:\S+@sha256:[0-9a-f]{64}$", DOCKERFILE, re.MULTILINE
     )
+    assert DOCKERFILE.count("--require-hashes") == len(["build", "run"])
 
 
 def test_it_holds_the_packages_of_the_lock(
