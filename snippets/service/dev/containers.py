@@ -129,7 +129,7 @@ class Containers:
     def configure(self, runtime: str) -> None:
         """Set what podman would else ask of systemd, or set higher than it may."""
         (self.folder / "containers.conf").write_text(
-            f"[containers]\ndefault_ulimits = {LIMITS}\n"
+            f"[containers]\ndefault_ulimits = {LIMITS}\nlabel = false\n"
             f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
             f'runtime = "{runtime}"\ntmp_dir = "{self.folder}/libpod"\n'
         )

@@ -18,6 +18,7 @@ def environment(folder: Path) -> dict[str, str]:
         "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf",
         "DISABLE_HC_SYSTEMD": "true",  # health is asked for by `podman healthcheck run`
         "TMPDIR": f"{folder}/tmp",  # noqa: S108  the folder is this user's alone
+        "XDG_CACHE_HOME": f"{folder}/user",
         "XDG_CONFIG_HOME": f"{folder}/user",
         "XDG_DATA_HOME": f"{folder}/user",
         "XDG_RUNTIME_DIR": f"{folder}/user",
@@ -34,9 +35,8 @@ def processes(folder: Path) -> dict[int, str]:
             name, _, rest = (process / "stat").read_text().rpartition(") ")
             names[number] = name.partition("(")[2]
             children.setdefault(int(rest.split()[1]), []).append(number)
-            if f"={folder}/".encode() in (
-                process / "environ"
-            ).read_bytes() or os.readlink(process / "root").startswith(f"{folder}/"):
+            sent = f"={folder}/".encode() in (process / "environ").read_bytes()
+            if sent or os.readlink(process / "root").startswith(f"{folder}/"):
                 found.add(number)
     todo = list(found)
     while todo:
@@ -54,7 +54,7 @@ def kill(folder: Path, *names: str) -> None:
                 os.kill(number, signal.SIGKILL)
 
 
-def tell(folder: Path, *command: str) -> None:
+def tell(folder: Path, *command: str, seconds: float | None = 5) -> None:
     """Run a command for the folder, and go on when it fails: what it left is next."""
     with contextlib.suppress(subprocess.SubprocessError):
         subprocess.run(
@@ -63,7 +63,7 @@ def tell(folder: Path, *command: str) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
-            timeout=5,
+            timeout=seconds,
         )
 
 
@@ -77,11 +77,15 @@ def end(folder: Path) -> None:
             tell(folder, "umount", "--lazy", line.split()[1])
     inside = [str(path) for path in folder.iterdir()]
     if os.geteuid():  # some files belong to users of the containers
-        tell(folder, "buildah", "unshare", "rm", "-rf", *inside)
+        tell(folder, "buildah", "unshare", "rm", "-rf", *inside, seconds=None)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     signal.sigwait([signal.SIGTERM])
-    end(Path.cwd())
+    if os.fork() == 0:
+        os.setsid()  # a slow disk may take longer than the keeper waits
+        end(Path.cwd())
+        os._exit(0)
+    os.wait()
