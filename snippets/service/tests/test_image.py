@@ -22,10 +22,7 @@ from dev.processes import ROOT
 from tests.conftest import TOKEN_KEY
 from tests.fixtures.sample_data import ANN
 
-pytestmark = [
-    pytest.mark.timeout(600),  # the first waits for the build
-    pytest.mark.xdist_group("image"),  # which is done once
-]
+pytestmark = pytest.mark.timeout(600)  # the first test waits for the build
 
 
 def refuse(reason: str) -> None:
