@@ -16,6 +16,7 @@ exec 3<&0
 program=$!
 echo $program
 exec 2>/dev/null
+trap '' PIPE # a killed parent reads nothing
 {
     trap : TERM
     read -r _

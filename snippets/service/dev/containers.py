@@ -1,0 +1,185 @@
+"""buildah and podman with a storage of their own, which ends with this process."""
+
+import configparser
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from dev import base_image, containers_end
+from dev.keeper import kept
+
+CGROUP_2 = Path("/sys/fs/cgroup/unified/cgroup.controllers")  # beside version 1
+DRIVERS = ["overlay", "vfs"]  # the first copies nothing, the second works anywhere
+RUNTIMES = ["crun", "runc"]
+LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
+LOCAL = "localhost/base"
+SERVERS = {"docker.io": "registry-1.docker.io"}
+PIP_CONFIGS = ["/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"]
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+class CommandError(Exception):
+    """A command of buildah or podman failed; the message is what it said last."""
+
+
+def missing() -> list[str]:
+    """Return the packages that these containers need and this machine lacks."""
+    programs = {"buildah": "buildah", "podman": "podman"}
+    if os.geteuid():  # then a container's users come out of /etc/subuid
+        programs["newuidmap"] = "uidmap"
+    if CGROUP_2.exists() and CGROUP_2.read_text().strip():  # crun refuses a mixture
+        programs["runc"] = "runc"
+    return [package for name, package in programs.items() if not shutil.which(name)]
+
+
+class Containers:
+    """Images and containers in a folder. As an ordinary user they are rootless."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, **containers_end.environment(folder)}
+        for name in ("tmp", "user"):
+            (folder / name).mkdir(mode=0o700)
+        self.configure(RUNTIMES[0])
+        for driver in DRIVERS:
+            (folder / "storage.conf").write_text(
+                f'[storage]\ndriver = "{driver}"\n'
+                f'graphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n'
+            )
+            with contextlib.suppress(CommandError):
+                self.tell("buildah", "images")
+                break
+
+    def tell(self, program: str, *arguments: str | Path, seconds: float = 120) -> str:
+        """Return what a command prints; raise `CommandError` when it fails."""
+        try:
+            done = subprocess.run(
+                [program, *arguments],
+                check=False,  # the message tells more than the status
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CommandError(f"{program} took more than {seconds} s") from error
+        if done.returncode:
+            said = (done.stdout + done.stderr).strip()[-2000:]
+            raise CommandError(f"{program} {arguments[0]}: {said}")
+        return done.stdout.strip()
+
+    def build(self, name: str, context: Path, *options: str | Path) -> None:
+        """Build an image from the Dockerfile of a folder."""
+        told = ["--isolation=chroot", "--format=docker", f"--tag={name}", *options]
+        self.tell("buildah", "build", *told, context, seconds=300)
+
+    def base(self, pinned: str) -> tuple[str, str]:
+        """Return the image to build upon, and where it comes from.
+
+        It is the pinned one where its registry can be reached, and else a local one.
+        """
+        host = pinned.partition("/")[0]
+        try:
+            reach(host)
+            self.tell("buildah", "pull", pinned, seconds=90)
+        except (CommandError, OSError) as error:
+            reason = str(error).splitlines()[-1]
+        else:
+            return pinned, host
+        archive = self.folder / "base.tar"
+        change = base_image.write_archive(archive)
+        self.tell("podman", "import", f"--change={change}", archive, LOCAL)
+        archive.unlink()
+        return LOCAL, f"the Python that runs the tests; {host}: {reason}"
+
+    def choose_runtime(self, image: str) -> str:
+        """Return the first runtime that can run Python in an image here.
+
+        Raises `CommandError` with what they said when none can.
+        """
+        reasons = []
+        for runtime in filter(shutil.which, RUNTIMES):
+            self.configure(runtime)
+            try:
+                self.tell(
+                    "podman",
+                    "run",
+                    "--rm",
+                    "--network=host",
+                    image,
+                    "python3",
+                    "-c",
+                    "",
+                )
+            except CommandError as error:
+                reasons.append(f"{runtime}: {error}")
+            else:
+                return runtime
+        raise CommandError("; ".join(reasons))
+
+    def configure(self, runtime: str) -> None:
+        """Set what podman would else ask of systemd, or set higher than it may."""
+        (self.folder / "containers.conf").write_text(
+            f"[containers]\ndefault_ulimits = {LIMITS}\nlabel = false\n"
+            f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
+            f'runtime = "{runtime}"\ntmp_dir = "{self.folder}/libpod"\n'
+        )
+
+    @contextmanager
+    def running(
+        self, image: str, *options: str, command: Sequence[str] = (), **environment: str
+    ) -> Iterator[str]:
+        """Run a container on this machine's network, give its name, and remove it."""
+        told = [f"--env={name}={value}" for name, value in environment.items()]
+        run = ["podman", "run", "--detach", "--network=host", *options, *told]
+        name = self.tell(*run, image, *command)
+        try:
+            yield name
+        finally:
+            self.tell("podman", "rm", "--force", "--time=0", name)
+
+
+def reach(host: str) -> None:
+    """Raise `OSError` when a registry doesn't answer within some seconds."""
+    try:
+        urlopen(f"https://{SERVERS.get(host, host)}/v2/", timeout=5).close()
+    except HTTPError as error:
+        error.close()  # it wants to know who asks
+
+
+def index_options(folder: Path) -> list[str]:
+    """Return options that lead a build to the index that pip uses on this machine."""
+    config = configparser.ConfigParser({"index-url": "", "cert": ""})
+    config.read_string("[global]")
+    config.read(Path(path).expanduser() for path in PIP_CONFIGS)
+    index = os.environ.get("PIP_INDEX_URL") or config["global"]["index-url"]
+    certificates = os.environ.get("PIP_CERT") or config["global"]["cert"]
+    pip, uv, options = "[global]\n", "", []
+    if index:
+        pip, uv = f"{pip}index-url = {index}\n", f'{uv}index-url = "{index}"\n'
+    if certificates:
+        pip, uv = f"{pip}cert = {CERTIFICATES}\n", f"{uv}system-certs = true\n"
+        options.append(f"--volume={certificates}:{CERTIFICATES}:ro")
+    for name, content in {"pip.conf": pip, "uv/uv.toml": uv}.items():
+        file = folder / "index" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        options.append(f"--volume={file}:/etc/{name}:ro")
+    return options
+
+
+@contextmanager
+def storage() -> Iterator[Containers]:
+    """Give a storage with nothing in it; take it away at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="accounts-images-"))
+    with kept([sys.executable, containers_end.__file__], folder=folder):
+        yield Containers(folder)

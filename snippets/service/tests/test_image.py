@@ -1,0 +1,268 @@
+"""The image, built from the Dockerfile by buildah and run by podman."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from dev.containers import CommandError, Containers, index_options, missing, storage
+from dev.ports import free_port
+from dev.postgres import Postgres
+from dev.processes import ROOT
+from tests.conftest import TOKEN_KEY
+from tests.fixtures.sample_data import ANN
+
+pytestmark = pytest.mark.timeout(600)  # the first test waits for the build
+
+
+def refuse(reason: str) -> None:
+    """Fail where these tests are required, as in CI; else skip them."""
+    if os.environ.get("REQUIRE_IMAGE"):
+        raise AssertionError(f"The image's tests are required here: {reason}")
+    reason = f"NO TESTS OF THE IMAGE: {reason}"
+    pytest.skip(reason, allow_module_level=True)  # CI requires them
+
+
+if absent := missing():
+    refuse(f"install {', '.join(absent)} to run them")
+
+LOCKED_DOWN = [
+    *["--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp"],
+    *["--cap-drop=all", "--security-opt=no-new-privileges"],
+]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+@dataclass
+class Image:
+    """The image that was built, and where its base came from."""
+
+    containers: Containers
+    base: str
+    name: str = "localhost/accounts"
+
+    def tell(self, script: str) -> list[str]:
+        """Run a script by the image's Python; return the lines that it prints."""
+        command = ["podman", "run", "--rm", "--network=none", *LOCKED_DOWN, self.name]
+        return self.containers.tell(*command, "python3", "-c", script).splitlines()
+
+
+@dataclass
+class Service:
+    """A container that serves."""
+
+    containers: Containers
+    name: str
+    port: int
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection of its own, which gives up after thirty seconds."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def get(self, path: str) -> int:
+        """Return the status of an answer."""
+        with closing(self.connect()) as connection:
+            connection.request("GET", path)
+            return connection.getresponse().status
+
+    def wait(self) -> None:
+        """Return once it answers; fail with its log when it ended or took a minute."""
+        limit = time.monotonic() + 60
+        while self.runs() and time.monotonic() < limit:
+            with suppress(OSError):
+                assert self.get("/healthz") == 200
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"the container doesn't answer: {self.log()}")
+
+    def runs(self) -> bool:
+        """Tell whether it has not ended."""
+        told = ["inspect", "--format={{.State.Running}}", self.name]
+        return self.containers.tell("podman", *told) == "true"
+
+    def log(self) -> str:
+        """Return what it wrote."""
+        return self.containers.tell("sh", "-c", "podman logs $0 2>&1", self.name)
+
+    def execute(self, script: str) -> list[str]:
+        """Run a script in the container; return the lines that it prints."""
+        command = ["podman", "exec", self.name, "python3", "-c", script]
+        return self.containers.tell(*command).splitlines()
+
+
+@pytest.fixture(scope="module")
+def containers() -> Iterator[Containers]:
+    """A storage for images and containers, gone afterwards."""
+    with storage() as containers:
+        yield containers
+
+
+@pytest.fixture(scope="module")
+def image(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The image of this folder, to which files were added that it must not hold."""
+    context = tmp_path_factory.mktemp("image") / "context"
+    shutil.copytree(ROOT, context, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    shutil.copy(ROOT / ".dockerignore", context)
+    for name in (
+        ".env",
+        "src/accounts/.env",
+        "alembic/__pycache__/env.cpython-311.pyc",
+    ):
+        (context / name).parent.mkdir(exist_ok=True)
+        (context / name).write_text("planted")
+    (context / "gunicorn.conf.py").chmod(0o600)
+    (pinned,) = re.findall(r"^ARG BASE=(.*)", DOCKERFILE, re.MULTILINE)
+    base, origin = containers.base(pinned)
+    try:
+        containers.choose_runtime(base)
+    except CommandError as error:
+        refuse(f"no container can run here: {error}")
+    image = Image(containers, origin)
+    options = [f"--build-arg=BASE={base}", *index_options(containers.folder)]
+    containers.build(image.name, context, *options)
+    return image
+
+
+@pytest.fixture
+def service(image: Image, database_url: str, redis_url: str) -> Iterator[Service]:
+    """A container of the image that answers, on a port of the loopback interface."""
+    port = free_port()
+    environment = {
+        "BIND": f"127.0.0.1:{port}",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "TOKEN_KEY": TOKEN_KEY,
+    }
+    with image.containers.running(image.name, *LOCKED_DOWN, **environment) as name:
+        service = Service(image.containers, name, port)
+        service.wait()
+        yield service
+
+
+def test_it_takes_nothing_that_is_not_pinned() -> None:
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}"] * 2
+    assert re.search(
+        r"^ARG BASE=\S+:\S+@sha256:[0-9a-f]{64}$", DOCKERFILE, re.MULTILINE
+    )
+    assert DOCKERFILE.count("--require-hashes") == len(["build", "run"])
+
+
+def test_it_holds_the_packages_of_the_lock(
+    image: Image, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("base image", image.base)
+    python, *found = image.tell("""
+import importlib.metadata, platform, sysconfig
+print(platform.python_version())
+for package in importlib.metadata.distributions(path=[sysconfig.get_path("purelib")]):
+    print(package.name)
+""")
+    lock = (ROOT / "requirements.txt").read_text()
+    locked = map(Requirement, re.findall(r"^(\w\S+==.*?) \\$", lock, re.MULTILINE))
+    there = {"python_full_version": python}
+    wanted = [one for one in locked if not one.marker or one.marker.evaluate(there)]
+    names = {canonicalize_name(name) for name in found}
+    assert names == {"accounts", *(one.name for one in wanted)}
+
+
+def test_it_holds_no_file_that_is_not_needed(image: Image) -> None:
+    found = image.tell("""
+import pathlib, sysconfig
+package = pathlib.Path(sysconfig.get_path("purelib"), "accounts")
+for path in [*pathlib.Path().rglob("*"), *package.rglob(".*")]:
+    if path.is_file():
+        print(path)
+""")
+    migrations = [*ROOT.glob("alembic/*.*"), *ROOT.glob("alembic/versions/*.py")]
+    wanted = [ROOT / "alembic.ini", ROOT / "gunicorn.conf.py", *migrations]
+    assert set(found) == {str(path.relative_to(ROOT)) for path in wanted}
+
+
+def test_its_user_can_change_nothing(image: Image) -> None:
+    changeable = image.tell("""
+import os, pathlib
+outside = {"dev", "proc", "run", "sys", "tmp"}
+for top in [path for path in pathlib.Path("/").iterdir() if path.name not in outside]:
+    for path in [top, *top.rglob("*")]:
+        found = path.lstat()
+        others = not path.is_symlink() and found.st_mode & 0o022
+        if others or found.st_uid == os.getuid():
+            print(path)
+""")
+    assert changeable == []
+
+
+def test_it_serves_as_an_ordinary_user_on_a_read_only_root(service: Service) -> None:
+    told = service.execute("""
+import errno, os
+status = dict(line.split(":", 1) for line in open("/proc/1/status"))
+for name in ("Uid", "Gid", "CapEff", "NoNewPrivs"):
+    print(name, *status[name].split())
+for folder in ("/", "/app", "/opt/venv", "/run", "/tmp"):
+    try:
+        os.close(os.open(f"{folder}/file", os.O_CREAT | os.O_WRONLY))
+        print(folder, "written")
+    except OSError as error:
+        print(folder, errno.errorcode[error.errno])
+""")
+    assert told == [
+        *["Uid 10001 10001 10001 10001", "Gid 10001 10001 10001 10001"],
+        *["CapEff 0000000000000000", "NoNewPrivs 1"],
+        *["/ EROFS", "/app EROFS", "/opt/venv EROFS", "/run EROFS"],
+        "/tmp written",  # noqa: S108  the container's own
+    ]
+    assert service.get("/readyz") == 200
+    service.containers.tell("podman", "healthcheck", "run", service.name)
+
+
+def test_without_an_answer_it_is_unhealthy(image: Image) -> None:
+    bind = f"127.0.0.1:{free_port()}"
+    asleep = ["python3", "-c", "import time; time.sleep(60)"]
+    with (
+        image.containers.running(image.name, command=asleep, BIND=bind) as name,
+        pytest.raises(CommandError, match="unhealthy"),
+    ):
+        image.containers.tell("podman", "healthcheck", "run", name)
+
+
+def test_it_migrates_a_database(image: Image, server: Postgres) -> None:
+    server.tell("CREATE DATABASE image")
+    environment = f"--env=DATABASE_URL={server.url('image')}"
+    migrate = "alembic upgrade head && alembic current"
+    run = ["podman", "run", "--rm", "--network=host", *LOCKED_DOWN, environment]
+    said = image.containers.tell(*run, image.name, "sh", "-c", migrate)
+    assert said.endswith("(head)")
+
+
+# --8<-- [start:drain]
+def test_it_drains_on_sigterm(service: Service) -> None:
+    body = json.dumps(ANN).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Expect": "100-continue",
+    }
+    with closing(service.connect()) as stream, closing(service.connect()) as creation:
+        stream.request("GET", "/users/events")
+        events = stream.getresponse()
+        creation.request("POST", "/users", headers=headers)
+        assert creation.sock.recv(1, socket.MSG_PEEK)  # it waits for the body
+        service.containers.tell("podman", "kill", "--signal=TERM", service.name)
+        events.read()  # which raises unless the stream ends in order
+        creation.send(body)
+        assert creation.getresponse().status == 201
+    status = service.containers.tell("podman", "wait", service.name)
+    assert status == "0", service.log()
+
+
+# --8<-- [end:drain]
