@@ -5,9 +5,11 @@ PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
 BIN := .venv/bin
 READY := .venv/ready
+SERVICE := snippets/service
+SERVICE_READY := .venv/service/ready
 
 # uv keeps its cache in the home folder; a user without one gets it beside the environment.
-export UV_CACHE_DIR ?= $(shell test -w "$$HOME" && echo "$$HOME/.cache/uv" || echo .venv/cache)
+export UV_CACHE_DIR ?= $(shell test -w "$$HOME" && echo "$$HOME/.cache/uv" || echo $(CURDIR)/.venv/cache)
 
 # Links to the repository, of whoever builds: a fork is right without edits.
 export REPO_URL ?= $(shell git remote get-url origin 2>/dev/null \
@@ -22,7 +24,7 @@ help:  ## List these commands.
 serve: $(READY)  ## Serve the site on localhost and reload it on each change.
 	$(BIN)/python -m tests.speed.serve --dev-addr $(ADDRESS)
 
-test: $(READY)  ## Prove every block, then check the site against the ledger.
+test: $(READY) $(SERVICE_READY)  ## Prove every block, then check the site against the ledger.
 	$(BIN)/pytest
 
 site: $(READY)  ## Build the site strictly into site/.
@@ -39,9 +41,11 @@ bench: $(READY)  ## Measure what the proof of a block costs, and how soon a save
 	$(BIN)/python -m tests.speed.bench
 	$(BIN)/python -m tests.speed.reload
 
-lock: $(READY)  ## Renew requirements.txt.
+lock: $(READY) $(SERVICE_READY)  ## Renew requirements.txt, and first the locks of the service.
+	$(MAKE) --no-print-directory --directory $(SERVICE) VENV=../../.venv/service lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--generate-hashes --custom-compile-command "make lock" \
+		--constraint $(SERVICE)/requirements-dev.txt \
 		--group site --group snippets --group tests --output-file requirements.txt
 	$(MAKE) $(READY)
 
@@ -53,3 +57,7 @@ $(READY): requirements.txt
 	sync="$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt"; \
 		$$sync 2> .venv/uv.log || $$sync --system-certs || { cat .venv/uv.log; exit 1; }
 	touch $@
+
+# The service's environment is its own; it stands in the other one, where nobody watches for changes.
+$(SERVICE_READY): $(SERVICE)/requirements-dev.txt $(SERVICE)/pyproject.toml | $(READY)
+	$(MAKE) --no-print-directory --directory $(SERVICE) VENV=../../.venv/service ../../$@

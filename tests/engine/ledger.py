@@ -46,10 +46,10 @@ def write(session: Session) -> None:
         entry["proofs"][0]["run"] = run["id"]
         blocks.append(entry)
     used = {proof["run"] for block in blocks for proof in block["proofs"]}
-    ledger: dict[str, Any] = {
+    ledger: dict[str, Any] = previous | session.told
+    ledger |= {
         "runs": [entry for entry in [*previous["runs"], run] if entry["id"] in used],
         "blocks": sorted(blocks, key=lambda block: (block["page"], block["line"])),
-        "escapes": previous["escapes"] if session.escapes is None else session.escapes,
     }
     ledger["digest"] = digest(ledger)
     fresh = LEDGER.with_name(f".ledger-{run['id']}")

@@ -46,7 +46,7 @@ class Session:
     red: set[str] = field(default_factory=set)
     entries: dict[str, Entry] = field(default_factory=dict)
     previous: Entry = field(default_factory=dict)
-    escapes: list[Entry] | None = None
+    told: Entry = field(default_factory=dict)  # of the whole
     batch: Batch | None = None
 
     def __post_init__(self) -> None:

@@ -106,7 +106,7 @@ def test_no_shown_code_hides_from_coverage() -> None:
 
 
 def test_every_escape_tells_its_reason(pytestconfig: pytest.Config) -> None:
-    escapes = pytestconfig.stash[STATE].escapes = []
+    escapes = pytestconfig.stash[STATE].told["escapes"] = []
     for file in sorted([*(ROOT / "snippets").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]):
         for number, line in enumerate(file.read_text().splitlines(), start=1):
             escape = ESCAPE.search(line)

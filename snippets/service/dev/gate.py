@@ -2,13 +2,16 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import FrameType
 
 ROOT = Path(__file__).parents[1]
 MODULE = "tests/test_handlers.py"
+RUNNING = list[subprocess.Popen[bytes]]()
 
 
 # --8<-- [start:commands]
@@ -29,16 +32,26 @@ def commands(tier: str, test: str = MODULE) -> dict[str, list[str]]:
 # --8<-- [end:commands]
 
 
+def pass_on(number: int, _: FrameType | None) -> None:
+    """Let the gate that runs clean up; Ctrl-C it gets from the terminal itself."""
+    for running in RUNNING:
+        if number == signal.SIGTERM:
+            running.terminate()
+
+
 def main(tier: str, test: str = MODULE) -> int:
     """Run the gates one after the other, until one fails; return its exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, pass_on)
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
     for gate, command in commands(tier, test).items():
         print(f"{tier} {gate}: {shlex.join(command)}", flush=True)
-        ended = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-        if ended.returncode:
+        with subprocess.Popen(command, cwd=ROOT, env=environment) as running:
+            RUNNING[:] = [running]
+        if running.returncode:
             print(f"{tier} {gate}: failed", flush=True)
-            return ended.returncode
+            return running.returncode
     return 0
 
 

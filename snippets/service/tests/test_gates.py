@@ -1,5 +1,6 @@
 """Each gate of a change, on a copy of the project in which something is wrong."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,35 @@ def test_a_tier_ends_at_the_first_gate_that_fails(copy: Path) -> None:
     status, written = run(copy, ["python", "-m", "dev.gate", "xs"])
     assert status != 0
     assert written.splitlines()[-1] == "xs format: failed"
+
+
+WAITS = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("waits", flush=True)
+signal.sigwait({signal.SIGTERM})
+print("cleans up")
+raise SystemExit(3)
+"""
+
+
+def test_a_tier_that_is_told_to_stop_lets_its_gate_clean_up(copy: Path) -> None:
+    (copy / "waits.py").write_text(WAITS)
+    tiers = (copy / "tiers.toml").read_text()
+    tiers = re.sub(r"(?m)^format = .*", 'format = "python waits.py"', tiers)
+    (copy / "tiers.toml").write_text(tiers)
+    with subprocess.Popen(
+        [sys.executable, "-m", "dev.gate", "xs"],
+        cwd=copy,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout
+        while running.stdout.readline() != "waits\n":
+            assert running.poll() is None
+        running.terminate()
+        assert running.stdout.read() == "cleans up\nxs format: failed\n"
+    assert running.returncode == 3
 
 
 @pytest.mark.parametrize(
