@@ -1,5 +1,5 @@
 // Gives the keyboard what Material leaves to the mouse: tables that are wider than their column
-// and, on a narrow screen, the levels of the menu.
+// and, on a narrow screen, the levels of the menu. Tells screen readers what is no landmark.
 const tabbable = (element, yes) => yes ? element.setAttribute("tabindex", 0) : element.removeAttribute("tabindex");
 const fitted = new ResizeObserver((entries) => entries.forEach(
   ({ target }) => tabbable(target, target.scrollWidth > target.clientWidth)));
@@ -11,8 +11,17 @@ function openMenu() {
 }
 
 narrow.addEventListener("change", openMenu);
+// A level of the table of contents, and the one button of a block, are no navigation of their own.
+function unmark() {
+  document.querySelectorAll(".md-sidebar--secondary .md-nav .md-nav, .md-code__nav").forEach((nav) => {
+    nav.removeAttribute("aria-label");
+    nav.setAttribute("role", "none");
+  });
+}
+
 document$.subscribe(() => {
   openMenu();
+  unmark();
   fitted.disconnect();
   document.querySelectorAll(".md-typeset__scrollwrap").forEach((table) => fitted.observe(table));
 });

@@ -62,7 +62,6 @@ async function showBesideBlock(link, ledger) {
   const shown = globalThis.crypto?.subtle ? await sha256(text) : null;
   highlight.querySelector("details.proof")?.remove();
   highlight.append(details(ledger, link.dataset.block, shown));
-  highlight.querySelector(".md-code__nav")?.setAttribute("role", "none"); // one button is no navigation
 }
 
 function showInRow(row, ledger) {
@@ -80,9 +79,18 @@ function showSummary(element, ledger) {
     + `last on Python ${run.python}, ${day(run.date)}.`;
 }
 
+function showService(element, ledger) {
+  const service = ledger?.service;
+  if (!service) return;
+  const image = service.image ? `Its image was built on: ${service.image}.` : service.skipped.join(" ");
+  element.textContent = `${service.tests} tests ${service.outcome} where it stands alone, `
+    + `and ran ${service.coverage} % of its lines and branches. ${image}`;
+}
+
 document$.subscribe(async () => {
   const ledger = await recorded;
   document.querySelectorAll(".proof-link").forEach((link) => showBesideBlock(link, ledger));
   document.querySelectorAll("[data-row]").forEach((row) => showInRow(row, ledger));
   document.querySelectorAll("[data-ledger]").forEach((element) => showSummary(element, ledger));
+  document.querySelectorAll("[data-service]").forEach((element) => showService(element, ledger));
 });

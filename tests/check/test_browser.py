@@ -78,6 +78,23 @@ def test_instant_navigation_keeps_the_proofs_and_the_figures(
     assert page.evaluate("window.same"), "a page was loaded anew"
 
 
+def test_the_service_tells_what_its_gates_said(page: Page, address: str) -> None:
+    said = page.locator("[data-service]")
+    service = {"outcome": "passed", "tests": 7, "skipped": [], "coverage": 96.5, "image": "a base"}
+    page.route(
+        "**/ledger.json", lambda route: route.fulfill(json={"blocks": [], "service": service})
+    )
+    page.goto(address + "service/")
+    expect(said).to_contain_text(
+        "7 tests passed where it stands alone, and ran 96.5 % of its lines"
+    )
+    expect(said).to_contain_text("Its image was built on: a base.")
+    service |= {"outcome": "failed", "skipped": ["NO TESTS OF THE IMAGE"], "image": None}
+    page.reload()
+    expect(said).to_contain_text("7 tests failed")
+    expect(said).to_contain_text("NO TESTS OF THE IMAGE")
+
+
 def test_a_block_that_failed_or_was_changed_says_so(
     page: Page, address: str, recorded: dict[str, Any]
 ) -> None:

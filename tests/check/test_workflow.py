@@ -102,13 +102,16 @@ def test_the_script_is_sound() -> None:
     assert os.access(SCRIPT, os.X_OK)
     done = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert SCRIPT.read_text().splitlines()[-1] == "REQUIRE_BROWSER=1 make test"
+    assert SCRIPT.read_text().splitlines()[-1] == "REQUIRE_BROWSER=1 REQUIRE_IMAGE=1 make test"
+
+
+THERE = ("buildah", "git", "make", "newuidmap", "podman", "runc")
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Runner:
     """Run the script where only stubs stand; those without a body note how they are called."""
-    note = 'echo "${0##*/} $* ${REQUIRE_BROWSER-}${DEBIAN_FRONTEND-}" >> "$NOTES"'
+    note = 'echo "${0##*/} $* ${REQUIRE_BROWSER-}${REQUIRE_IMAGE-}${DEBIAN_FRONTEND-}" >> "$NOTES"'
 
     def start(*names: str, **bodies: str) -> tuple[int, list[str], str]:
         for name in ("bash", "dirname", "env"):
@@ -132,24 +135,24 @@ def run(tmp_path: Path) -> Runner:
 
 
 def test_the_script_installs_nothing_that_is_there(run: Runner) -> None:
-    status, notes, _ = run("apt-get", "chromium", "git", "make", python3="exit 0")
-    assert (status, notes) == (0, ["make test 1"])
+    status, notes, _ = run("apt-get", "chromium", *THERE, python3="exit 0")
+    assert (status, notes) == (0, ["make test 11"])
 
 
 @pytest.mark.parametrize("user", [0, 1000])
 def test_the_script_installs_what_is_missing(run: Runner, user: int) -> None:
     sudo = 'echo "sudo $1" >> "$NOTES"; shift; exec "$@"'
-    status, notes, _ = run("apt-get", "git", "make", id=f"echo {user}", sudo=sudo, python3="exit 1")
+    status, notes, _ = run("apt-get", *THERE, id=f"echo {user}", sudo=sudo, python3="exit 1")
     assert status == 0
     assert [line for line in notes if not line.startswith("sudo")] == [
         "apt-get update noninteractive",
         "apt-get install -y --no-install-recommends chromium python3-venv noninteractive",
-        "make test 1",
+        "make test 11",
     ]
     assert notes.count("sudo --non-interactive") == (2 if user else 0)
 
 
 def test_the_script_says_what_to_do_when_it_cannot_install(run: Runner) -> None:
-    status, notes, error = run("apt-get", "git", "make", id="echo 1000", python3="exit 0")
+    status, notes, error = run("apt-get", *THERE, id="echo 1000", python3="exit 0")
     assert (status, notes) == (1, [])
     assert ".ci/run: install chromium as root, then run this again" in error

@@ -34,6 +34,7 @@ FIGURE = re.compile(
     rf"(?<![\w.#-])(?:\d+(?:\.\d+)?%?|(?i:{WORDS}|hundred|thousand))\b(?: +[a-z]+)?"
 )
 NO_FIGURE = re.compile(r"`[^`]*`|\]\([^)]*\)|<[^>]*>|^#+ .*|^\s*\d+\. |\[\^\d+\]")
+ROOMS = (ROOT, SNIPPETS / "service/src")  # where the site looks for modules
 VERSIONS = SNIPPETS / "data" / "versions.toml"
 COMMANDS = SNIPPETS / "data" / "commands.toml"
 
@@ -72,7 +73,9 @@ def references(page: Path) -> Iterator[tuple[int, Path]]:
     """Return the modules whose reference a page shows, and the lines that say so."""
     for number, line in sentences(page):
         if line.startswith("::: "):
-            yield number, (ROOT / line.removeprefix("::: ").replace(".", "/")).with_suffix(".py")
+            name = line.removeprefix("::: ").replace(".", "/")
+            yield from ((number, file) for room in ROOMS for file in room.glob(f"{name}.py"))
+            yield from ((number, file) for room in ROOMS for file in room.glob(f"{name}/**/*.py"))
 
 
 def hold_code(page: Path) -> None:

@@ -22,19 +22,19 @@ ESCAPE = re.compile(
 )
 
 
-def tree() -> set[Path]:
-    """Return the files of the project's rooms, but for hidden and compiled ones."""
-    return {
-        Path(folder, name)
-        for room in ("docs", "snippets", "tests")
-        for folder, _, names in os.walk(ROOT / room)
-        for name in names
-        if not name.startswith(".") and not folder.endswith("__pycache__")
-    }
+def tree(*rooms: Path, end: str = "") -> list[Path]:
+    """Return the files of some rooms, but for hidden and compiled ones."""
+    found = []
+    for room in rooms or (DOCS, SNIPPETS, ROOT / "tests"):
+        for folder, folders, names in os.walk(room):
+            folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
+            found += [Path(folder, n) for n in names if n.endswith(end) and not n.startswith(".")]
+    return sorted(found)
 
 
 BEFORE = tree()
-SHOWN_BY_NONE = (SNIPPETS / "data",)  # facts that sentences use
+SERVICE = SNIPPETS / "service"  # a project of its own, with its own gates
+SHOWN_BY_NONE = (SNIPPETS / "data", SERVICE)  # the first holds facts that sentences use
 
 
 @pytest.mark.parametrize(
@@ -73,17 +73,17 @@ def test_every_snippet_is_shown() -> None:
     shown = {block.file for page in prose.pages() for block in prose.blocks(page)}
     shown |= {file for page in prose.pages() for _, file in prose.pictures(page)}
     shown |= {file for page in prose.pages() for _, file in prose.references(page)}
-    for file in sorted(SNIPPETS.rglob("*")):
-        hidden = any(part.startswith((".", "__pycache__")) for part in file.parts)
-        if file.is_file() and not hidden and file not in shown:
-            if not any(file.is_relative_to(folder) for folder in SHOWN_BY_NONE):
-                raise RefusedError(
-                    file, 1, "no page shows this file", "Show it on a page, or delete it"
-                )
+    for file in tree(SNIPPETS):
+        if file not in shown and not any(file.is_relative_to(room) for room in SHOWN_BY_NONE):
+            raise RefusedError(
+                file, 1, "no page shows this file", "Show it on a page, or delete it"
+            )
 
 
 def test_python_is_laid_out_as_black_would() -> None:
-    for file in sorted(SNIPPETS.rglob("*.py")):
+    for file in tree(SNIPPETS, end=".py"):
+        if file.is_relative_to(SERVICE):
+            continue
         source = file.read_text()
         pairs = zip_longest(source.splitlines(), black_format(source, LAYOUT).splitlines())
         for line, (now, then) in enumerate(pairs, start=1):
@@ -92,14 +92,14 @@ def test_python_is_laid_out_as_black_would() -> None:
 
 
 def test_shell_passes_shellcheck() -> None:
-    command = ["shellcheck", "--shell=sh", "--format=gcc", *map(str, SNIPPETS.rglob("*.sh"))]
+    command = ["shellcheck", "--shell=sh", "--format=gcc", *map(str, tree(SNIPPETS, end=".sh"))]
     for told in subprocess.run(command, capture_output=True, text=True).stdout.splitlines():
         file, line, _, reason = told.split(":", 3)
         raise RefusedError(Path(file), int(line), f"shellcheck:{reason}", "Mend the script")
 
 
 def test_no_shown_code_hides_from_coverage() -> None:
-    for file in sorted(SNIPPETS.rglob("*.py")):
+    for file in tree(SNIPPETS, end=".py"):
         for line, text in enumerate(file.read_text().splitlines(), start=1):
             if re.search(r"#\s*pragma:", text):
                 raise RefusedError(file, line, "a pragma stands in shown code", "Remove it")
@@ -107,7 +107,7 @@ def test_no_shown_code_hides_from_coverage() -> None:
 
 def test_every_escape_tells_its_reason(pytestconfig: pytest.Config) -> None:
     escapes = pytestconfig.stash[STATE].told["escapes"] = []
-    for file in sorted([*(ROOT / "snippets").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]):
+    for file in tree(SNIPPETS, ROOT / "tests", end=".py"):
         for number, line in enumerate(file.read_text().splitlines(), start=1):
             escape = ESCAPE.search(line)
             if not escape or file == Path(__file__):
@@ -143,5 +143,5 @@ def test_nothing_is_left_running() -> None:
 
 
 def test_no_file_is_left_behind() -> None:
-    for file in sorted(tree() - BEFORE):
+    for file in sorted({*tree()} - {*BEFORE}):
         raise RefusedError(file, 1, "the session left it behind", "Write to a temporary folder")
