@@ -25,6 +25,7 @@ def test_after() -> None: ...
 @pytest.mark.browser
 def test_beside() -> None: ...
 """
+READY, SERVICE_READY = ".venv/ready", ".venv/service/ready"
 COMMANDS = "snippets/data/commands.toml"
 PROFILE = "snippets/concurrency/timeouts/bounded.py"
 
@@ -32,6 +33,7 @@ PROFILE = "snippets/concurrency/timeouts/bounded.py"
 def shrink(copy: Path) -> None:
     """Leave of the chapter on concurrency one page, so that a session takes seconds."""
     (copy / "tests/prove/test_inventory.py").unlink()
+    shutil.rmtree(copy / "tests/prove/service")  # it takes a minute
     (copy / "snippets/data/inventory.toml").unlink()
     for folder in ("docs", "snippets", "tests/prove"):
         for path in (copy / folder / "concurrency").iterdir():
@@ -41,7 +43,9 @@ def shrink(copy: Path) -> None:
     page.write_text(re.sub(r"\]\(\w+\.md[^)]*\)", "](timeouts.md)", page.read_text()))
     for file in (copy / "mkdocs.yml", copy / "docs/index.md"):
         lines = file.read_text().splitlines(keepends=True)
-        file.write_text("".join(n for n in lines if "concurrency/" not in n or "timeouts" in n))
+        left = [n for n in lines if "concurrency/" not in n or "timeouts" in n]
+        file.write_text("".join(n for n in left if "service.md" not in n))
+    (copy / "docs/service.md").unlink()
 
 
 def commit(copy: Path, message: str) -> None:
@@ -80,7 +84,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(copy: Path, *arguments: str) -> str:
     """Run make in the copy, as a shell without options for pytest does; return what it printed."""
     done = subprocess.run(
-        ["make", "--no-print-directory", "-o", ".venv/ready", *arguments],
+        ["make", "--no-print-directory", "-o", READY, "-o", SERVICE_READY, *arguments],
         cwd=copy,
         env={name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
         capture_output=True,
