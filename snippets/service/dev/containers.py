@@ -17,6 +17,7 @@ from dev import base_image, containers_end
 from dev.keeper import kept
 
 CGROUP_2 = Path("/sys/fs/cgroup/unified/cgroup.controllers")  # beside version 1
+DISK = "/var/tmp"  # noqa: S108  podman waits 20 s for each container kept in memory
 DRIVERS = ["overlay", "vfs"]  # the first copies nothing, the second works anywhere
 RUNTIMES = ["crun", "runc"]
 LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -180,6 +181,6 @@ def index_options(folder: Path) -> list[str]:
 @contextmanager
 def storage() -> Iterator[Containers]:
     """Give a storage with nothing in it; take it away at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="accounts-images-"))
+    folder = Path(tempfile.mkdtemp(prefix="accounts-images-", dir=DISK))
     with kept([sys.executable, containers_end.__file__], folder=folder):
         yield Containers(folder)
