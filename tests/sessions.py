@@ -4,16 +4,19 @@ The second core has work from the start: beside the first session runs what need
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import psutil
 import pytest
 
 from tests.engine.pages import ROOT
@@ -22,6 +25,7 @@ PROVE = ["docs", "tests/prove"]
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
 BROWSE = ["tests/check", "-m", "recorded and browser"]
 CHECK = ["tests/check", "tests/refuse", "-m", "recorded and not browser"]
+STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it
 MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it has a name of its own
 ROOM = 4 * 1024**3  # bytes, twice what the sessions need
 
@@ -31,7 +35,10 @@ class Session:
 
     def __init__(self, command: list[str], output: IO[bytes] | None = None) -> None:
         self.output = output
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        pipe = int(os.environ[STARTER].split()[1])
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output, pass_fds=[pipe]
+        )
 
     def status(self) -> int:
         """Wait for its end, pass on what it said, and return its status."""
@@ -57,17 +64,34 @@ def session(*command: str, aside: bool = False) -> Iterator[Session]:
 
 @contextmanager
 def scratch() -> Iterator[None]:
-    """Put what all sessions write into memory, where there is room: disks cost them a third."""
+    """Put what all sessions write into memory, where there is room: disks cost them a third.
+
+    What a killed run left there is removed.
+    """
     room = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM
-    with tempfile.TemporaryDirectory(prefix="playbook-", dir=MEMORY if room else None) as base:
+    parent = MEMORY if room else Path(tempfile.gettempdir())
+    for left in parent.glob("playbook-*"):
+        maker = re.match(r"playbook-(\d+)-", left.name)
+        if maker and not psutil.pid_exists(int(maker[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"playbook-{os.getpid()}-", dir=parent) as base:
         Path(base).chmod(0o711)  # what runs as another user gets through
-        os.environ["TMPDIR"] = base
+        os.environ |= {"TMPDIR": base, STARTER: f"{os.getpid()} {os.pipe()[0]}"}
         yield
+
+
+def end_with_starter(pipe: int) -> None:
+    """End this session as SIGTERM does when what started it is gone."""
+    os.read(pipe, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Run the sessions, and return the status of the first that fails."""
+    starter, _, pipe = os.environ.get(STARTER, "").partition(" ")
+    if starter == str(os.getppid()):
+        threading.Thread(target=end_with_starter, args=[int(pipe)], daemon=True).start()
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]

@@ -5,13 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.engine.pages import ROOT
 from tests.parts.copies import copied
+from tests.sessions import MEMORY, STARTER, scratch
 
 ROOM = """\
 import pytest
@@ -24,6 +28,13 @@ def test_after() -> None: ...
 @pytest.mark.recorded
 @pytest.mark.browser
 def test_beside() -> None: ...
+"""
+WAITS = """\
+import pathlib, time
+
+def test_waits() -> None:
+    pathlib.Path("{}").touch()
+    time.sleep(50)
 """
 READY, SERVICE_READY = ".venv/ready", ".venv/service/ready"
 COMMANDS = "snippets/data/commands.toml"
@@ -141,3 +152,26 @@ def test_without_a_ledger_the_strict_build_works(copy: Path) -> None:
     make(copy, "site")
     assert (copy / "site/concurrency/timeouts/index.html").exists()
     assert "No run is recorded." in (copy / "site/proof/index.html").read_text()
+
+
+def test_a_killed_run_ends_and_the_next_one_cleans_up(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, room = copy / "waits", copy / "tests/prove/concurrency/test_a.py"
+    room.write_text(WAITS.format(waits))
+    run = subprocess.Popen([sys.executable, "-m", "pytest"], cwd=copy, stdout=subprocess.DEVNULL)
+    while not waits.exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    sessions = psutil.Process(run.pid).children(recursive=True)
+    run.kill()
+    run.wait()
+    assert not psutil.wait_procs(sessions, timeout=20)[1]
+    name = f"playbook-{run.pid}-*"
+    room.unlink()
+    places = (MEMORY, Path(tempfile.gettempdir()))
+    assert [left for place in places for left in place.glob(name)]
+    for variable in ("TMPDIR", STARTER):
+        monkeypatch.setenv(variable, "")
+    with scratch():
+        assert not [left for place in places for left in place.glob(name)]
