@@ -1,6 +1,9 @@
 """What the queries do, on a real database, read back in a session of its own."""
 
+from datetime import timedelta
+
 import pytest
+from sqlalchemy import func
 
 from accounts.database import Sessions
 from accounts.models import Message, User
@@ -49,6 +52,21 @@ async def test_a_message_is_due_once_and_again_when_it_is_lost(
         assert not await outbox.due(retry_after=60, limit=10)
         (again,) = await outbox.due(retry_after=0, limit=10)
     assert (again.id, again.attempts) == (message.id, 1)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"), [(1, 60), (2, 120), (10, 600), (1000, 600)]
+)
+async def test_a_message_that_nobody_settles_is_handed_over_less_often(
+    sessions: Sessions, attempts: int, seconds: int
+) -> None:
+    async with sessions() as session:
+        outbox = OutboxRepository(session)
+        message = await outbox.add("task", {"user_id": 1})
+        message.attempts = attempts
+        for passed, due in [(seconds - 5, []), (seconds + 5, [message])]:
+            message.relayed_at = func.now() - timedelta(seconds=passed)
+            assert await outbox.due(retry_after=60, limit=10) == due
 
 
 async def test_a_claimed_message_is_nobody_elses(sessions: Sessions) -> None:

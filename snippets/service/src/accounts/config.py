@@ -46,9 +46,10 @@ class Settings(BaseSettings):
     relay_interval: float = Field(default=0.5, gt=0)
     """Seconds between two looks into the outbox."""
     relay_retry_after: float = Field(default=60.0, gt=0)
-    """Seconds after which a message that no worker settled is handed over again."""
-    relay_attempts: int = Field(default=10, ge=1)
-    """How many times a message is handed over before it is given up."""
+    """Seconds after which a message that no worker settled is handed over again.
+
+    Each time it takes as much longer, up to ten times as long.
+    """
 
     @field_validator("database_url")
     @classmethod

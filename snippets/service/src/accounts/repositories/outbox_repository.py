@@ -1,13 +1,16 @@
 """Queries on the outbox."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.models import Message
+
+SLOWEST = 10
+"""How many times longer than the first the longest wait for a worker is."""
 
 
 class OutboxRepository:
@@ -28,9 +31,11 @@ class OutboxRepository:
         """Return messages to hand over, and lock them against other relays.
 
         A message is due when it was never handed over, or `retry_after` seconds ago
-        and no worker has settled it since: the broker or a worker lost it.
+        and no worker has settled it since: the broker or a worker lost it, or none
+        runs. It stays due for as long as it takes, but is handed over less often.
         """
-        lost = Message.relayed_at < func.now() - timedelta(seconds=retry_after)
+        wait = timedelta(seconds=retry_after) * func.least(Message.attempts, SLOWEST)
+        lost = Message.relayed_at + wait < func.now()
         query = (
             select(Message)
             .where(Message.error.is_(None), or_(Message.relayed_at.is_(None), lost))
@@ -60,4 +65,4 @@ class OutboxRepository:
 
     def mark_relayed(self, message: Message) -> None:
         """Note that the broker took a message."""
-        message.relayed_at, message.attempts = datetime.now(UTC), message.attempts + 1
+        message.relayed_at, message.attempts = func.now(), message.attempts + 1
