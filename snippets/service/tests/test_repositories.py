@@ -1,5 +1,6 @@
 """What the queries do, on a real database, read back in a session of its own."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -72,10 +73,13 @@ async def test_a_message_that_nobody_settles_is_handed_over_less_often(
 async def test_a_claimed_message_is_nobody_elses(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         message = await OutboxRepository(session).add("task", {"user_id": 1})
-    async with sessions.begin() as first, sessions() as second:
-        claimed = await OutboxRepository(first).claim(message.id)
-        assert claimed is not None
-        assert await OutboxRepository(second).claim(message.id) is None
-        await OutboxRepository(first).remove(claimed)
+    async with sessions() as second, asyncio.TaskGroup() as group:
+        async with sessions.begin() as first:
+            claimed = await OutboxRepository(first).claim(message.id)
+            assert claimed is not None
+            waiting = group.create_task(OutboxRepository(second).claim(message.id))
+            assert not (await asyncio.wait([waiting], timeout=0.1))[0]
+            await OutboxRepository(first).remove(claimed)
+        assert await waiting is None
     async with sessions() as session:
         assert await session.get(Message, message.id) is None

@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from unittest.mock import create_autospec
 from uuid import uuid4
 
@@ -181,6 +182,22 @@ class TestRelay:
             assert await relay.relay(sessions, self.broker, hasty) == 1
         assert await welcome(settings, message.id) == "sent"
         assert len(inbox.mails) == 1
+
+    async def test_a_worker_may_be_quicker_than_the_relay(
+        self, settings: Settings, inbox: Inbox, sessions: Sessions, message: Message
+    ) -> None:
+        working = list[Future[str]]()
+
+        def deliver(*_: object, **__: object) -> None:
+            working.append(pool.submit(asyncio.run, welcome(settings, message.id)))
+            wait(working, timeout=0.2)
+
+        self.broker.send_task.side_effect = deliver
+        with ThreadPoolExecutor() as pool:
+            assert await relay.relay(sessions, self.broker, settings) == 1
+            assert working[0].result(5) == "sent"
+        assert len(inbox.mails) == 1
+        assert await stored(sessions, message) is None
 
     async def test_it_goes_on_until_it_is_stopped(
         self, settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch

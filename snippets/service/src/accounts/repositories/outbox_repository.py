@@ -49,12 +49,14 @@ class OutboxRepository:
 
     # --8<-- [start:claim]
     async def claim(self, message_id: UUID) -> Message | None:
-        """Lock a message that waits; return None when it is done, failed or claimed.
+        """Lock a message that waits; return None when it is done or failed.
 
-        The lock ends with the transaction, also when the worker is killed.
+        Who has the lock, a relay or a worker, is waited for: only then it is known
+        what became of the message. A lock ends with its transaction, also when the
+        worker is killed.
         """
         query = select(Message).where(Message.id == message_id, Message.error.is_(None))
-        return await self.session.scalar(query.with_for_update(skip_locked=True))
+        return await self.session.scalar(query.with_for_update())
 
     # --8<-- [end:claim]
 
