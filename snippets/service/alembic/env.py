@@ -14,20 +14,27 @@ from alembic import context
 
 # --8<-- [start:migrate]
 def migrate(connection: Connection) -> None:
-    """Run the migrations that were asked for, in one transaction.
+    """Run the migrations that were asked for, each in a transaction of its own.
 
-    A migration that waits for a lock makes all later queries wait behind it, so it
-    gives up after three seconds and can be run again.
+    So none holds a lock for as long as the next one takes.
     """
-    context.configure(connection=connection, target_metadata=Base.metadata)
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'")
         context.run_migrations()
 
 
 async def connect_and_migrate(url: str) -> None:
-    """Run the migrations over the driver that the service uses."""
-    engine = create_async_engine(url, poolclass=NullPool)
+    """Run the migrations over the driver that the service uses.
+
+    A migration that waits for a lock makes all later queries wait behind it, so it
+    gives up after three seconds and can be run again.
+    """
+    limits = {"server_settings": {"lock_timeout": "3s"}}
+    engine = create_async_engine(url, poolclass=NullPool, connect_args=limits)
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
     await engine.dispose()
@@ -40,7 +47,9 @@ if context.config.config_file_name and context.config.attributes.get("logs", Tru
 given = context.config.attributes.get("url") or os.environ["DATABASE_URL"]
 _, _, address = given.partition("://")
 if context.is_offline_mode():
-    context.configure(url=DRIVER + address, literal_binds=True)
+    context.configure(
+        url=DRIVER + address, literal_binds=True, transaction_per_migration=True
+    )
     with context.begin_transaction():
         context.run_migrations()
 else:
