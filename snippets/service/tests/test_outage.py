@@ -18,7 +18,7 @@ class TestAway:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
         """Settings with an address where nobody listens."""
-        nowhere = SecretStr(f"postgresql+asyncpg://127.0.0.1:{free_port()}/x")
+        nowhere = SecretStr(f"postgresql://127.0.0.1:{free_port()}/x")
         return settings.model_copy(update={"database_url": nowhere})
 
     async def test_requests_are_answered_503(self, client: AsyncClient) -> None:

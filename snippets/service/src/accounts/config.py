@@ -3,8 +3,6 @@
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DRIVER = "postgresql+asyncpg://"
-
 
 # --8<-- [start:settings]
 class Settings(BaseSettings):
@@ -17,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr
-    """`postgresql://user:password@host/name`."""
+    """`postgresql://user:password@host/name`, with libpq's parameters for TLS."""
     redis_url: SecretStr
     """`redis://:password@host:port/number`, for the broker and the cache."""
     token_key: SecretStr = Field(min_length=32)
@@ -53,9 +51,14 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def name_the_driver(cls, url: SecretStr) -> SecretStr:
-        """Accept the address as other programs write it, without a driver."""
-        scheme, found, rest = url.get_secret_value().partition("://")
-        if not found or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-            raise ValueError("it must begin with postgresql://")  # noqa: TRY003  pydantic shows it
-        return SecretStr(DRIVER + rest)
+    def drop_the_driver(cls, url: SecretStr) -> SecretStr:
+        """Accept the address as other programs write it, or as SQLAlchemy does."""
+        return SecretStr(without_driver(url.get_secret_value()))
+
+
+def without_driver(url: str) -> str:
+    """Return the address of a database as libpq and asyncpg know it."""
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError("it must begin with postgresql://")  # noqa: TRY003  pydantic shows it
+    return f"postgresql://{rest}"

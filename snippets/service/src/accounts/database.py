@@ -1,5 +1,7 @@
 """The engine and its sessions."""
 
+from functools import partial
+
 import asyncpg
 from sqlalchemy import Pool, text
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +15,8 @@ from sqlalchemy.ext.asyncio import (
 
 from accounts.config import Settings
 
+DIALECT = "postgresql+asyncpg://"
+"""What SQLAlchemy speaks; asyncpg reads the address, which may ask for TLS."""
 LARGEST_ID = 2**63 - 1
 """The largest id that a column of type bigint holds."""
 Sessions = async_sessionmaker[AsyncSession]
@@ -20,6 +24,15 @@ Sessions = async_sessionmaker[AsyncSession]
 
 
 # --8<-- [start:engine]
+async def connect(settings: Settings) -> "asyncpg.Connection[asyncpg.Record]":
+    """Return a connection to the database, on which each wait ends."""
+    return await asyncpg.connect(
+        settings.database_url.get_secret_value(),
+        timeout=settings.connect_timeout,
+        command_timeout=settings.statement_timeout,
+    )
+
+
 def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEngine:
     """Return an engine; it opens no connection before the first query.
 
@@ -33,11 +46,8 @@ def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEn
         "pool_pre_ping": True,
     }
     return create_async_engine(
-        settings.database_url.get_secret_value(),
-        connect_args={
-            "timeout": settings.connect_timeout,
-            "command_timeout": settings.statement_timeout,
-        },
+        DIALECT,
+        async_creator=partial(connect, settings),
         hide_parameters=True,
         **({"poolclass": pool} if pool else limits),
     )

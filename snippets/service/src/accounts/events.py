@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import asyncpg
 import structlog
 
-from accounts.config import DRIVER, Settings
+from accounts.config import Settings
+from accounts.database import connect
 
 CHANNEL = "users"
 WAITING = 100
@@ -81,8 +82,7 @@ async def listen(feed: Feed, settings: Settings) -> None:
 async def listen_once(feed: Feed, settings: Settings) -> None:
     """Publish what the database tells, until the connection is gone."""
     gone = asyncio.Event()
-    url = settings.database_url.get_secret_value().replace(DRIVER, "postgresql://")
-    connection = await asyncpg.connect(url, timeout=settings.connect_timeout)
+    connection = await connect(settings)
     connection.add_termination_listener(lambda *_: gone.set())
     try:
         await connection.add_listener(CHANNEL, lambda *told: feed.publish(str(told[3])))
