@@ -1,5 +1,7 @@
 """What a client sees when a part is away, and of what is a bug."""
 
+from collections.abc import Iterator
+
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
@@ -9,6 +11,7 @@ from sqlalchemy import text
 from accounts.api.dependencies import Session
 from accounts.config import Settings
 from dev.ports import free_port
+from dev.postgres import Postgres
 from tests.fixtures.sample_data import ANN
 
 
@@ -62,6 +65,43 @@ class TestSlow:
             await session.execute(text("SELECT 1"))
             assert (await client.get("/users")).status_code == 503
         assert (await client.get("/users")).status_code == 200
+
+
+class TestFull:
+    """A database that takes no more connections."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings, server: Postgres) -> Iterator[Settings]:
+        """Settings of a user that may not connect even once."""
+        server.tell("CREATE ROLE crowd LOGIN CONNECTION LIMIT 0")
+        url = settings.database_url.get_secret_value().replace("postgres@", "crowd@")
+        yield settings.model_copy(update={"database_url": SecretStr(url)})
+        server.tell("DROP ROLE crowd")
+
+    async def test_requests_are_answered_503(
+        self, client: AsyncClient, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert (await client.get("/users")).status_code == 503
+        assert '"error": "TooManyConnectionsError"' in capsys.readouterr().out
+
+
+async def test_a_server_that_became_read_only_is_left(
+    server: Postgres, settings: Settings, client: AsyncClient
+) -> None:
+    name = settings.database_url.get_secret_value().rpartition("/")[2]
+    change = f"ALTER DATABASE {name} SET default_transaction_read_only = "
+    await server.tell_async(change + "on")
+    assert (await client.post("/users", json=ANN)).status_code == 503
+    await server.tell_async(change + "off")
+    assert (await client.post("/users", json=ANN)).status_code == 201
+
+
+async def test_a_missing_file_is_a_bug(app: FastAPI, client: AsyncClient) -> None:
+    @app.get("/missing")
+    async def missing() -> None:
+        raise FileNotFoundError
+
+    assert (await client.get("/missing")).status_code == 500
 
 
 async def test_a_wrong_query_is_a_bug(app: FastAPI, client: AsyncClient) -> None:

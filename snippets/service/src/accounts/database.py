@@ -3,7 +3,7 @@
 from functools import partial
 
 import asyncpg
-from sqlalchemy import Pool, text
+from sqlalchemy import ExceptionContext, Pool, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -17,6 +17,13 @@ from accounts.config import Settings
 
 DIALECT = "postgresql+asyncpg://"
 """What SQLAlchemy speaks; asyncpg reads the address, which may ask for TLS."""
+NO_CONNECTION = OSError, asyncpg.PostgresError, asyncpg.TargetServerAttributeNotMatched
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,  # another server took over
+)
 LARGEST_ID = 2**63 - 1
 """The largest id that a column of type bigint holds."""
 Sessions = async_sessionmaker[AsyncSession]
@@ -25,12 +32,15 @@ Sessions = async_sessionmaker[AsyncSession]
 
 # --8<-- [start:engine]
 async def connect(settings: Settings) -> "asyncpg.Connection[asyncpg.Record]":
-    """Return a connection to the database, on which each wait ends."""
-    return await asyncpg.connect(
-        settings.database_url.get_secret_value(),
-        timeout=settings.connect_timeout,
-        command_timeout=settings.statement_timeout,
-    )
+    """Return a connection on which each wait ends, or raise `ConnectionError`."""
+    try:
+        return await asyncpg.connect(
+            settings.database_url.get_secret_value(),
+            timeout=settings.connect_timeout,
+            command_timeout=settings.statement_timeout,
+        )
+    except NO_CONNECTION as error:
+        raise ConnectionError(str(error)) from error
 
 
 def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEngine:
@@ -38,6 +48,7 @@ def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEn
 
     A connection that died while it was idle is replaced before a query sees it.
     Each wait ends: for a place in the pool, for the server, and for a statement.
+    A server that became read-only is left: another one took over.
     """
     limits = {
         "pool_size": settings.pool_size,
@@ -45,12 +56,22 @@ def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEn
         "pool_timeout": settings.pool_timeout,
         "pool_pre_ping": True,
     }
-    return create_async_engine(
+    engine = create_async_engine(
         DIALECT,
         async_creator=partial(connect, settings),
         hide_parameters=True,
         **({"poolclass": pool} if pool else limits),
     )
+    event.listen(engine.sync_engine, "handle_error", leave_read_only)
+    return engine
+
+
+def leave_read_only(context: ExceptionContext) -> None:
+    """Close the connections to a server that became read-only."""
+    if isinstance(
+        root(context.original_exception), asyncpg.ReadOnlySQLTransactionError
+    ):
+        context.is_disconnect = True
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
@@ -64,10 +85,15 @@ def create_sessions(engine: AsyncEngine) -> Sessions:
 def is_unreachable(error: Exception) -> bool:
     """Tell whether a query failed because the database is away or too slow."""
     if isinstance(error, DBAPIError):
-        away = asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError
-        cause = error.orig.__cause__ if error.orig else None
-        return error.connection_invalidated or isinstance(cause, away)
-    return isinstance(error, (PoolTimeoutError, OSError, asyncpg.PostgresError))
+        return error.connection_invalidated or isinstance(root(error), AWAY)
+    return isinstance(error, (PoolTimeoutError, ConnectionError, TimeoutError))
+
+
+def root(error: BaseException) -> BaseException:
+    """Return what an error was raised from in the end."""
+    while error.__cause__:
+        error = error.__cause__
+    return error
 
 
 async def answers(sessions: Sessions) -> bool:

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from accounts.config import Settings
-from accounts.database import connect
+from accounts.database import connect, root
 
 CHANNEL = "users"
 WAITING = 100
@@ -85,7 +85,7 @@ async def listen(feed: Feed, settings: Settings) -> None:
         try:
             await listen_once(feed, settings)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            lost = type(error).__name__
+            lost = type(root(error)).__name__
             log.warning("events_lost_their_database", error=lost, retry_in=RECONNECT)
         except Exception:
             log.exception("events_failed", retry_in=RECONNECT)

@@ -11,7 +11,13 @@ from kombu.exceptions import OperationalError
 from accounts import logs
 from accounts.broker import celery
 from accounts.config import Settings
-from accounts.database import Sessions, create_engine, create_sessions, is_unreachable
+from accounts.database import (
+    Sessions,
+    create_engine,
+    create_sessions,
+    is_unreachable,
+    root,
+)
 from accounts.models import Message
 from accounts.repositories.outbox_repository import OutboxRepository
 
@@ -62,7 +68,7 @@ async def relay_until(stopped: asyncio.Event, settings: Settings) -> None:
         except Exception as error:
             if not is_unreachable(error):
                 raise
-            log.warning("database_unreachable", error=type(error).__name__)
+            log.warning("database_unreachable", error=type(root(error)).__name__)
             handed_over = 0
         if handed_over < BATCH:
             with contextlib.suppress(TimeoutError):
