@@ -1,6 +1,7 @@
 """What a client sees when a part is away, and of what is a bug."""
 
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 from fastapi import FastAPI
@@ -8,6 +9,7 @@ from httpx2 import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from accounts import database
 from accounts.api.dependencies import Session
 from accounts.config import Settings
 from dev.ports import free_port
@@ -67,6 +69,20 @@ class TestSlow:
         assert (await client.get("/users")).status_code == 200
 
 
+async def test_it_soon_tells_that_it_is_not_ready(
+    app: FastAPI, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "READY_WITHIN", 0.05)
+    settings = app.state.resources.settings
+    async with AsyncExitStack() as stack:
+        for _ in range(settings.pool_size + settings.pool_overflow):
+            session = await stack.enter_async_context(app.state.resources.sessions())
+            await session.execute(text("SELECT 1"))
+        answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.elapsed.total_seconds() < 1 < settings.pool_timeout
+
+
 class TestFull:
     """A database that takes no more connections."""
 
@@ -82,6 +98,12 @@ class TestFull:
         self, client: AsyncClient, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert (await client.get("/users")).status_code == 503
+        assert '"error": "TooManyConnectionsError"' in capsys.readouterr().out
+
+    async def test_it_is_not_ready_and_says_why(
+        self, client: AsyncClient, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert (await client.get("/readyz")).status_code == 503
         assert '"error": "TooManyConnectionsError"' in capsys.readouterr().out
 
 

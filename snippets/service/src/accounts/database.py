@@ -1,10 +1,12 @@
 """The engine and its sessions."""
 
+import asyncio
 from functools import partial
 
 import asyncpg
+import structlog
 from sqlalchemy import ExceptionContext, Pool, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -26,6 +28,9 @@ AWAY = (
 )
 LARGEST_ID = 2**63 - 1
 """The largest id that a column of type bigint holds."""
+READY_WITHIN = 1.0
+"""Seconds in which the database answers a query, or is not ready."""
+log = structlog.get_logger()
 Sessions = async_sessionmaker[AsyncSession]
 """Makes a session for each request or task."""
 
@@ -97,12 +102,11 @@ def root(error: BaseException) -> BaseException:
 
 
 async def answers(sessions: Sessions) -> bool:
-    """Tell whether the database answers a query."""
+    """Tell whether the database answers a query within `READY_WITHIN`."""
     try:
-        async with sessions() as session:
+        async with asyncio.timeout(READY_WITHIN), sessions() as session:
             await session.execute(text("SELECT 1"))
-    except Exception as error:
-        if is_unreachable(error):
-            return False
-        raise
+    except (SQLAlchemyError, OSError) as error:
+        log.warning("database_not_ready", error=type(root(error)).__name__)
+        return False
     return True
