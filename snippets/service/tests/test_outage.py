@@ -41,6 +41,22 @@ class TestAway:
         assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
 
 
+class TestUncached:
+    """A cache that can't be reached."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Settings with a cache where nobody listens."""
+        nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
+        return settings.model_copy(update={"redis_url": nowhere, "cache_seconds": 60})
+
+    async def test_it_is_left_alone_and_the_log_tells_once(
+        self, client: AsyncClient, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert {(await client.get("/users/1")).status_code for _ in range(3)} == {404}
+        assert capsys.readouterr().out.count('"event": "cache_unreachable"') == 1
+
+
 class TestSlow:
     """A database whose answers take too long."""
 
