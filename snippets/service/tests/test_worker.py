@@ -11,12 +11,13 @@ import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
 from sqlalchemy import func, select
+from sqlalchemy.exc import ProgrammingError
 
 from accounts import relay, tasks
 from accounts.broker import celery
 from accounts.config import Settings
 from accounts.database import Sessions
-from accounts.mail import is_permanent
+from accounts.mail import MailDelayedError, is_permanent
 from accounts.models import Message, User
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.services.user_service import WELCOME
@@ -96,7 +97,7 @@ async def test_a_mail_server_that_is_busy_leaves_the_message_waiting(
     settings: Settings, sessions: Sessions, inbox: Inbox, message: Message, answer: str
 ) -> None:
     inbox.answer = answer
-    with pytest.raises(tasks.PASSING):
+    with pytest.raises(MailDelayedError):
         await welcome(settings, message.id)
     inbox.answer = "250 OK"
     assert await welcome(settings, message.id) == "sent"
@@ -106,16 +107,19 @@ async def test_a_mail_server_that_is_busy_leaves_the_message_waiting(
 REFUSALS = [
     (smtplib.SMTPRecipientsRefused({"a": (550, b"")}), True),
     (smtplib.SMTPRecipientsRefused({"a": (550, b""), "b": (450, b"")}), False),
-    (smtplib.SMTPSenderRefused(553, b"", "a"), True),
+    (smtplib.SMTPDataError(554, b""), True),
     (smtplib.SMTPDataError(452, b""), False),
+    (smtplib.SMTPNotSupportedError(), True),
+    (smtplib.SMTPSenderRefused(553, b"", "a"), False),
+    (smtplib.SMTPConnectError(554, b""), False),
+    (smtplib.SMTPHeloError(550, b""), False),
     (smtplib.SMTPServerDisconnected(), False),
+    (ConnectionRefusedError(), False),
 ]
 
 
 @pytest.mark.parametrize(("error", "permanent"), REFUSALS)
-def test_codes_from_500_are_permanent(
-    error: smtplib.SMTPException, permanent: bool
-) -> None:
+def test_a_mail_is_refused_for_what_it_is(error: OSError, permanent: bool) -> None:
     assert is_permanent(error) == permanent
 
 
@@ -125,19 +129,22 @@ def test_a_bug_is_tried_once_and_a_passing_failure_again(
 ) -> None:
     for name in ("database_url", "redis_url", "token_key"):
         monkeypatch.setenv(name.upper(), getattr(settings, name).get_secret_value())
-    attempts = list[type[Exception]]()
+    attempts = list[Exception]()
 
-    def failing(error: type[Exception]) -> None:
+    def attempts_at(error: Exception) -> int:
         async def fail(*_: object) -> str:
             attempts.append(error)
             raise error
 
+        attempts.clear()
         monkeypatch.setattr(tasks, "welcome", fail)
         celery.tasks[WELCOME].apply((str(uuid4()),))
+        return len(attempts)
 
-    failing(ConnectionError)
-    failing(ValueError)
-    assert attempts == [ConnectionError] * 4 + [ValueError]
+    for passing in (ConnectionError(), TimeoutError(), MailDelayedError()):
+        assert attempts_at(passing) == 4
+    for bug in (ValueError(), FileNotFoundError(), ProgrammingError("", {}, OSError())):
+        assert attempts_at(bug) == 1
 
 
 # --8<-- [end:retries]
