@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
@@ -25,8 +26,11 @@ control_socket_disable = True
 # --8<-- [start:metrics]
 # Shared by all workers, and empty at the start of each run. It must be known before
 # the first import of prometheus_client, which reads it then and never again.
-METRICS = tempfile.mkdtemp(prefix=f"accounts-metrics-{os.getpid()}-")
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS
+# At SIGHUP this file is read anew, and the counts go on.
+PREFIX = f"accounts-metrics-{os.getpid()}-"
+METRICS = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+if not Path(METRICS).name.startswith(PREFIX):
+    METRICS = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=PREFIX)
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
