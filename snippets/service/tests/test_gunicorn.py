@@ -4,8 +4,11 @@ import os
 import runpy
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import gunicorn.config
 import pytest
+import uvicorn
 
 from dev.processes import ROOT
 
@@ -39,3 +42,11 @@ def test_another_process_counts_apart(
     monkeypatch.setattr(os, "getpid", lambda: 7)
     read()
     assert len(list(folder.iterdir())) == 2
+
+
+def test_a_request_is_cancelled_before_its_process_is_killed() -> None:
+    config, server = gunicorn.config.Config(), uvicorn.Config("app")
+    for name in ("graceful_timeout", "post_worker_init"):
+        config.set(name, read()[name])
+    config.post_worker_init(SimpleNamespace(cfg=config, config=server))
+    assert server.timeout_graceful_shutdown == config.graceful_timeout - 1 == 20
