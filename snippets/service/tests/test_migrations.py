@@ -1,12 +1,16 @@
 """The schema by its migrations, and the schema by its models."""
 
 import asyncio
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import asyncpg
 import pytest
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 
 from alembic import command
 from dev.processes import ROOT
@@ -128,6 +132,23 @@ async def test_all_can_read_and_write_while_a_column_is_filled(
 
 
 # --8<-- [end:readers]
+
+
+@pytest.mark.parametrize("autogenerate", [False, True])
+def test_a_new_revision_passes_the_gates(
+    database_url: str, tmp_path: Path, autogenerate: bool
+) -> None:
+    for name in ("alembic.ini", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "alembic", tmp_path / "alembic")
+    fetch(database_url, "ALTER TABLE users ADD COLUMN x varchar(10) DEFAULT 'y'")
+    attributes = {"url": database_url, "logs": False}
+    config = Config(tmp_path / "alembic.ini", attributes=attributes)
+    made = command.revision(config, "Add a column", autogenerate)
+    assert isinstance(made, Script)
+    assert ("drop_column" in Path(made.path).read_text()) == autogenerate
+    for gate in (["format", "--check"], ["check", "--no-cache"]):
+        subprocess.run([sys.executable, "-m", "ruff", *gate, made.path], check=True)
 
 
 def test_it_can_be_written_as_sql(
