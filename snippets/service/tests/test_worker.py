@@ -1,7 +1,10 @@
 """What the worker and the relay do, on a real database and mail server."""
 
 import asyncio
+import json
 import smtplib
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from unittest.mock import create_autospec
@@ -234,6 +237,34 @@ class TestRelay:
         monkeypatch.setattr(relay, "relay", look)
         with pytest.raises(KeyError):
             await relay.relay_until(asyncio.Event(), settings)
+
+
+FAILING = """
+import asyncio, warnings
+from accounts import relay
+
+async def fail(*_):
+    warnings.warn("soon to be gone")
+    raise KeyError("nobody knew")
+
+relay.relay_until = fail
+asyncio.run(relay.main())
+"""
+
+
+def test_what_ends_the_relay_is_logged(settings: Settings) -> None:
+    names = "database_url", "redis_url", "token_key"
+    given = {name: getattr(settings, name).get_secret_value() for name in names}
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING],
+        env={name.upper(): value for name, value in given.items()},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    warned, failed = map(json.loads, done.stdout.splitlines())
+    assert "soon to be gone" in warned["event"]
+    assert "nobody knew" in json.dumps(failed["exception"])
 
 
 async def test_a_user_and_its_message_are_stored_together(

@@ -80,12 +80,19 @@ async def relay_until(stopped: asyncio.Event, settings: Settings) -> None:
 
 
 async def main() -> None:
-    """Relay until SIGTERM or SIGINT, then end after the batch at hand."""
+    """Relay until SIGTERM or SIGINT, then end after the batch at hand.
+
+    A bug is logged like all else, and ends the process with status 1.
+    """
     logs.configure()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await relay_until(stopped, Settings())
+    try:
+        await relay_until(stopped, Settings())
+    except Exception:
+        log.exception("relay_failed")
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":
