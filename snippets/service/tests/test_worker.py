@@ -2,9 +2,9 @@
 
 import asyncio
 import json
+import logging
 import smtplib
-import subprocess
-import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from unittest.mock import create_autospec
@@ -239,30 +239,24 @@ class TestRelay:
             await relay.relay_until(asyncio.Event(), settings)
 
 
-FAILING = """
-import asyncio, warnings
-from accounts import relay
+async def test_what_ends_the_relay_is_logged(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def fail(*_: object) -> None:
+        warnings.warn("soon to be gone", stacklevel=1)
+        raise KeyError("nobody knew")
 
-async def fail(*_):
-    warnings.warn("soon to be gone")
-    raise KeyError("nobody knew")
-
-relay.relay_until = fail
-asyncio.run(relay.main())
-"""
-
-
-def test_what_ends_the_relay_is_logged(settings: Settings) -> None:
-    names = "database_url", "redis_url", "token_key"
-    given = {name: getattr(settings, name).get_secret_value() for name in names}
-    done = subprocess.run(
-        [sys.executable, "-c", FAILING],
-        env={name.upper(): value for name, value in given.items()},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (1, "")
-    warned, failed = map(json.loads, done.stdout.splitlines())
+    monkeypatch.setattr(relay, "relay_until", fail)
+    monkeypatch.setattr(relay, "Settings", lambda: settings)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "add_signal_handler", lambda *_: None)
+    logging.captureWarnings(False)  # another test may have begun it
+    with warnings.catch_warnings(action="always"), pytest.raises(SystemExit) as end:
+        await relay.main()
+    assert end.value.code == 1
+    warned, failed = map(json.loads, capsys.readouterr().out.splitlines())
     assert "soon to be gone" in warned["event"]
     assert "nobody knew" in json.dumps(failed["exception"])
 
