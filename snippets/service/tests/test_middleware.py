@@ -6,10 +6,14 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from prometheus_client import REGISTRY
+from sqlalchemy import select
 from starlette.types import Message, Receive, Scope, Send
 
 from accounts import logs
+from accounts.database import Sessions
 from accounts.middleware.request_log import RequestLog
+from accounts.models import Message as Outbox
+from tests.fixtures.sample_data import ANN
 
 Lines = list[dict[str, object]]
 
@@ -43,6 +47,18 @@ async def test_a_request_has_an_id_and_one_line(
         "route": "/users/{user_id}",
         "status": 404,
     }
+
+
+async def test_a_creation_tells_which_message_follows_and_not_to_whom(
+    capsys: pytest.CaptureFixture[str], client: AsyncClient, sessions: Sessions
+) -> None:
+    user_id = (await client.post("/users", json=ANN)).json()["id"]
+    async with sessions() as session:
+        (message,) = await session.scalars(select(Outbox.id))
+    created, _ = logged = lines(capsys)
+    told = [created[name] for name in ("event", "user_id", "message_id")]
+    assert told == ["user_created", user_id, str(message)]
+    assert ANN["email"] not in str(logged)
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, 'a"b', "{}"])
