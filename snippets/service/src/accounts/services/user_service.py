@@ -75,6 +75,7 @@ class UserService:
     async def update(self, user_id: int, changes: Mapping[str, str]) -> User:
         """Change the fields of a user that `changes` names, and no other.
 
+        What stays as it is is not announced.
         Raises `UserNotFoundError`, or `EmailTakenError` where another user has the
         new address.
         """
@@ -82,10 +83,12 @@ class UserService:
             user = await self.users.lock(user_id)
             if user is None:
                 raise UserNotFoundError(user_id)
+            before = {field: getattr(user, field) for field in changes}
             for field, value in changes.items():
                 setattr(user, field, value)
             await self.users.flush()
-            await self.announce("changed", user)
+            if before != changes:
+                await self.announce("changed", user)
         await self.cache.put(user)
         return user
 
