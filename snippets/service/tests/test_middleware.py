@@ -1,6 +1,8 @@
 """What holds for each request: an id, one line in the log, a bounded metric."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
@@ -144,6 +146,26 @@ async def test_the_metrics_are_served(client: AsyncClient) -> None:
     assert (
         'http_requests_total{method="GET",route="/users",status="200"}' in answer.text
     )
+
+
+async def test_the_metrics_tell_what_waits_in_the_outbox(
+    client: AsyncClient, sessions: Sessions
+) -> None:
+    async def told() -> list[float]:
+        text = (await client.get("/metrics")).text
+        found = re.findall(
+            r"^outbox_(?:messages|oldest_seconds) (.*)", text, re.MULTILINE
+        )
+        return [float(number) for number in found]
+
+    assert await told() == [0, 0]
+    aged = {"created_at": datetime.now(UTC) - timedelta(hours=1), "payload": {}}
+    async with sessions.begin() as session:
+        session.add(Outbox(task="task", **aged))
+        session.add(Outbox(task="task", **aged, error="refused"))
+    messages, seconds = await told()
+    assert messages == 1
+    assert 3600 <= seconds < 3700
 
 
 async def test_health_tells_the_version_and_the_time(client: AsyncClient) -> None:

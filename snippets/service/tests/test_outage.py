@@ -40,6 +40,12 @@ class TestAway:
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
 
+    async def test_its_metrics_are_served(self, client: AsyncClient) -> None:
+        answer = await client.get("/metrics")
+        assert answer.status_code == 200
+        assert "http_requests_total" in answer.text
+        assert "outbox" not in answer.text
+
 
 class TestUncached:
     """A cache that can't be reached."""

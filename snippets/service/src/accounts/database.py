@@ -1,11 +1,13 @@
 """The engine and its sessions."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy import ExceptionContext, Pool, event, text
+from sqlalchemy import ExceptionContext, Pool, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -30,6 +32,7 @@ LARGEST_ID = 2**63 - 1
 """The largest id that a column of type bigint holds."""
 READY_WITHIN = 1.0
 """Seconds in which the database answers a query, or is not ready."""
+T = TypeVar("T")
 log = structlog.get_logger()
 Sessions = async_sessionmaker[AsyncSession]
 """Makes a session for each request or task."""
@@ -101,12 +104,16 @@ def root(error: BaseException) -> BaseException:
     return error
 
 
-async def answers(sessions: Sessions) -> bool:
-    """Tell whether the database answers a query within `READY_WITHIN`."""
+async def ask(
+    sessions: Sessions, query: Callable[[AsyncSession], Awaitable[T]]
+) -> T | None:
+    """Return the answer to a query, or None when there is none within `READY_WITHIN`.
+
+    For what must be answered whether or not the database is ready.
+    """
     try:
         async with asyncio.timeout(READY_WITHIN), sessions() as session:
-            await session.execute(text("SELECT 1"))
+            return await query(session)
     except (SQLAlchemyError, OSError) as error:
         log.warning("database_not_ready", error=type(root(error)).__name__)
-        return False
-    return True
+        return None

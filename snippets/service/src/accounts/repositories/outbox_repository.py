@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import extract, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from accounts.metrics import Backlog
 from accounts.models import Message
 
 SLOWEST = 10
@@ -59,6 +60,14 @@ class OutboxRepository:
         return await self.session.scalar(query.with_for_update())
 
     # --8<-- [end:claim]
+
+    async def backlog(self) -> Backlog:
+        """Return how many messages wait, and for how long."""
+        age = extract("epoch", func.now() - func.min(Message.created_at))
+        query = select(func.count(), func.coalesce(age, 0.0))
+        rows = await self.session.execute(query.where(Message.error.is_(None)))
+        waiting, seconds = rows.one()
+        return Backlog(waiting, float(seconds))
 
     async def remove(self, message: Message) -> None:
         """Delete a message, because its task is done."""
