@@ -50,4 +50,4 @@ def test_a_broker_that_is_away_is_tried_once_and_soon_given_up(
     started = time.monotonic()
     with pytest.raises(OperationalError):
         publish(celery, message)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 2

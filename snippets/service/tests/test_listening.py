@@ -21,6 +21,7 @@ from tests.test_events import END_LISTENERS
 OTHERS = text(
     "SELECT pid FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
 )
 
 

@@ -120,7 +120,7 @@ async def test_all_can_read_and_write_while_a_column_is_filled(
     while not await connection.fetch(HELD):
         assert not moving.done()
 
-    await connection.execute("SET statement_timeout = '200ms'")
+    await connection.execute("SET statement_timeout = '1s'")
     assert len(await connection.fetch("SELECT FROM users")) == 1500
     await connection.execute(f"{add}(1501, 1501) AS n")
 
