@@ -9,14 +9,14 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from accounts import events
 from accounts.config import Settings
 from accounts.database import Sessions
 from accounts.events import Feed
+from accounts.repositories.user_repository import UserRepository
 from dev.ports import free_port
-from tests.test_events import END_LISTENERS
 
 OTHERS = text(
     "SELECT pid FROM pg_stat_activity"
@@ -58,8 +58,13 @@ async def test_a_stream_ends_when_the_connection_is_lost(
     monkeypatch.setattr(events, "PING", 60)
     with feed.stream() as stream:
         async with sessions() as session:
-            await session.execute(END_LISTENERS)
+            process = (await session.scalars(OTHERS)).one()
+            await session.execute(select(func.pg_terminate_backend(process)))
         await is_lost_and_back(feed, stream)
+    with feed.stream() as stream:
+        async with sessions.begin() as session:
+            await UserRepository(session).announce("x")
+        assert await asyncio.wait_for(stream.get(), 5) == "x"
 
 
 async def test_a_connection_that_no_longer_answers_is_noticed(
