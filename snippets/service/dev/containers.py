@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from dev import base_image, containers_end
+from dev.folders import temporary
 from dev.keeper import kept
 
 CGROUP_2 = Path("/sys/fs/cgroup/unified/cgroup.controllers")  # beside version 1
@@ -180,6 +180,6 @@ def index_options(folder: Path) -> list[str]:
 @contextmanager
 def storage() -> Iterator[Containers]:
     """Give a storage with nothing in it; take it away at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="accounts-images-"))
-    with kept([sys.executable, containers_end.__file__], folder=folder):
+    end = [sys.executable, containers_end.__file__]
+    with temporary("images", in_memory=False) as folder, kept(end, folder=folder):
         yield Containers(folder)
