@@ -54,6 +54,7 @@ def environment_of(database_url: str, redis_url: str, folder: Path) -> Environme
         "TOKEN_KEY": TOKEN_KEY,
         "RELAY_INTERVAL": "0.1",
         "RELAY_RETRY_AFTER": "1.5",
+        "RELAY_ATTEMPTS": "1000",
     }
 
 
@@ -82,7 +83,8 @@ def serving(
         start(environment, port, output, **options) as program,
     ):
         server = Server(f"http://127.0.0.1:{port}", program, log)
-        wait_until(lambda: answers(server), log.read_text)
+        wait_until(lambda: answers(server) or not program.runs(), log.read_text)
+        assert program.runs(), log.read_text()
         yield server
 
 
