@@ -8,7 +8,7 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -112,6 +112,34 @@ def wait_until(
             return
         time.sleep(0.02)
     pytest.fail(f"not within {seconds} s: {why()}")
+
+
+async def ask(server: Server, requests: Iterable[str]) -> list[int]:
+    """Send requests such as `GET /` over one connection; return the statuses.
+
+    It costs a tenth of what a client costs that knows all of HTTP.
+    """
+    port, statuses = int(server.url.rpartition(":")[2]), list[int]()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for request in requests:
+        writer.write(f"{request} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = head.partition(b"content-length: ")[2].split()[0]
+        await reader.readexactly(int(length))
+        statuses.append(int(head.split()[1]))
+    writer.close()
+    await writer.wait_closed()
+    return statuses
+
+
+async def query(url: str, statement: str) -> object:
+    """Run a statement on a database; return the first value that it gives."""
+    connection = await asyncpg.connect(url)
+    try:
+        value: object = await connection.fetchval(statement)
+        return value
+    finally:
+        await connection.close()
 
 
 class Lock:
