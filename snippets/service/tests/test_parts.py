@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from dev import folders
 from dev.folders import temporary
 from dev.keeper import kept
 from dev.ports import OUTGOING, free_port, wait_for_port
+from dev.postgres import Postgres
+from tests.conftest import database
 
 
 @pytest.fixture
@@ -82,3 +85,17 @@ def test_nobody_waits_for_a_program_that_ended() -> None:
         assert program.wait(10) == 1
         with pytest.raises(RuntimeError, match="nobody listens"):
             wait_for_port(free_port(), program)
+
+
+# --8<-- [start:isolation]
+def test_a_database_of_its_own_costs_a_test_less_than_50_ms(server: Postgres) -> None:
+    def isolate() -> float:
+        started = time.perf_counter()
+        with database(server):
+            pass
+        return time.perf_counter() - started
+
+    assert min(isolate() for _ in range(5)) < 0.05
+
+
+# --8<-- [end:isolation]
