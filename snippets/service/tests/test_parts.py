@@ -5,6 +5,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,14 +89,18 @@ def test_nobody_waits_for_a_program_that_ended() -> None:
 
 
 # --8<-- [start:isolation]
-def test_a_database_of_its_own_costs_a_test_less_than_50_ms(server: Postgres) -> None:
+def test_a_database_of_its_own_costs_a_test_less_than_50_ms(
+    server: Postgres, record_property: Callable[[str, object], None]
+) -> None:
     def isolate() -> float:
         started = time.perf_counter()
         with database(server):
             pass
         return time.perf_counter() - started
 
-    assert min(isolate() for _ in range(5)) < 0.05
+    best = min(isolate() for _ in range(10))
+    record_property("seconds of isolation", round(best, 3))
+    assert best < 0.05
 
 
 # --8<-- [end:isolation]
