@@ -131,7 +131,8 @@ class Containers:
         (self.folder / "containers.conf").write_text(
             f"[containers]\ndefault_ulimits = {LIMITS}\nlabel = false\n"
             f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
-            f'runtime = "{runtime}"\ntmp_dir = "{self.folder}/libpod"\n'
+            f'lock_type = "file"\nruntime = "{runtime}"\n'  # shared memory would stay
+            f'tmp_dir = "{self.folder}/libpod"\n'
         )
 
     @contextmanager
@@ -163,7 +164,7 @@ def index_options(folder: Path) -> list[str]:
     config.read(Path(path).expanduser() for path in PIP_CONFIGS)
     index = os.environ.get("PIP_INDEX_URL") or config["global"]["index-url"]
     certificates = os.environ.get("PIP_CERT") or config["global"]["cert"]
-    pip, uv, options = "[global]\n", "", []
+    pip, uv, options = "[global]\ndisable-pip-version-check = true\n", "", []
     if index:
         pip, uv = f"{pip}index-url = {index}\n", f'{uv}index-url = "{index}"\n'
     if certificates:
