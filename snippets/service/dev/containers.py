@@ -22,6 +22,8 @@ RUNTIMES = ["crun", "runc"]
 LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
 LOCAL = "localhost/base"
 SERVERS = {"docker.io": "registry-1.docker.io"}
+# What pip installs builds one wheel, and runs once.
+QUICK = "[install]\ncompile = false\ndisable-pip-version-check = true"
 PIP_CONFIGS = ["/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"]
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -164,7 +166,7 @@ def index_options(folder: Path) -> list[str]:
     config.read(Path(path).expanduser() for path in PIP_CONFIGS)
     index = os.environ.get("PIP_INDEX_URL") or config["global"]["index-url"]
     certificates = os.environ.get("PIP_CERT") or config["global"]["cert"]
-    pip, uv, options = "[global]\ndisable-pip-version-check = true\n", "", []
+    pip, uv, options = f"{QUICK}\n[global]\n", "", []
     if index:
         pip, uv = f"{pip}index-url = {index}\n", f'{uv}index-url = "{index}"\n'
     if certificates:
