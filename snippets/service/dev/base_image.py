@@ -20,7 +20,7 @@ LIBRARIES = ["dl", "gcc_s", "m", "pthread", "resolv", "rt", "stdc++", "util"]
 LEFT_OUT = [
     *["*.opt-?.pyc", "EXTERNALLY-MANAGED", "__phello__", "_tkinter*", "config-*"],
     *["dist-packages", "ensurepip", "idlelib", "lib2to3", "site-packages", "test"],
-    *["tests", "tkinter", "turtledemo"],
+    *["tests", "tkinter", "turtledemo", "_test*.so", "pydoc_data"],
 ]
 WHEELS = [
     Path(ensurepip.__file__).parent / "_bundled",
@@ -36,7 +36,7 @@ def write_archive(path: Path) -> str:
     python = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]  # as venv does
     library = Path(sysconfig.get_path("stdlib"))
     programs = [python, *PROGRAMS]
-    extensions = library.glob("lib-dynload/*.so")
+    extensions = filter(is_needed, library.glob("lib-dynload/*.so"))
     with tarfile.open(path, "w", dereference=True) as archive:
         for file in [*programs, *shared_libraries([*programs, *extensions]), library]:
             archive.add(file, filter=readable)
@@ -55,9 +55,14 @@ def write_archive(path: Path) -> str:
     return f"ENV PATH={python.parent}:/usr/bin:/bin"
 
 
+def is_needed(path: Path) -> bool:
+    """Tell whether a service could need a file."""
+    return not any(fnmatch(path.name, pattern) for pattern in LEFT_OUT)
+
+
 def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """Let everybody read a file that root owns; leave out what no service needs."""
-    if any(fnmatch(Path(entry.name).name, pattern) for pattern in LEFT_OUT):
+    if not is_needed(Path(entry.name)):
         return None
     entry.uid = entry.gid = 0
     entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644

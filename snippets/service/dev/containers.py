@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +13,17 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from dev import base_image, containers_end
+from dev.folders import temporary
 from dev.keeper import kept
 
 CGROUP_2 = Path("/sys/fs/cgroup/unified/cgroup.controllers")  # beside version 1
-DISK = "/var/tmp"  # noqa: S108  podman waits 20 s for each container kept in memory
 DRIVERS = ["overlay", "vfs"]  # the first copies nothing, the second works anywhere
 RUNTIMES = ["crun", "runc"]
 LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
 LOCAL = "localhost/base"
 SERVERS = {"docker.io": "registry-1.docker.io"}
+# What pip installs builds one wheel, and runs once.
+QUICK = "[install]\ncompile = false\ndisable-pip-version-check = true"
 PIP_CONFIGS = ["/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"]
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -132,7 +133,8 @@ class Containers:
         (self.folder / "containers.conf").write_text(
             f"[containers]\ndefault_ulimits = {LIMITS}\nlabel = false\n"
             f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
-            f'runtime = "{runtime}"\ntmp_dir = "{self.folder}/libpod"\n'
+            f'lock_type = "file"\nruntime = "{runtime}"\n'  # shared memory would stay
+            f'tmp_dir = "{self.folder}/libpod"\n'
         )
 
     @contextmanager
@@ -164,7 +166,7 @@ def index_options(folder: Path) -> list[str]:
     config.read(Path(path).expanduser() for path in PIP_CONFIGS)
     index = os.environ.get("PIP_INDEX_URL") or config["global"]["index-url"]
     certificates = os.environ.get("PIP_CERT") or config["global"]["cert"]
-    pip, uv, options = "[global]\n", "", []
+    pip, uv, options = f"{QUICK}\n[global]\n", "", []
     if index:
         pip, uv = f"{pip}index-url = {index}\n", f'{uv}index-url = "{index}"\n'
     if certificates:
@@ -180,7 +182,10 @@ def index_options(folder: Path) -> list[str]:
 
 @contextmanager
 def storage() -> Iterator[Containers]:
-    """Give a storage with nothing in it; take it away at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="accounts-images-", dir=DISK))
-    with kept([sys.executable, containers_end.__file__], folder=folder):
+    """Give a storage with nothing in it; take it away at the end.
+
+    podman waits 20 s for each container that it keeps in memory.
+    """
+    end = [sys.executable, containers_end.__file__]
+    with temporary("images", on_disk=True) as folder, kept(end, folder=folder):
         yield Containers(folder)

@@ -10,6 +10,12 @@ import signal
 import subprocess
 from pathlib import Path
 
+LEFT = [
+    *["*/libpod_parent/conmon", "libpod_parent/conmon"],
+    *["*/libpod_parent", "libpod_parent"],
+]
+"""Groups of processes that podman leaves behind, empty, in both versions."""
+
 
 def environment(folder: Path) -> dict[str, str]:
     """Return what sends buildah and podman to a folder, with all that they keep."""
@@ -75,6 +81,10 @@ def end(folder: Path) -> None:
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         if line.split()[1].startswith(f"{folder}/"):
             tell(folder, "umount", "--lazy", line.split()[1])
+    for pattern in LEFT:
+        for group in Path("/sys/fs/cgroup").glob(pattern):
+            with contextlib.suppress(OSError):  # others have containers in it
+                group.rmdir()
     inside = [str(path) for path in folder.iterdir()]
     if os.geteuid():  # some files belong to users of the containers
         tell(folder, "buildah", "unshare", "rm", "-rf", *inside, seconds=None)

@@ -2,29 +2,49 @@
 
 import os
 import re
+import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")  # noqa: S108  what is made in it is private
+DISK = Path("/var/tmp")  # noqa: S108  so too
 ROOM = 2**30
 """Bytes that the memory's file system must have free; a container's has 64 MiB."""
 
 
-def temporary(name: str) -> Path:
-    """Return a new folder, in memory if there is room and TMPDIR is not set.
+@contextmanager
+def temporary(name: str, *, on_disk: bool = False) -> Iterator[Path]:
+    """Give a new folder: on a disk, or in memory if there is room and TMPDIR is not set.
 
     Those that a killed process left behind are removed.
     """
-    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
-    in_memory = roomy and os.access(MEMORY, os.W_OK) and "TMPDIR" not in os.environ
-    parent = MEMORY if in_memory else Path(tempfile.gettempdir())
-    for left in parent.glob("accounts-*"):
-        maker = re.match(r"accounts-[a-z]+-(\d+)-", left.name)
-        if (
-            maker
-            and not Path("/proc", maker[1]).exists()
-            and Path("/proc/self").exists()
-        ):
-            shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"accounts-{name}-{os.getpid()}-", dir=parent))
+    sweep()
+    memory = "TMPDIR" not in os.environ and has_room(MEMORY)
+    parent = DISK if on_disk else MEMORY if memory else Path(tempfile.gettempdir())
+    # The name is known before the folder is there: an interrupt between leaves none.
+    folder = parent / f"accounts-{name}-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def has_room(folder: Path) -> bool:
+    """Tell whether a folder can take a database."""
+    usable = folder.is_dir() and os.access(folder, os.W_OK)
+    return usable and shutil.disk_usage(folder).free > ROOM
+
+
+def sweep() -> None:
+    """Remove the folders whose makers are gone: these, and those of the metrics."""
+    if not Path("/proc/self").exists():
+        return  # nobody can tell who is gone
+    for parent in {MEMORY, DISK, Path(tempfile.gettempdir())}:
+        for left in parent.glob("accounts-*"):
+            maker = re.match(r"accounts-[a-z]+-(\d+)-", left.name)
+            if maker and not Path("/proc", maker[1]).exists():
+                shutil.rmtree(left, ignore_errors=True)

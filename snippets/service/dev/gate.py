@@ -9,6 +9,8 @@ import tomllib
 from pathlib import Path
 from types import FrameType
 
+from dev.folders import temporary
+
 ROOT = Path(__file__).parents[1]
 MODULE = "tests/test_handlers.py"
 RUNNING = list[subprocess.Popen[bytes]]()
@@ -45,13 +47,15 @@ def main(tier: str, test: str = MODULE) -> int:
         signal.signal(number, pass_on)
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
-    for gate, command in commands(tier, test).items():
-        print(f"{tier} {gate}: {shlex.join(command)}", flush=True)
-        with subprocess.Popen(command, cwd=ROOT, env=environment) as running:
-            RUNNING[:] = [running]
-        if running.returncode:
-            print(f"{tier} {gate}: failed", flush=True)
-            return running.returncode
+    with temporary("coverage") as folder:
+        environment["COVERAGE_FILE"] = f"{folder}/data"
+        for gate, command in commands(tier, test).items():
+            print(f"{tier} {gate}: {shlex.join(command)}", flush=True)
+            with subprocess.Popen(command, cwd=ROOT, env=environment) as running:
+                RUNNING[:] = [running]
+            if running.returncode:
+                print(f"{tier} {gate}: failed", flush=True)
+                return running.returncode
     return 0
 
 

@@ -21,7 +21,7 @@ trap '' PIPE # a killed parent reads nothing
     trap : TERM
     read -r _
     kill -s "$KEEPER_STOP" $program
-    for _ in $(seq 150); do
+    for _ in $(seq 250); do
         kill -s 0 $program || exit
         sleep 0.1
     done
@@ -50,6 +50,10 @@ class Program:
         """Send a signal to the program itself."""
         os.kill(self.pid, number)
 
+    def runs(self) -> bool:
+        """Tell whether it has not ended."""
+        return self.keeper.poll() is None
+
     def wait(self, seconds: float) -> int:
         """Return the exit status as a shell tells it, such as 143 for SIGTERM.
 
@@ -72,7 +76,8 @@ def kept(
 ) -> Iterator[Program]:
     """Run a program in a folder; at the end stop it, and remove the folder.
 
-    It gets fifteen seconds to stop. It writes to `log`, or else to standard error.
+    It gets 25 seconds to stop, as a server gives its requests 20. It writes to `log`,
+    or else to standard error.
     """
     told = {"KEEPER_STOP": stop, "KEEPER_FOLDER": ""}
     if folder and not keep_folder:

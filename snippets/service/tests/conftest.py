@@ -3,7 +3,7 @@
 import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx2
 import pytest
@@ -14,6 +14,7 @@ from accounts.config import Settings
 from accounts.database import Sessions, create_engine, create_sessions
 from accounts.main import create_app
 from dev import postgres, valkey
+from dev.folders import temporary
 from dev.postgres import Postgres
 from dev.processes import migrate
 
@@ -21,9 +22,15 @@ TOKEN_KEY = "a key for tests, of 32 bytes or more"  # noqa: S105  it opens nothi
 NUMBERS = itertools.count(1)
 
 
-def pytest_configure() -> None:
-    """Tear down at SIGTERM as at Ctrl-C."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Tear down at SIGTERM as at Ctrl-C, and the files of tests as those of parts."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not config.option.basetemp:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        folder = stack.enter_context(temporary("tests"))
+        config.option.basetemp = str(folder / "tests")
 
 
 @pytest.fixture(scope="session")

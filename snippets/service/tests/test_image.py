@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from dev.containers import CommandError, Containers, index_options, missing, storage
+from dev.folders import MEMORY
 from dev.ports import free_port
 from dev.postgres import Postgres
 from dev.processes import ROOT
@@ -103,8 +104,10 @@ class Service:
 @pytest.fixture(scope="module")
 def containers() -> Iterator[Containers]:
     """A storage for images and containers, gone afterwards."""
+    before = set(MEMORY.glob("libpod*"))
     with storage() as containers:
         yield containers
+    assert set(MEMORY.glob("libpod*")) <= before
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,10 @@
 """How much of a bare endpoint's throughput the service's read endpoint has."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from operator import truediv
 from pathlib import Path
 
 import psutil
@@ -10,10 +12,13 @@ import pytest
 
 from dev import processes
 from tests.fixtures.sample_data import ANN
-from tests.survival.conftest import Server, environment_of, serving
+from tests.survival.conftest import Server, ask, environment_of, serving
 
 BARE = "tests.speed.bare:create_app"
-AT_ONCE, EACH, ROUNDS = 8, 40, 2
+AT_ONCE, EACH = 8, 40
+RATIO = 0.7
+LEAST, MOST = 2, 6
+"""Rounds; each can only be slowed by what else the machine does, so the best counts."""
 
 
 @pytest.fixture
@@ -22,11 +27,12 @@ def servers(
 ) -> Iterator[dict[str, Server]]:
     """The service with its cache and without it, and the bare endpoint."""
     environment = environment_of(database_url, redis_url, tmp_path)
+    bare = environment | {"UVICORN_ACCESS_LOG": "false"}
     uncached = environment | {"CACHE_SECONDS": "0"}
     with ExitStack() as stack:
         started = {}
         for name, told, options in (
-            ("bare", environment, {"app": BARE}),
+            ("bare", bare, {"app": BARE}),
             ("uncached", uncached, {}),
             ("cached", environment, {}),
         ):
@@ -38,41 +44,29 @@ def servers(
         yield started
 
 
-async def load(server: Server) -> float:
-    """Read a user many times; return the requests per second of the server's CPU."""
-    request = b"GET /users/1 HTTP/1.1\r\nHost: a\r\n\r\n"
+async def load(server: Server) -> list[float]:
+    """Read a user many times; return the requests per second, and per second of CPU."""
     process = psutil.Process(server.program.pid)
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", int(server.url.rpartition(":")[2])
-        )
-        for _ in range(EACH):
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200")
-            length = head.lower().partition(b"content-length: ")[2].split()[0]
-            await reader.readexactly(int(length))
-        writer.close()
-        await writer.wait_closed()
-
-    before = process.cpu_times()
-    await asyncio.gather(*(one() for _ in range(AT_ONCE)))
-    after = process.cpu_times()
+    started, before = time.perf_counter(), process.cpu_times()
+    parts = (ask(server, ["GET /users/1"] * EACH) for _ in range(AT_ONCE))
+    assert await asyncio.gather(*parts) == [[200] * EACH] * AT_ONCE
+    passed, after = time.perf_counter() - started, process.cpu_times()
     spent = after.user + after.system - before.user - before.system
-    return AT_ONCE * EACH / spent
+    return [AT_ONCE * EACH / passed, AT_ONCE * EACH / spent]
 
 
 # --8<-- [start:ratio]
 async def test_the_layers_cost_less_than_a_third(servers: dict[str, Server]) -> None:
-    best = dict.fromkeys(servers, 0.0)
-    for _ in range(ROUNDS):
+    best = {name: [0.0, 0.0] for name in servers}
+    lowest, rounds = 0.0, 0
+    while rounds < LEAST or (lowest < RATIO and rounds < MOST):
         for name, server in servers.items():
-            best[name] = max(best[name], await load(server))
-    ratios = {name: round(rate / best["bare"], 2) for name, rate in best.items()}
-    print(best, ratios)
-    assert ratios["uncached"] >= 0.7
-    assert ratios["cached"] >= 0.7
+            best[name] = list(map(max, best[name], await load(server)))
+        rounds += 1
+        ratios = {name: list(map(truediv, best[name], best["bare"])) for name in best}
+        lowest = min(map(min, ratios.values()))
+    print(rounds, best, ratios)
+    assert lowest >= RATIO
 
 
 # --8<-- [end:ratio]

@@ -1,15 +1,14 @@
 """A database that goes away and comes back while requests arrive."""
 
-import shutil
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from dev import postgres, processes
-from dev.folders import temporary
 from dev.ports import free_port
 from dev.postgres import Postgres
 from tests.fixtures.sample_data import ANN, BOB
@@ -33,12 +32,10 @@ class Load(threading.Thread):
 
 
 @pytest.fixture
-def folder() -> Path:
+def folder() -> Iterator[Path]:
     """A folder for a database that is stopped and started."""
-    folder = temporary("postgres")
-    if postgres.USER:
-        shutil.chown(folder, postgres.USER)
-    return folder
+    with postgres.empty_folder() as folder:
+        yield folder
 
 
 # --8<-- [start:database]

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -14,27 +15,37 @@ from tests.conftest import database
 from tests.fixtures.sample_data import ANN
 from tests.survival.conftest import (
     NO_TLS,
+    Environment,
     Reader,
     Server,
+    ask,
     environment_of,
+    query,
     serving,
     wait_until,
 )
 
 AT_ONCE = 200
+LISTENERS = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE 'LISTEN%'"""
 ROUTES = r'route="(/users|/users/{user_id}|unmatched)"'
 
 
 @pytest.fixture(scope="module")
-def served(
+def shared(
     server: Postgres, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """The service on gunicorn, for all tests of this file."""
+) -> Iterator[Environment]:
+    """What the processes of this file read."""
     folder = tmp_path_factory.mktemp("load")
     with database(server) as url:
-        environment = environment_of(url, redis_url, folder) | {"POOL_TIMEOUT": "20"}
-        with serving(processes.gunicorn, environment, folder) as running:
-            yield running
+        yield environment_of(url, redis_url, folder) | {"POOL_TIMEOUT": "60"}
+
+
+@pytest.fixture(scope="module")
+def served(shared: Environment) -> Iterator[Server]:
+    """The service on gunicorn, for all tests of this file."""
+    with serving(processes.gunicorn, shared, Path(shared["TMPDIR"])) as running:
+        yield running
 
 
 def counted(served: Server) -> int:
@@ -50,7 +61,7 @@ async def test_requests_at_once_are_answered_and_counted(served: Server) -> None
     before = counted(served)
     limits = httpx2.Limits(max_connections=AT_ONCE)
     async with httpx2.AsyncClient(
-        base_url=served.url, limits=limits, timeout=20, verify=NO_TLS
+        base_url=served.url, limits=limits, timeout=60, verify=NO_TLS
     ) as client:
 
         async def one(number: int) -> int:
@@ -76,30 +87,37 @@ async def test_random_paths_make_no_series(served: Server) -> None:
             text = client.get("/metrics").text
         return set(re.findall(r"^(http_\w+{.*}) ", text, re.MULTILINE))
 
-    async with httpx2.AsyncClient(base_url=served.url, verify=NO_TLS) as client:
+    def some(first: int, last: int) -> Iterator[str]:
+        for number in range(first, last):
+            yield f"{'PUT' if number % 2 else 'GET'} /{number}/x"
+            yield f"GET /users/{number + 10**6}"
 
-        async def some(first: int, last: int) -> None:
-            for number in range(first, last):
-                await client.request("PUT" if number % 2 else "GET", f"/{number}/x")
-                await client.get(f"/users/{number + 10**6}")
-
-        sent = counted(served)
-        await some(0, 2)
-        wait_until(lambda: counted(served) == sent + 4)
-        before = series()
-        await asyncio.gather(*(some(n, n + 100) for n in range(1000, 2000, 100)))
+    sent = counted(served)
+    assert await ask(served, some(0, 2)) == [404] * 4
+    wait_until(lambda: counted(served) == sent + 4)
+    before = series()
+    parts = [some(first, first + 100) for first in range(1000, 2000, 100)]
+    answers = await asyncio.gather(*(ask(served, part) for part in parts))
+    assert answers == [[404] * 200] * 10
     assert series() == before
     wait_until(lambda: counted(served) == sent + 2004)
 
 
-def test_a_stream_tells_what_happens_in_another_process(served: Server) -> None:
-    reader = Reader(served)
-    assert reader.open.wait(10)
-    with served.client() as client:
+def test_a_stream_tells_what_happens_in_another_process(
+    served: Server, shared: Environment, tmp_path: Path
+) -> None:
+    url = shared["DATABASE_URL"]
+    with (
+        serving(processes.uvicorn, shared, tmp_path) as another,
+        another.client() as client,
+    ):
+        wait_until(lambda: asyncio.run(query(url, LISTENERS)) == 2 + 1)
+        reader = Reader(served)
+        assert reader.open.wait(30)
         for number in range(4):
             user = {**ANN, "email": f"bob{number}@example.org"}
             created = client.post("/users", json=user).json()
         client.patch(f"/users/{created['id']}", json={"display_name": "Rob"})
-    wait_until(lambda: len(reader.events) == 5, lambda: str(reader.events))
+        wait_until(lambda: len(reader.events) == 5, lambda: str(reader.events))
     assert [event["kind"] for event in reader.events] == ["created"] * 4 + ["changed"]
     assert reader.events[-1]["user_id"] == created["id"]

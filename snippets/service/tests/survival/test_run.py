@@ -4,9 +4,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
+import socket
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -14,12 +16,13 @@ import psutil
 import pytest
 
 from dev.folders import MEMORY
+from dev.keeper import Program, kept
 from dev.ports import free_port
 from dev.processes import ROOT
 from tests.fixtures.sample_data import ANN
-from tests.survival.conftest import NO_TLS
+from tests.survival.conftest import NO_TLS, wait_until
 
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "htmlcov", "*.egg-info")
+LEFT_OUT = shutil.ignore_patterns(".*", "htmlcov", "*.egg-info")
 
 
 @pytest.fixture
@@ -28,39 +31,45 @@ def copy(tmp_path: Path) -> Path:
     return shutil.copytree(ROOT, tmp_path / "copy", ignore=LEFT_OUT)
 
 
-def make(copy: Path, *told: str, **environment: str) -> subprocess.Popen[str]:
+@contextmanager
+def make(copy: Path, log: Path, *told: str, **environment: str) -> Iterator[Program]:
     """Run make in the copy, with this environment's packages and the copy's code."""
-    command = ["sh", "-c", 'trap "" INT; exec make "$@"', "sh", *told]
-    command += [f"BIN={Path(sys.executable).parent}", "READY="]
+    command = ["make", *told, f"BIN={Path(sys.executable).parent}", "READY="]
     paths = {"PYTHONPATH": f"{copy}/src:{copy}"}
-    return subprocess.Popen(
-        command,
-        cwd=copy,
-        env={**os.environ, **paths, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with (
+        log.open("wb") as output,
+        kept(
+            command,
+            folder=copy,
+            keep_folder=True,
+            environment={**os.environ, **paths, **environment},
+            log=output,
+        ) as program,
+    ):
+        yield program
 
 
-def wait_for(run: subprocess.Popen[str], text: str) -> list[str]:
-    """Read what a run writes up to a line with a text; return it all."""
-    assert run.stdout
-    written = list[str]()
-    for line in run.stdout:
-        written.append(line)
-        if text in line:
-            return written
-    pytest.fail("".join(written))
+def ports_of(processes: list[psutil.Process]) -> set[int]:
+    """Return the ports on which processes listen."""
+    found = [one for process in processes for one in process.net_connections("inet")]
+    return {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
 
 
-def left_by(started: list[psutil.Process]) -> list[object]:
-    """Return what processes left behind: themselves, and their folders."""
+def answers(port: int) -> bool:
+    """Tell whether somebody listens on a port."""
+    with socket.socket() as connection:
+        connection.settimeout(5)
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def left_by(started: list[psutil.Process], ports: set[int]) -> list[object]:
+    """Return what processes left: themselves after a while, ports, and folders."""
+    _, running = psutil.wait_procs(started, 15)
     makers = "|".join(str(process.pid) for process in started)
     name = re.compile(rf"accounts-[a-z]+-({makers})-")
-    folders = [*MEMORY.iterdir(), *Path(tempfile.gettempdir()).iterdir()]
-    running = [process for process in started if process.is_running()]
-    return [*running, *(folder for folder in folders if name.match(folder.name))]
+    found = [*MEMORY.iterdir(), *Path(tempfile.gettempdir()).iterdir()]
+    folders = [folder for folder in found if name.match(folder.name)]
+    return [*running, *filter(answers, ports), *folders]
 
 
 # --8<-- [start:run]
@@ -68,21 +77,28 @@ def left_by(started: list[psutil.Process]) -> list[object]:
 def test_run_starts_the_whole_service_and_ends_it(
     copy: Path, number: signal.Signals, database_url: str, redis_url: str
 ) -> None:
-    port = str(free_port())
-    given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    run = make(copy, "run", PORT=port, **(given if number == signal.SIGTERM else {}))
-    written = wait_for(run, "Ctrl-C ends it.")
+    port, log = free_port(), copy / "log"
     url = f"http://127.0.0.1:{port}"
-    assert f"The service is on {url}, and its documentation on {url}/docs\n" in written
-    started = psutil.Process(run.pid).children(recursive=True)
-    names = {process.name() for process in started}
-    assert ("postgres" in names) == (number == signal.SIGINT)
-    assert httpx2.post(f"{url}/users", json=ANN, verify=NO_TLS).status_code == 201
-    wait_for(run, f"Mail to {ANN['email']}: Welcome")
-    started[0].send_signal(number)
-    rest, _ = run.communicate(timeout=60)
-    assert rest.splitlines()[-1] == "Ended."
-    assert left_by(started) == []
+    told = {"PORT": str(port)}
+    if number == signal.SIGTERM:
+        told |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+        told["WEB_CONCURRENCY"] = "1"
+    with make(copy, log, "run", **told) as run:
+        wait_until(lambda: "Ctrl-C ends it." in log.read_text(), log.read_text, 60)
+        documentation = f"its documentation on {url}/docs\n"
+        assert f"The service is on {url}, and {documentation}" in log.read_text()
+        started = psutil.Process(run.pid).children(recursive=True)
+        ports = ports_of(started)
+        assert port in ports
+        names = {process.name() for process in started}
+        assert ("postgres" in names) == (number == signal.SIGINT)
+        assert httpx2.post(f"{url}/users", json=ANN, verify=NO_TLS).status_code == 201
+        mail = f"Mail to {ANN['email']}: Welcome"
+        wait_until(lambda: mail in log.read_text(), log.read_text, 60)
+        started[0].send_signal(number)
+        assert run.wait(60) == 0
+        assert log.read_text().splitlines()[-1] == "Ended."
+        assert left_by(started, ports) == []
 
 
 # --8<-- [end:run]

@@ -1,48 +1,33 @@
 """SIGTERM, while a request and a stream are in flight."""
 
-import asyncio
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from dev import processes
 from dev.keeper import Program
 from tests.fixtures.sample_data import ANN, BOB
-from tests.survival.conftest import Environment, Reader, serving
+from tests.survival.conftest import Environment, Reader, locked, serving, wait_until
 
 Start = Callable[..., AbstractContextManager[Program]]
 
 
-@contextmanager
-def locked(url: str, user_id: int) -> Iterator[None]:
-    """Hold a user's row, so that a change of it waits."""
-    loop = asyncio.new_event_loop()
-    connection = loop.run_until_complete(asyncpg.connect(url))
-    loop.run_until_complete(connection.execute("BEGIN"))
-    query = "SELECT 1 FROM users WHERE id = $1 FOR UPDATE"
-    loop.run_until_complete(connection.execute(query, user_id))
-    try:
-        yield
-    finally:
-        loop.run_until_complete(connection.close())
-        loop.close()
-
-
 # --8<-- [start:sigterm]
-@pytest.mark.parametrize("start", [processes.uvicorn, processes.gunicorn])
+@pytest.mark.parametrize(
+    ("start", "status"), [(processes.uvicorn, 143), (processes.gunicorn, 0)]
+)
 def test_a_request_ends_and_a_stream_is_ended(
-    start: Start, environment: Environment, tmp_path: Path
+    start: Start, status: int, environment: Environment, tmp_path: Path
 ) -> None:
+    environment["STATEMENT_TIMEOUT"] = "60"
     with serving(start, environment, tmp_path) as server, server.client() as client:
         reader = Reader(server)
         user_id = client.post("/users", json=ANN).json()["id"]
-        assert reader.open.wait(5)
+        assert reader.open.wait(30)
         statuses = list[int]()
 
         def change() -> None:
@@ -50,17 +35,18 @@ def test_a_request_ends_and_a_stream_is_ended(
                 answer = client.patch(f"/users/{user_id}", json=BOB)
             statuses.append(answer.status_code)
 
-        with locked(environment["DATABASE_URL"], user_id):
+        rows = "SELECT 1 FROM users FOR UPDATE"
+        with locked(environment["DATABASE_URL"], rows) as lock:
             request = threading.Thread(target=change)
             request.start()
-            time.sleep(0.3)
+            wait_until(lock.is_waited_for)
             server.program.signal(signal.SIGTERM)
-            reader.join(3)
+            reader.join(15)  # within the 20 s that the request has
             assert reader.error == ""
             assert statuses == []
-        request.join(5)
+        request.join(30)
         assert statuses == [200]
-        assert server.program.wait(5) in (0, 143)
+        assert server.program.wait(30) == status
 
 
 # --8<-- [end:sigterm]

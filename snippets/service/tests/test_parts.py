@@ -1,0 +1,106 @@
+"""What the parts take, and give back."""
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dev import folders
+from dev.folders import temporary
+from dev.keeper import kept
+from dev.ports import OUTGOING, free_port, wait_for_port
+from dev.postgres import Postgres
+from tests.conftest import database
+
+
+@pytest.fixture
+def parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The two places for temporary folders."""
+    memory, disk = tmp_path / "memory", tmp_path / "disk"
+    monkeypatch.setattr(folders, "MEMORY", memory)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    for parent in (memory, disk):
+        parent.mkdir()
+    return [memory, disk]
+
+
+def inside(parents: list[Path]) -> set[Path]:
+    """Return what the places hold."""
+    return {path for parent in parents for path in parent.iterdir()}
+
+
+# --8<-- [start:left]
+@pytest.mark.parametrize("name", ["postgres", "images", "metrics"])
+def test_what_a_killed_process_left_is_removed(parents: list[Path], name: str) -> None:
+    with subprocess.Popen("true") as ended:
+        pass
+    running = {parent / f"accounts-{name}-{os.getpid()}-x" for parent in parents}
+    left = {parent / f"accounts-{name}-{ended.pid}-x" for parent in parents}
+    for folder in running | left:
+        (folder / "data").mkdir(parents=True)
+    with temporary("valkey") as folder:
+        assert inside(parents) == {*running, folder}
+    assert inside(parents) == running
+
+
+# --8<-- [end:left]
+
+
+def test_an_interrupt_leaves_no_folder(
+    parents: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Path.mkdir
+
+    def make_and_interrupt(path: Path, mode: int) -> None:
+        make(path, mode)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", make_and_interrupt)
+    with pytest.raises(KeyboardInterrupt), temporary("valkey"):
+        pass
+    assert inside(parents) == set()
+
+
+def test_a_port_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, free = free_port(), free_port()
+    numbers = iter([taken, free])
+    monkeypatch.setattr("dev.ports.LOWEST", 0)
+    monkeypatch.setattr("secrets.randbelow", lambda _: next(numbers))
+    with socket.create_server(("127.0.0.1", taken)):
+        assert free_port() == free
+
+
+@pytest.mark.skipif(not OUTGOING.exists(), reason="only Linux tells the range")
+def test_a_port_is_not_one_of_outgoing_connections() -> None:
+    first = int(OUTGOING.read_text().split()[0])
+    assert first < 20_000 or max(free_port() for _ in range(50)) < first
+
+
+def test_nobody_waits_for_a_program_that_ended() -> None:
+    with kept(["false"]) as program:
+        assert program.wait(10) == 1
+        with pytest.raises(RuntimeError, match="nobody listens"):
+            wait_for_port(free_port(), program)
+
+
+# --8<-- [start:isolation]
+def test_a_database_of_its_own_costs_a_test_less_than_50_ms(
+    server: Postgres, record_property: Callable[[str, object], None]
+) -> None:
+    def isolate() -> float:
+        started = time.perf_counter()
+        with database(server):
+            pass
+        return time.perf_counter() - started
+
+    best = min(isolate() for _ in range(10))
+    record_property("seconds of isolation", round(best, 3))
+    assert best < 0.05
+
+
+# --8<-- [end:isolation]
