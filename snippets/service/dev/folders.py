@@ -17,7 +17,7 @@ ROOM = 2**30
 
 @contextmanager
 def temporary(name: str, *, on_disk: bool = False) -> Iterator[Path]:
-    """Give a new folder: on a disk, or in memory if there is room and TMPDIR is not set.
+    """Give a new folder, on a disk or where there is room: in memory, or in TMPDIR.
 
     Those that a killed process left behind are removed.
     """

@@ -26,8 +26,6 @@ from tests.survival.conftest import (
 )
 
 AT_ONCE = 200
-LISTENERS = """SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND query LIKE 'LISTEN%'"""
 ROUTES = r'route="(/users|/users/{user_id}|unmatched)"'
 
 
@@ -106,14 +104,12 @@ async def test_random_paths_make_no_series(served: Server) -> None:
 def test_a_stream_tells_what_happens_in_another_process(
     served: Server, shared: Environment, tmp_path: Path
 ) -> None:
-    url = shared["DATABASE_URL"]
     with (
         serving(processes.uvicorn, shared, tmp_path) as another,
         another.client() as client,
     ):
-        wait_until(lambda: asyncio.run(query(url, LISTENERS)) == 2 + 1)
         reader = Reader(served)
-        assert reader.open.wait(30)
+        assert reader.open.wait(30)  # its process listens, or it would not answer yet
         for number in range(4):
             user = {**ANN, "email": f"bob{number}@example.org"}
             created = client.post("/users", json=user).json()
