@@ -20,7 +20,6 @@ from tests.survival.conftest import (
     Server,
     ask,
     environment_of,
-    query,
     serving,
     wait_until,
 )
