@@ -3,9 +3,11 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
+from uvicorn import Config
 
 from accounts import logs
 
@@ -13,7 +15,7 @@ wsgi_app = "accounts.main:create_app()"
 worker_class = "uvicorn_worker.UvicornWorker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 bind = os.environ.get("BIND", "127.0.0.1:8000")
-graceful_timeout = 20  # seconds for requests to end after SIGTERM
+graceful_timeout = 21  # seconds after SIGTERM, then a worker is killed
 timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # Seconds that an idle connection stays open: longer than the proxy keeps it, or the
 # proxy sends a request into a connection that is being closed.
@@ -22,11 +24,21 @@ max_requests, max_requests_jitter = 0, 0
 logconfig_dict = logs.config()
 control_socket_disable = True
 
+
+def post_worker_init(worker: Worker) -> None:
+    """Let uvicorn cancel what still runs a second before, and end in order."""
+    server: Config = vars(worker)["config"]
+    server.timeout_graceful_shutdown = worker.cfg.graceful_timeout - 1
+
+
 # --8<-- [start:metrics]
 # Shared by all workers, and empty at the start of each run. It must be known before
 # the first import of prometheus_client, which reads it then and never again.
-METRICS = tempfile.mkdtemp(prefix=f"accounts-metrics-{os.getpid()}-")
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS
+# At SIGHUP this file is read anew, and the counts go on.
+PREFIX = f"accounts-metrics-{os.getpid()}-"
+METRICS = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+if not Path(METRICS).name.startswith(PREFIX):
+    METRICS = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=PREFIX)
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:

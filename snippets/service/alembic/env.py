@@ -2,32 +2,46 @@
 
 import asyncio
 import os
+from functools import partial
 from logging.config import fileConfig
 
+import asyncpg
 from sqlalchemy import Connection, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from accounts.config import DRIVER
+from accounts.config import without_driver
+from accounts.database import DIALECT
 from accounts.models import Base
 from alembic import context
 
 
 # --8<-- [start:migrate]
 def migrate(connection: Connection) -> None:
-    """Run the migrations that were asked for, in one transaction.
+    """Run the migrations that were asked for, each in a transaction of its own.
 
-    A migration that waits for a lock makes all later queries wait behind it, so it
-    gives up after three seconds and can be run again.
+    So none holds a lock for as long as the next one takes.
     """
-    context.configure(connection=connection, target_metadata=Base.metadata)
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'")
         context.run_migrations()
 
 
 async def connect_and_migrate(url: str) -> None:
-    """Run the migrations over the driver that the service uses."""
-    engine = create_async_engine(url, poolclass=NullPool)
+    """Run the migrations over the driver that the service uses.
+
+    A migration that waits for a lock makes all later queries wait behind it, so it
+    gives up after three seconds and can be run again.
+    """
+    limits = {"lock_timeout": "3s"}
+    engine = create_async_engine(
+        DIALECT,
+        async_creator=partial(asyncpg.connect, url, server_settings=limits),
+        poolclass=NullPool,
+    )
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
     await engine.dispose()
@@ -37,11 +51,10 @@ async def connect_and_migrate(url: str) -> None:
 
 if context.config.config_file_name and context.config.attributes.get("logs", True):
     fileConfig(context.config.config_file_name, disable_existing_loggers=False)
-given = context.config.attributes.get("url") or os.environ["DATABASE_URL"]
-_, _, address = given.partition("://")
 if context.is_offline_mode():
-    context.configure(url=DRIVER + address, literal_binds=True)
+    context.configure(url=DIALECT, literal_binds=True, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
 else:
-    asyncio.run(connect_and_migrate(DRIVER + address))
+    given = context.config.attributes.get("url") or os.environ["DATABASE_URL"]
+    asyncio.run(connect_and_migrate(without_driver(given)))

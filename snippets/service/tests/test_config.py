@@ -55,4 +55,4 @@ def test_the_address_needs_no_driver(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://host/name")
     url = Settings().database_url.get_secret_value()
-    assert url == "postgresql+asyncpg://host/name"
+    assert url == "postgresql://host/name"

@@ -1,15 +1,21 @@
 """What holds for each request: an id, one line in the log, a bounded metric."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from prometheus_client import REGISTRY
+from sqlalchemy import select
 from starlette.types import Message, Receive, Scope, Send
 
 from accounts import logs
+from accounts.database import Sessions
 from accounts.middleware.request_log import RequestLog
+from accounts.models import Message as Outbox
+from tests.fixtures.sample_data import ANN
 
 Lines = list[dict[str, object]]
 
@@ -43,6 +49,18 @@ async def test_a_request_has_an_id_and_one_line(
         "route": "/users/{user_id}",
         "status": 404,
     }
+
+
+async def test_a_creation_tells_which_message_follows_and_not_to_whom(
+    capsys: pytest.CaptureFixture[str], client: AsyncClient, sessions: Sessions
+) -> None:
+    user_id = (await client.post("/users", json=ANN)).json()["id"]
+    async with sessions() as session:
+        (message,) = await session.scalars(select(Outbox.id))
+    created, _ = logged = lines(capsys)
+    told = [created[name] for name in ("event", "user_id", "message_id")]
+    assert told == ["user_created", user_id, str(message)]
+    assert ANN["email"] not in str(logged)
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, 'a"b', "{}"])
@@ -128,6 +146,26 @@ async def test_the_metrics_are_served(client: AsyncClient) -> None:
     assert (
         'http_requests_total{method="GET",route="/users",status="200"}' in answer.text
     )
+
+
+async def test_the_metrics_tell_what_waits_in_the_outbox(
+    client: AsyncClient, sessions: Sessions
+) -> None:
+    async def told() -> list[float]:
+        text = (await client.get("/metrics")).text
+        found = re.findall(
+            r"^outbox_(?:messages|oldest_seconds) (.*)", text, re.MULTILINE
+        )
+        return [float(number) for number in found]
+
+    assert await told() == [0, 0]
+    aged = {"created_at": datetime.now(UTC) - timedelta(hours=1), "payload": {}}
+    async with sessions.begin() as session:
+        session.add(Outbox(task="task", **aged))
+        session.add(Outbox(task="task", **aged, error="refused"))
+    messages, seconds = await told()
+    assert messages == 1
+    assert 3600 <= seconds < 3700
 
 
 async def test_health_tells_the_version_and_the_time(client: AsyncClient) -> None:

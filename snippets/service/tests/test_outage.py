@@ -1,14 +1,19 @@
 """What a client sees when a part is away, and of what is a bug."""
 
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from accounts import database
 from accounts.api.dependencies import Session
 from accounts.config import Settings
 from dev.ports import free_port
+from dev.postgres import Postgres
 from tests.fixtures.sample_data import ANN
 
 
@@ -18,7 +23,7 @@ class TestAway:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
         """Settings with an address where nobody listens."""
-        nowhere = SecretStr(f"postgresql+asyncpg://127.0.0.1:{free_port()}/x")
+        nowhere = SecretStr(f"postgresql://127.0.0.1:{free_port()}/x")
         return settings.model_copy(update={"database_url": nowhere})
 
     async def test_requests_are_answered_503(self, client: AsyncClient) -> None:
@@ -34,6 +39,28 @@ class TestAway:
         assert (await client.get("/healthz")).status_code == 200
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+
+    async def test_its_metrics_are_served(self, client: AsyncClient) -> None:
+        answer = await client.get("/metrics")
+        assert answer.status_code == 200
+        assert "http_requests_total" in answer.text
+        assert "outbox" not in answer.text
+
+
+class TestUncached:
+    """A cache that can't be reached."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Settings with a cache where nobody listens."""
+        nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
+        return settings.model_copy(update={"redis_url": nowhere, "cache_seconds": 60})
+
+    async def test_it_is_left_alone_and_the_log_tells_once(
+        self, client: AsyncClient, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert {(await client.get("/users/1")).status_code for _ in range(3)} == {404}
+        assert capsys.readouterr().out.count('"event": "cache_unreachable"') == 1
 
 
 class TestSlow:
@@ -62,6 +89,63 @@ class TestSlow:
             await session.execute(text("SELECT 1"))
             assert (await client.get("/users")).status_code == 503
         assert (await client.get("/users")).status_code == 200
+
+
+async def test_it_soon_tells_that_it_is_not_ready(
+    app: FastAPI, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "READY_WITHIN", 0.05)
+    settings = app.state.resources.settings
+    async with AsyncExitStack() as stack:
+        for _ in range(settings.pool_size + settings.pool_overflow):
+            session = await stack.enter_async_context(app.state.resources.sessions())
+            await session.execute(text("SELECT 1"))
+        answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.elapsed.total_seconds() < 3 < settings.pool_timeout
+
+
+class TestFull:
+    """A database that takes no more connections."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings, server: Postgres) -> Iterator[Settings]:
+        """Settings of a user that may not connect even once."""
+        server.tell("CREATE ROLE crowd LOGIN CONNECTION LIMIT 0")
+        url = settings.database_url.get_secret_value().replace("postgres@", "crowd@")
+        yield settings.model_copy(update={"database_url": SecretStr(url)})
+        server.tell("DROP ROLE crowd")
+
+    async def test_requests_are_answered_503(
+        self, client: AsyncClient, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert (await client.get("/users")).status_code == 503
+        assert '"error": "TooManyConnectionsError"' in capsys.readouterr().out
+
+    async def test_it_is_not_ready_and_says_why(
+        self, client: AsyncClient, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert (await client.get("/readyz")).status_code == 503
+        assert '"error": "TooManyConnectionsError"' in capsys.readouterr().out
+
+
+async def test_a_server_that_became_read_only_is_left(
+    server: Postgres, settings: Settings, client: AsyncClient
+) -> None:
+    name = settings.database_url.get_secret_value().rpartition("/")[2]
+    change = f"ALTER DATABASE {name} SET default_transaction_read_only = "
+    await server.tell_async(change + "on")
+    assert (await client.post("/users", json=ANN)).status_code == 503
+    await server.tell_async(change + "off")
+    assert (await client.post("/users", json=ANN)).status_code == 201
+
+
+async def test_a_missing_file_is_a_bug(app: FastAPI, client: AsyncClient) -> None:
+    @app.get("/missing")
+    async def missing() -> None:
+        raise FileNotFoundError
+
+    assert (await client.get("/missing")).status_code == 500
 
 
 async def test_a_wrong_query_is_a_bug(app: FastAPI, client: AsyncClient) -> None:

@@ -1,6 +1,10 @@
 """What the queries do, on a real database, read back in a session of its own."""
 
+import asyncio
+from datetime import timedelta
+
 import pytest
+from sqlalchemy import func
 
 from accounts.database import Sessions
 from accounts.models import Message, User
@@ -51,13 +55,31 @@ async def test_a_message_is_due_once_and_again_when_it_is_lost(
     assert (again.id, again.attempts) == (message.id, 1)
 
 
+@pytest.mark.parametrize(
+    ("attempts", "seconds"), [(1, 60), (2, 120), (10, 600), (1000, 600)]
+)
+async def test_a_message_that_nobody_settles_is_handed_over_less_often(
+    sessions: Sessions, attempts: int, seconds: int
+) -> None:
+    async with sessions() as session:
+        outbox = OutboxRepository(session)
+        message = await outbox.add("task", {"user_id": 1})
+        message.attempts = attempts
+        for passed, due in [(seconds - 5, []), (seconds + 5, [message])]:
+            message.relayed_at = func.now() - timedelta(seconds=passed)
+            assert await outbox.due(retry_after=60, limit=10) == due
+
+
 async def test_a_claimed_message_is_nobody_elses(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         message = await OutboxRepository(session).add("task", {"user_id": 1})
-    async with sessions.begin() as first, sessions() as second:
-        claimed = await OutboxRepository(first).claim(message.id)
-        assert claimed is not None
-        assert await OutboxRepository(second).claim(message.id) is None
-        await OutboxRepository(first).remove(claimed)
+    async with sessions() as second, asyncio.TaskGroup() as group:
+        async with sessions.begin() as first:
+            claimed = await OutboxRepository(first).claim(message.id)
+            assert claimed is not None
+            waiting = group.create_task(OutboxRepository(second).claim(message.id))
+            assert not (await asyncio.wait([waiting], timeout=0.1))[0]
+            await OutboxRepository(first).remove(claimed)
+        assert await waiting is None
     async with sessions() as session:
         assert await session.get(Message, message.id) is None

@@ -84,6 +84,18 @@ class TestUserService:
 
         assert (user.email, user.display_name) == (ANN["email"], "Anna")
         self.cache.put.assert_awaited_once_with(user)
+        (event,) = self.users.announce.await_args.args
+        assert json.loads(event) == {"kind": "changed", "user_id": 1}
+
+    @pytest.mark.parametrize("changes", [{}, ANN])
+    async def test_update_does_not_announce_what_did_not_change(
+        self, changes: dict[str, str]
+    ) -> None:
+        self.users.lock.return_value = User(id=1, **ANN)
+
+        await self.service.update(1, changes)
+
+        self.users.announce.assert_not_awaited()
 
 
 class TestWelcomeService:

@@ -1,8 +1,12 @@
 """What the worker and the relay do, on a real database and mail server."""
 
 import asyncio
+import json
+import logging
 import smtplib
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from unittest.mock import create_autospec
 from uuid import uuid4
 
@@ -10,12 +14,13 @@ import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
 from sqlalchemy import func, select
+from sqlalchemy.exc import ProgrammingError
 
 from accounts import relay, tasks
 from accounts.broker import celery
 from accounts.config import Settings
 from accounts.database import Sessions
-from accounts.mail import is_permanent
+from accounts.mail import MailDelayedError, is_permanent
 from accounts.models import Message, User
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.services.user_service import WELCOME
@@ -95,7 +100,7 @@ async def test_a_mail_server_that_is_busy_leaves_the_message_waiting(
     settings: Settings, sessions: Sessions, inbox: Inbox, message: Message, answer: str
 ) -> None:
     inbox.answer = answer
-    with pytest.raises(tasks.PASSING):
+    with pytest.raises(MailDelayedError):
         await welcome(settings, message.id)
     inbox.answer = "250 OK"
     assert await welcome(settings, message.id) == "sent"
@@ -105,16 +110,19 @@ async def test_a_mail_server_that_is_busy_leaves_the_message_waiting(
 REFUSALS = [
     (smtplib.SMTPRecipientsRefused({"a": (550, b"")}), True),
     (smtplib.SMTPRecipientsRefused({"a": (550, b""), "b": (450, b"")}), False),
-    (smtplib.SMTPSenderRefused(553, b"", "a"), True),
+    (smtplib.SMTPDataError(554, b""), True),
     (smtplib.SMTPDataError(452, b""), False),
+    (smtplib.SMTPNotSupportedError(), True),
+    (smtplib.SMTPSenderRefused(553, b"", "a"), False),
+    (smtplib.SMTPConnectError(554, b""), False),
+    (smtplib.SMTPHeloError(550, b""), False),
     (smtplib.SMTPServerDisconnected(), False),
+    (ConnectionRefusedError(), False),
 ]
 
 
 @pytest.mark.parametrize(("error", "permanent"), REFUSALS)
-def test_codes_from_500_are_permanent(
-    error: smtplib.SMTPException, permanent: bool
-) -> None:
+def test_a_mail_is_refused_for_what_it_is(error: OSError, permanent: bool) -> None:
     assert is_permanent(error) == permanent
 
 
@@ -124,19 +132,22 @@ def test_a_bug_is_tried_once_and_a_passing_failure_again(
 ) -> None:
     for name in ("database_url", "redis_url", "token_key"):
         monkeypatch.setenv(name.upper(), getattr(settings, name).get_secret_value())
-    attempts = list[type[Exception]]()
+    attempts = list[Exception]()
 
-    def failing(error: type[Exception]) -> None:
+    def attempts_at(error: Exception) -> int:
         async def fail(*_: object) -> str:
             attempts.append(error)
             raise error
 
+        attempts.clear()
         monkeypatch.setattr(tasks, "welcome", fail)
         celery.tasks[WELCOME].apply((str(uuid4()),))
+        return len(attempts)
 
-    failing(ConnectionError)
-    failing(ValueError)
-    assert attempts == [ConnectionError] * 4 + [ValueError]
+    for passing in (ConnectionError(), TimeoutError(), MailDelayedError()):
+        assert attempts_at(passing) == 4
+    for bug in (ValueError(), FileNotFoundError(), ProgrammingError("", {}, OSError())):
+        assert attempts_at(bug) == 1
 
 
 # --8<-- [end:retries]
@@ -173,20 +184,30 @@ class TestRelay:
         assert first != failed
         assert failed == again
 
-    async def test_a_message_that_nobody_settles_is_given_up(
-        self, settings: Settings, sessions: Sessions, message: Message
+    async def test_without_a_worker_no_message_is_lost(
+        self, settings: Settings, sessions: Sessions, inbox: Inbox, message: Message
     ) -> None:
-        hasty = settings.model_copy(
-            update={"relay_retry_after": 0.0, "relay_attempts": 2}
-        )
-        handed_over = [
-            await relay.relay(sessions, self.broker, hasty) for _ in range(4)
-        ]
-        assert handed_over == [1, 1, 1, 0]
-        assert self.broker.send_task.call_count == 2
-        kept = await stored(sessions, message)
-        assert kept is not None
-        assert kept.error == "no worker settled it"
+        hasty = settings.model_copy(update={"relay_retry_after": 0.0})
+        for _ in range(20):
+            assert await relay.relay(sessions, self.broker, hasty) == 1
+        assert await welcome(settings, message.id) == "sent"
+        assert len(inbox.mails) == 1
+
+    async def test_a_worker_may_be_quicker_than_the_relay(
+        self, settings: Settings, inbox: Inbox, sessions: Sessions, message: Message
+    ) -> None:
+        working = list[Future[str]]()
+
+        def deliver(*_: object, **__: object) -> None:
+            working.append(pool.submit(asyncio.run, welcome(settings, message.id)))
+            wait(working, timeout=0.2)
+
+        self.broker.send_task.side_effect = deliver
+        with ThreadPoolExecutor() as pool:
+            assert await relay.relay(sessions, self.broker, settings) == 1
+            assert working[0].result(5) == "sent"
+        assert len(inbox.mails) == 1
+        assert await stored(sessions, message) is None
 
     async def test_it_goes_on_until_it_is_stopped(
         self, settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
@@ -216,6 +237,28 @@ class TestRelay:
         monkeypatch.setattr(relay, "relay", look)
         with pytest.raises(KeyError):
             await relay.relay_until(asyncio.Event(), settings)
+
+
+async def test_what_ends_the_relay_is_logged(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def fail(*_: object) -> None:
+        warnings.warn("soon to be gone", stacklevel=1)
+        raise KeyError("nobody knew")
+
+    monkeypatch.setattr(relay, "relay_until", fail)
+    monkeypatch.setattr(relay, "Settings", lambda: settings)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "add_signal_handler", lambda *_: None)
+    logging.captureWarnings(False)  # another test may have begun it
+    with warnings.catch_warnings(action="always"), pytest.raises(SystemExit) as end:
+        await relay.main()
+    assert end.value.code == 1
+    warned, failed = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "soon to be gone" in warned["event"]
+    assert "nobody knew" in json.dumps(failed["exception"])
 
 
 async def test_a_user_and_its_message_are_stored_together(

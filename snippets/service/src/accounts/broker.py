@@ -22,6 +22,7 @@ def options() -> dict[str, object]:
         "broker_transport_options": {
             "socket_timeout": PATIENCE,
             "socket_connect_timeout": PATIENCE,
+            "max_retries": 0,  # for a publisher; a worker tries again, see below
         },
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,

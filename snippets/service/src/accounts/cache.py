@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -25,6 +26,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
 """
 T = TypeVar("T")
+log = structlog.get_logger()
 
 
 # --8<-- [start:cache]
@@ -50,8 +52,9 @@ class Cache:
             return None
         try:
             return await question()
-        except (RedisError, OSError):
+        except (RedisError, OSError) as error:
             self.resting_until = time.monotonic() + REST
+            log.warning("cache_unreachable", error=type(error).__name__, rest=REST)
             return None
 
     # --8<-- [end:cache]

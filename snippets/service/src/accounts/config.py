@@ -3,8 +3,6 @@
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DRIVER = "postgresql+asyncpg://"
-
 
 # --8<-- [start:settings]
 class Settings(BaseSettings):
@@ -17,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr
-    """`postgresql://user:password@host/name`."""
+    """`postgresql://user:password@host/name`, with libpq's parameters for TLS."""
     redis_url: SecretStr
     """`redis://:password@host:port/number`, for the broker and the cache."""
     token_key: SecretStr = Field(min_length=32)
@@ -46,15 +44,21 @@ class Settings(BaseSettings):
     relay_interval: float = Field(default=0.5, gt=0)
     """Seconds between two looks into the outbox."""
     relay_retry_after: float = Field(default=60.0, gt=0)
-    """Seconds after which a message that no worker settled is handed over again."""
-    relay_attempts: int = Field(default=10, ge=1)
-    """How many times a message is handed over before it is given up."""
+    """Seconds after which a message that no worker settled is handed over again.
+
+    Each time it takes as much longer, up to ten times as long.
+    """
 
     @field_validator("database_url")
     @classmethod
-    def name_the_driver(cls, url: SecretStr) -> SecretStr:
-        """Accept the address as other programs write it, without a driver."""
-        scheme, found, rest = url.get_secret_value().partition("://")
-        if not found or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-            raise ValueError("it must begin with postgresql://")  # noqa: TRY003  pydantic shows it
-        return SecretStr(DRIVER + rest)
+    def drop_the_driver(cls, url: SecretStr) -> SecretStr:
+        """Accept the address as other programs write it, or as SQLAlchemy does."""
+        return SecretStr(without_driver(url.get_secret_value()))
+
+
+def without_driver(url: str) -> str:
+    """Return the address of a database as libpq and asyncpg know it."""
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError("it must begin with postgresql://")  # noqa: TRY003  pydantic shows it
+    return f"postgresql://{rest}"

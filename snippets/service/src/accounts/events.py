@@ -7,13 +7,16 @@ from collections.abc import Iterator
 import asyncpg
 import structlog
 
-from accounts.config import DRIVER, Settings
+from accounts.config import Settings
+from accounts.database import connect, root
 
 CHANNEL = "users"
 WAITING = 100
 """Events that a slow reader may fall behind; then its stream ends."""
 RECONNECT = 1.0
 """Seconds between two attempts to listen."""
+PING = 15.0
+"""Seconds after which a silent connection is asked whether it still lives."""
 log = structlog.get_logger()
 Events = asyncio.Queue[str | None]
 """The events of one stream; None ends it."""
@@ -26,6 +29,8 @@ class Feed:
     def __init__(self) -> None:
         self.streams: set[Events] = set()
         self.closed = False
+        self.listening = asyncio.Event()
+        """Whether a stream may begin: it would miss nothing from now on."""
 
     @contextlib.contextmanager
     def stream(self) -> Iterator[Events]:
@@ -50,6 +55,12 @@ class Feed:
     def close(self) -> None:
         """End all streams, those too that begin later."""
         self.closed = True
+        self.end_all()
+        self.listening.set()
+
+    def end_all(self) -> None:
+        """End all streams; what happens next may be missed."""
+        self.listening.clear()
         for events in list(self.streams):
             self.end(events)
 
@@ -67,26 +78,33 @@ class Feed:
 async def listen(feed: Feed, settings: Settings) -> None:
     """Publish what the database tells, until cancelled; reconnect when it was away.
 
-    Events of the time between are lost: a reader that reconnects reads the list.
+    Events of the time between are lost, so all streams end: a reader that comes back
+    reads the list.
     """
     while True:
-        with contextlib.suppress(
-            OSError, asyncpg.PostgresError, asyncpg.InterfaceError
-        ):
+        try:
             await listen_once(feed, settings)
-        log.warning("events_lost_their_database", retry_in=RECONNECT)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            lost = type(root(error)).__name__
+            log.warning("events_lost_their_database", error=lost, retry_in=RECONNECT)
+        except Exception:
+            log.exception("events_failed", retry_in=RECONNECT)
+        feed.end_all()
         await asyncio.sleep(RECONNECT)
 
 
 async def listen_once(feed: Feed, settings: Settings) -> None:
-    """Publish what the database tells, until the connection is gone."""
+    """Publish what the database tells; raise when the connection is lost."""
     gone = asyncio.Event()
-    url = settings.database_url.get_secret_value().replace(DRIVER, "postgresql://")
-    connection = await asyncpg.connect(url, timeout=settings.connect_timeout)
+    connection = await connect(settings)
     connection.add_termination_listener(lambda *_: gone.set())
     try:
         await connection.add_listener(CHANNEL, lambda *told: feed.publish(str(told[3])))
-        await gone.wait()
+        feed.listening.set()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gone.wait(), PING)
+            await connection.execute("SELECT 1")
     finally:
         await connection.close(timeout=1)
 

@@ -73,6 +73,7 @@ def config() -> LogConfig:
 def configure() -> None:
     """Write what the service logs, and what libraries log, in one form."""
     logging.config.dictConfig(dict(config()))
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[*SHARED, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -14,15 +14,19 @@ class MailRefusedError(Exception):
     """The mail server will never take this mail; another attempt is of no use."""
 
 
+class MailDelayedError(Exception):
+    """The mail could not be sent now; another attempt may succeed."""
+
+
 # --8<-- [start:mailer]
 class SmtpMailer:
-    """Sends mail; what the network does raises `OSError`, to be tried again."""
+    """Sends mail through a server that asks for no login, such as a local relay."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     async def send(self, to: str, subject: str, text: str, message_id: str) -> None:
-        """Send a mail, or raise `MailRefusedError`.
+        """Send a mail, or raise `MailRefusedError` or `MailDelayedError`.
 
         The same `message_id` tells a second delivery from the first.
         """
@@ -38,17 +42,22 @@ class SmtpMailer:
         try:
             with smtplib.SMTP(host, port, timeout=PATIENCE) as server:
                 server.send_message(mail)
-        except smtplib.SMTPException as error:
-            if is_permanent(error):
-                raise MailRefusedError(type(error).__name__) from error
-            raise
+        except OSError as error:
+            kind = MailRefusedError if is_permanent(error) else MailDelayedError
+            raise kind(type(error).__name__) from error
 
 
 # --8<-- [end:mailer]
 
 
-def is_permanent(error: smtplib.SMTPException) -> bool:
-    """Tell whether the server answered with a code of 500 or more."""
+def is_permanent(error: OSError) -> bool:
+    """Tell whether the server refused this mail for good.
+
+    What it says of the connection or of the sender is true of all mails, and can be
+    mended without them.
+    """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return all(code >= 500 for code, _ in error.recipients.values())
-    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code >= 500
+    return isinstance(error, smtplib.SMTPNotSupportedError)  # of the address

@@ -1,6 +1,8 @@
 """How many requests there were and how long they took, over all processes."""
 
 import os
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -10,6 +12,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 # --8<-- [start:metrics]
@@ -36,18 +39,39 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 # --8<-- [end:metrics]
 
 
+class Backlog(NamedTuple):
+    """What waits in the outbox."""
+
+    messages: int
+    """Those that no worker has settled."""
+    seconds: float
+    """The age of the oldest one."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Give what is true for all processes, whichever of them was asked."""
+        yield GaugeMetricFamily(
+            "outbox_messages", "Messages that no worker has settled.", self.messages
+        )
+        yield GaugeMetricFamily(
+            "outbox_oldest_seconds", "The age of the oldest of them.", self.seconds
+        )
+
+
 # --8<-- [start:exposition]
-def exposition() -> tuple[bytes, str]:
+def exposition(backlog: Backlog | None) -> tuple[bytes, str]:
     """Return the metrics and their content type.
 
     Several processes share a folder, `PROMETHEUS_MULTIPROC_DIR`, and any of them
-    answers for all.
+    answers for all. What waits in the outbox is left out where it is not known.
     """
-    registry = REGISTRY
+    registries = [REGISTRY]
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it is typed in part
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+        registries = [CollectorRegistry()]
+        MultiProcessCollector(registries[0])  # type: ignore[no-untyped-call]  # it is typed in part
+    if backlog:
+        registries.append(CollectorRegistry())
+        registries[1].register(backlog)
+    return b"".join(map(generate_latest, registries)), CONTENT_TYPE_LATEST
 
 
 # --8<-- [end:exposition]

@@ -11,7 +11,13 @@ from kombu.exceptions import OperationalError
 from accounts import logs
 from accounts.broker import celery
 from accounts.config import Settings
-from accounts.database import Sessions, create_engine, create_sessions, is_unreachable
+from accounts.database import (
+    Sessions,
+    create_engine,
+    create_sessions,
+    is_unreachable,
+    root,
+)
 from accounts.models import Message
 from accounts.repositories.outbox_repository import OutboxRepository
 
@@ -32,12 +38,8 @@ async def relay(sessions: Sessions, broker: Celery, settings: Settings) -> int:
         due = await outbox.due(settings.relay_retry_after, BATCH)
         try:
             for message in due:
-                if message.attempts >= settings.relay_attempts:
-                    message.error = "no worker settled it"
-                    log.error("message_given_up", message_id=str(message.id))
-                else:
-                    await asyncio.to_thread(publish, broker, message)
-                    outbox.mark_relayed(message)
+                await asyncio.to_thread(publish, broker, message)
+                outbox.mark_relayed(message)
         finally:
             await session.commit()
     return len(due)
@@ -66,7 +68,7 @@ async def relay_until(stopped: asyncio.Event, settings: Settings) -> None:
         except Exception as error:
             if not is_unreachable(error):
                 raise
-            log.warning("database_unreachable", error=type(error).__name__)
+            log.warning("database_unreachable", error=type(root(error)).__name__)
             handed_over = 0
         if handed_over < BATCH:
             with contextlib.suppress(TimeoutError):
@@ -78,12 +80,19 @@ async def relay_until(stopped: asyncio.Event, settings: Settings) -> None:
 
 
 async def main() -> None:
-    """Relay until SIGTERM or SIGINT, then end after the batch at hand."""
+    """Relay until SIGTERM or SIGINT, then end after the batch at hand.
+
+    A bug is logged like all else, and ends the process with status 1.
+    """
     logs.configure()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await relay_until(stopped, Settings())
+    try:
+        await relay_until(stopped, Settings())
+    except Exception:
+        log.exception("relay_failed")
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -1,33 +1,33 @@
 """What workers do."""
 
 import asyncio
-import smtplib
 from uuid import UUID
 
 import structlog
 from celery import Task
 from sqlalchemy import NullPool
-from sqlalchemy.exc import DBAPIError
 
 from accounts.broker import celery
 from accounts.config import Settings
-from accounts.database import create_engine, create_sessions
-from accounts.mail import SmtpMailer
+from accounts.database import create_engine, create_sessions, is_unreachable, root
+from accounts.mail import MailDelayedError, SmtpMailer
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_repository import UserRepository
 from accounts.services.user_service import WELCOME
 from accounts.services.welcome_service import WelcomeService
 
-PASSING = OSError, smtplib.SMTPException, DBAPIError
-"""What may be over after a while; anything else is a bug and isn't tried again."""
 log = structlog.get_logger()
+
+
+class TryAgainError(Exception):
+    """The database or the mail server is away; anything else is a bug."""
 
 
 # --8<-- [start:task]
 @celery.task(
     name=WELCOME,
     bind=True,
-    autoretry_for=PASSING,
+    autoretry_for=(TryAgainError,),
     retry_backoff=True,
     retry_jitter=True,
     max_retries=3,
@@ -35,7 +35,12 @@ log = structlog.get_logger()
 def send_welcome_email(task: Task[[str], None], message_id: str) -> None:
     """Send the mail that a message of the outbox asks for."""
     with structlog.contextvars.bound_contextvars(message_id=message_id):
-        outcome = asyncio.run(welcome(Settings(), UUID(message_id)))
+        try:
+            outcome = asyncio.run(welcome(Settings(), UUID(message_id)))
+        except Exception as error:
+            if isinstance(error, MailDelayedError) or is_unreachable(error):
+                raise TryAgainError(type(root(error)).__name__) from error
+            raise
         log.info("welcome", outcome=outcome, retries=task.request.retries)
 
 

@@ -1,5 +1,6 @@
 """What handlers ask for, made for each request."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from accounts import tokens
 from accounts.config import Settings
 from accounts.database import Sessions
-from accounts.events import Feed
+from accounts.events import Events, Feed
 from accounts.models import User
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
@@ -59,6 +60,20 @@ async def get_users(session: Session, connection: HTTPConnection) -> UserService
 
 Users = Annotated[UserService, Depends(get_users)]
 # --8<-- [end:session]
+
+
+# --8<-- [start:events]
+async def get_events(connection: HTTPConnection) -> AsyncIterator[Events]:
+    """Give what happens from now on; without a database, raise `TimeoutError` soon."""
+    resources = get_resources(connection)
+    async with asyncio.timeout(resources.settings.pool_timeout):
+        await resources.feed.listening.wait()
+    with resources.feed.stream() as events:
+        yield events
+
+
+UserEvents = Annotated[Events, Depends(get_events)]
+# --8<-- [end:events]
 
 bearer = HTTPBearer(auto_error=False)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.api.schemas import Problem
-from accounts.database import is_unreachable
+from accounts.database import is_unreachable, root
 from accounts.services.user_service import EmailTakenError, UserNotFoundError
 from accounts.tokens import InvalidTokenError
 
@@ -36,7 +36,7 @@ async def answer_database_error(request: Request, error: Exception) -> JSONRespo
     """Answer 503 while the database is away; raise what is a bug."""
     if not is_unreachable(error):
         raise error
-    log.warning("database_unreachable", error=type(error).__name__)
+    log.warning("database_unreachable", error=type(root(error)).__name__)
     return JSONResponse({"detail": "Try again later"}, 503, {"Retry-After": "1"})
 
 

@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from fastapi.requests import HTTPConnection
 from fastapi.sse import EventSourceResponse
 
-from accounts.api.dependencies import CurrentUser, Users, get_resources
+from accounts.api.dependencies import CurrentUser, UserEvents, Users
 from accounts.api.errors import problems
 from accounts.api.schemas import (
     UserCreate,
@@ -52,11 +51,13 @@ async def list_users(
 
 # --8<-- [start:stream]
 @router.get("/users/events", response_class=EventSourceResponse)
-async def stream_events(connection: HTTPConnection) -> AsyncIterator[UserEvent]:
-    """Send what happens to users from now on, until the service stops."""
-    with get_resources(connection).feed.stream() as events:
-        while (event := await events.get()) is not None:
-            yield UserEvent.model_validate_json(event)
+async def stream_events(events: UserEvents) -> AsyncIterator[UserEvent]:
+    """Send what happens to users from now on.
+
+    The stream ends when events may be missed: read the list then, in a new stream.
+    """
+    while (event := await events.get()) is not None:
+        yield UserEvent.model_validate_json(event)
 
 
 # --8<-- [end:stream]

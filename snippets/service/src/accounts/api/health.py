@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
 from fastapi.requests import HTTPConnection
+from sqlalchemy import select
 
 import accounts
 from accounts.api.dependencies import get_resources
 from accounts.api.schemas import Health
-from accounts.database import answers
+from accounts.database import ask
 from accounts.metrics import exposition
+from accounts.repositories.outbox_repository import OutboxRepository
 
 router = APIRouter(tags=["operation"])
 
@@ -31,7 +33,9 @@ async def readyz(connection: HTTPConnection, response: Response) -> Health:
 
     The broker isn't asked: without it, messages wait in the outbox.
     """
-    ready = await answers(get_resources(connection).sessions)
+    ready = await ask(
+        get_resources(connection).sessions, lambda session: session.scalar(select(1))
+    )
     response.status_code = 200 if ready else 503
     status = "ok" if ready else "unavailable"
     return Health(status=status, version=accounts.__version__, time=datetime.now(UTC))
@@ -41,7 +45,11 @@ async def readyz(connection: HTTPConnection, response: Response) -> Health:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics() -> Response:
+async def metrics(connection: HTTPConnection) -> Response:
     """Return the metrics of all processes, in Prometheus' format."""
-    body, content_type = exposition()
+    backlog = await ask(
+        get_resources(connection).sessions,
+        lambda session: OutboxRepository(session).backlog(),
+    )
+    body, content_type = exposition(backlog)
     return Response(body, headers={"Content-Type": content_type})

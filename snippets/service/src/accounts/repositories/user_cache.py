@@ -6,6 +6,10 @@ from datetime import datetime
 from accounts.cache import Cache
 from accounts.models import User
 
+FORMAT = 1
+"""Goes up with each change of what is kept. It stands in the value, not in the key,
+so that a change by one release replaces what another one keeps."""
+
 
 class UserCache:
     """Users by id. What is older than the last change is never kept."""
@@ -18,13 +22,19 @@ class UserCache:
         found = await self.cache.get(f"user:{user_id}")
         if found is None:
             return None
-        fields = json.loads(found)
-        created_at = datetime.fromisoformat(fields.pop("created_at"))
-        return User(created_at=created_at, **fields)
+        try:
+            fields = dict(json.loads(found))
+            if fields.pop("format") != FORMAT:
+                return None
+            created_at = datetime.fromisoformat(fields.pop("created_at"))
+            return User(created_at=created_at, **fields)
+        except (KeyError, TypeError, ValueError):  # another release wrote it
+            return None
 
     async def put(self, user: User) -> None:
         """Keep a user as it was committed."""
         fields = {
+            "format": FORMAT,
             "id": user.id,
             "email": user.email,
             "display_name": user.display_name,

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from accounts.models import User
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
@@ -11,6 +13,7 @@ from accounts.services.transaction import Transaction
 
 __all__ = ["EmailTakenError", "UserNotFoundError", "UserService"]
 WELCOME = "accounts.send_welcome_email"
+log = structlog.get_logger()
 
 
 class UserNotFoundError(Exception):
@@ -42,8 +45,9 @@ class UserService:
         user = User(email=email, display_name=display_name)
         async with self.begin():
             await self.users.add(user)
-            await self.outbox.add(WELCOME, {"user_id": user.id})
+            message = await self.outbox.add(WELCOME, {"user_id": user.id})
             await self.announce("created", user)
+        log.info("user_created", user_id=user.id, message_id=str(message.id))
         return user
 
     # --8<-- [end:create]
@@ -71,6 +75,7 @@ class UserService:
     async def update(self, user_id: int, changes: Mapping[str, str]) -> User:
         """Change the fields of a user that `changes` names, and no other.
 
+        What stays as it is is not announced.
         Raises `UserNotFoundError`, or `EmailTakenError` where another user has the
         new address.
         """
@@ -78,10 +83,12 @@ class UserService:
             user = await self.users.lock(user_id)
             if user is None:
                 raise UserNotFoundError(user_id)
+            before = {field: getattr(user, field) for field in changes}
             for field, value in changes.items():
                 setattr(user, field, value)
             await self.users.flush()
-            await self.announce("changed", user)
+            if before != changes:
+                await self.announce("changed", user)
         await self.cache.put(user)
         return user
 

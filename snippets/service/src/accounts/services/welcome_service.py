@@ -13,7 +13,7 @@ class Mailer(Protocol):
     """Sends mail."""
 
     async def send(self, to: str, subject: str, text: str, message_id: str) -> None:
-        """Send a mail, raise `MailRefusedError`, or `OSError` to be tried again."""
+        """Send a mail, or raise `MailRefusedError`, or another error to try again."""
 
 
 # --8<-- [start:welcome]

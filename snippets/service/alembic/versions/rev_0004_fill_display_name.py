@@ -1,0 +1,42 @@
+"""Migrate: fill display_name, a batch of users at a time."""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+# Each batch is a transaction: its rows are locked for some milliseconds, the table
+# never. Filled rows stay when it is interrupted, and it can be run again.
+FILL = """
+DO $$
+DECLARE last bigint := 0;
+BEGIN
+    LOOP
+        WITH batch AS (SELECT id FROM users WHERE id > last ORDER BY id LIMIT 1000),
+        filled AS (
+            UPDATE users SET {target} = {source} FROM batch
+            WHERE users.id = batch.id AND {target} IS NULL
+        )
+        SELECT max(id) INTO last FROM batch;
+        EXIT WHEN last IS NULL;
+        COMMIT;
+    END LOOP;
+END $$
+"""
+# This reads the whole table, and lets others read and write it meanwhile.
+VALIDATE = "ALTER TABLE users VALIDATE CONSTRAINT ck_users_{column}"
+
+
+# --8<-- [start:upgrade]
+def upgrade() -> None:
+    """Fill the column; then old code goes on without it, and new code needs only it."""
+    with op.get_context().autocommit_block():
+        op.execute(FILL.format(target="display_name", source="name"))
+        op.execute(VALIDATE.format(column="display_name"))
+
+
+# --8<-- [end:upgrade]
+
+
+def downgrade() -> None:
+    """Leave the column filled; nothing is lost."""

@@ -1,0 +1,53 @@
+"""How long a publisher waits for a broker."""
+
+import socket
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from accounts import broker
+from accounts.models import Message
+from accounts.relay import publish
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A socket of the broker's address; nobody listens, and nobody answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield listener
+
+
+@pytest.fixture
+def celery(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Celery]:
+    """Celery with the service's options, at the broker's address."""
+    for name, value in {
+        "DATABASE_URL": "postgresql://host/name",
+        "REDIS_URL": f"redis://127.0.0.1:{listener.getsockname()[1]}/0",
+        "TOKEN_KEY": "of 32 bytes, and of this test only",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(broker, "PATIENCE", 0.2)
+    celery = Celery("test", set_as_current=False)
+    celery.add_defaults(broker.options)
+    yield celery
+    celery.close()
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_broker_that_is_away_is_tried_once_and_soon_given_up(
+    celery: Celery, listener: socket.socket, silent: bool
+) -> None:
+    if silent:
+        listener.listen()
+    message = Message(id=uuid4(), task="task")
+    started = time.monotonic()
+    with pytest.raises(OperationalError):
+        publish(celery, message)
+    assert time.monotonic() - started < 2
