@@ -21,8 +21,9 @@ trap '' PIPE # a killed parent reads nothing
     trap : TERM
     read -r _
     kill -s "$KEEPER_STOP" $program
+    test "$KEEPER_STOP" = INT || KEEPER_STOP=0 # what only starts may ignore an INT
     for _ in $(seq 250); do
-        kill -s 0 $program || exit
+        kill -s "$KEEPER_STOP" $program || exit
         sleep 0.1
     done
     kill -s KILL $program

@@ -1,26 +1,17 @@
 """How events reach the streams of a process."""
 
 import asyncio
-import contextlib
 import json
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
-from sqlalchemy import text
 
 from accounts import events
 from accounts.config import Settings
-from accounts.database import Sessions
 from accounts.events import WAITING, Feed
-from accounts.repositories.user_repository import UserRepository
 from dev.ports import free_port
-
-END_LISTENERS = text(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
-)
 
 
 async def test_each_stream_gets_each_event() -> None:
@@ -50,26 +41,6 @@ async def test_a_reader_that_falls_behind_is_let_go() -> None:
         assert feed.streams == set()
         read = [await slow.get() for _ in range(WAITING)]
     assert read[-2:] == [str(WAITING - 1), None]
-
-
-async def test_it_listens_again_when_the_connection_was_lost(
-    settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(events, "RECONNECT", 0.01)
-    feed = Feed()
-    listening = asyncio.create_task(events.listen(feed, settings))
-    async with asyncio.timeout(60):
-        for number in ("first", "second"):
-            told = set[str | None]()
-            while number not in told:
-                with feed.stream() as stream, contextlib.suppress(TimeoutError):
-                    async with sessions.begin() as session:
-                        await UserRepository(session).announce(number)
-                    told.add(await asyncio.wait_for(stream.get(), 0.2))
-            async with sessions() as session:
-                await session.execute(END_LISTENERS)
-    listening.cancel()
-    await asyncio.wait([listening])
 
 
 async def test_it_waits_for_a_database_that_is_not_there(

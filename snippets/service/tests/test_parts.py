@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -104,3 +105,18 @@ def test_a_database_of_its_own_costs_a_test_less_than_50_ms(
 
 
 # --8<-- [end:isolation]
+
+
+STARTS = """
+import signal, time
+time.sleep(0.5)
+signal.signal(signal.SIGINT, lambda *_: exit())
+time.sleep(60)
+"""
+
+
+def test_a_program_that_only_starts_is_ended_too() -> None:
+    started = time.monotonic()
+    with kept([sys.executable, "-c", STARTS], stop="INT"):
+        pass
+    assert time.monotonic() - started < 20

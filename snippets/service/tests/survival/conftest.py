@@ -193,10 +193,11 @@ class Reader(threading.Thread):
                 self.server.client(timeout=60) as client,
                 client.stream("GET", "/users/events") as answer,
             ):
+                assert answer.is_success, answer.status_code
                 self.open.set()
                 for line in answer.iter_lines():
                     if line.startswith("data: "):
                         self.events.append(json.loads(line.removeprefix("data: ")))
             self.error = ""
-        except httpx2.TransportError as error:
+        except (AssertionError, httpx2.TransportError) as error:
             self.error = repr(error)
