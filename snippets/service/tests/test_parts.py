@@ -76,9 +76,9 @@ def test_a_port_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
         assert free_port() == free
 
 
-@pytest.mark.skipif(not OUTGOING.exists(), reason="only Linux tells the range")
 def test_a_port_is_not_one_of_outgoing_connections() -> None:
-    first = int(OUTGOING.read_text().split()[0])
+    told = OUTGOING.read_text() if OUTGOING.exists() else "49152 65535"  # what IANA says
+    first = int(told.split()[0])
     assert first < 20_000 or max(free_port() for _ in range(50)) < first
 
 
