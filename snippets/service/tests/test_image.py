@@ -20,7 +20,7 @@ from dev.folders import MEMORY
 from dev.ports import free_port
 from dev.postgres import Postgres
 from dev.processes import ROOT
-from tests.conftest import TOKEN_KEY
+from tests.conftest import TOKEN_KEY, database
 from tests.fixtures.sample_data import ANN
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the build
@@ -136,20 +136,28 @@ def image(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> I
     return image
 
 
-@pytest.fixture
-def service(image: Image, database_url: str, redis_url: str) -> Iterator[Service]:
-    """A container of the image that answers, on a port of the loopback interface."""
+@pytest.fixture(scope="module")
+def container(image: Image, server: Postgres, redis_url: str) -> Iterator[Service]:
+    """A container of the image, on a port of the loopback interface."""
     port = free_port()
-    environment = {
-        "BIND": f"127.0.0.1:{port}",
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "TOKEN_KEY": TOKEN_KEY,
-    }
-    with image.containers.running(image.name, *LOCKED_DOWN, **environment) as name:
-        service = Service(image.containers, name, port)
-        service.wait()
-        yield service
+    with database(server) as url:
+        environment = {
+            "BIND": f"127.0.0.1:{port}",
+            "DATABASE_URL": url,
+            "REDIS_URL": redis_url,
+            "TOKEN_KEY": TOKEN_KEY,
+        }
+        with image.containers.running(image.name, *LOCKED_DOWN, **environment) as name:
+            yield Service(image.containers, name, port)
+
+
+@pytest.fixture
+def service(container: Service) -> Service:
+    """The container, once it answers; it is started again if a test ended it."""
+    if not container.runs():
+        container.containers.tell("podman", "start", container.name)
+    container.wait()
+    return container
 
 
 def test_it_takes_nothing_that_is_not_pinned() -> None:
