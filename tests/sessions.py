@@ -23,8 +23,8 @@ from tests.engine.pages import ROOT
 
 PROVE = ["docs", "tests/prove"]
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
-BROWSE = ["tests/check", "-m", "recorded and browser"]
-CHECK = ["tests/check", "tests/refuse", "-m", "recorded and not browser"]
+BROWSE = ["tests/check/test_access.py"]
+CHECK = ["tests/check", "tests/refuse", "--ignore", *BROWSE, "-m", "recorded"]
 STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it
 MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it has a name of its own
 ROOM = 4 * 1024**3  # bytes, twice what the sessions need

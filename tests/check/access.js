@@ -43,6 +43,8 @@ async function audit() {
     if (kinds.size === known) token.replaceWith(token.textContent);
   }
   all("pre code").forEach((code) => code.normalize());
+  // Axe judges no text beside a pseudo-element, and looks for them long; here they are icons.
+  axe.configure({ checks: [{ id: "color-contrast", options: { ignorePseudo: true } }] });
   const found = [];
   for (const _ of ["as it is", "toggled"]) {
     for (const { id, nodes } of (await axe.run({ resultTypes: ["violations"] })).violations)

@@ -24,11 +24,10 @@ FORK = {"REPO_URL": "https://example.org/fork/playbook", "EDIT_URI": "edit/main/
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what reads the ledger, and what wants a browser."""
+    """Mark what reads the ledger."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        for name in {"recorded", "browser"}.intersection(fixtures):
-            item.add_marker(name)
+        if "recorded" in getattr(item, "fixturenames", ()):
+            item.add_marker("recorded")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -2,10 +2,6 @@
 
 import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -15,43 +11,10 @@ from packaging.requirements import Requirement
 
 from tests.engine.pages import ROOT
 from tests.engine.plugin import STATE
+from tests.prove.service.conftest import SERVICE, Make, copy_to
 
-SERVICE = "snippets/service"
-BIN = ROOT / ".venv/service/bin"
 KEY = "of 32 bytes, and of this test only"
 LEAST = 95  # percent of its lines and branches
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Path:
-    """A folder that holds what git tracks of the service, and nothing else."""
-    told = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT / SERVICE, capture_output=True, text=True, check=True
-    )
-    for name in filter(None, told.stdout.split("\0")):
-        target = tmp_path / "accounts" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / SERVICE / name, target)
-    return tmp_path / "accounts"
-
-
-@contextmanager
-def made(folder: Path, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run make in a copy of the service, on its code and the packages installed here."""
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    here = {"PYTHONPATH": f"{folder}/src:{folder}", "COVERAGE_FILE": f"{folder}/.coverage"}
-    with subprocess.Popen(
-        ["make", "--no-print-directory", *arguments, f"BIN={BIN}", "READY="],
-        cwd=folder,
-        env=outside | here | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
 
 
 def facts(report: Path, said: str) -> dict[str, Any]:
@@ -69,14 +32,13 @@ def facts(report: Path, said: str) -> dict[str, Any]:
 
 @pytest.mark.timeout(600)  # it waits for all of the service's tests
 def test_it_passes_the_gates_of_the_largest_change(
-    alone: Path, tmp_path: Path, pytestconfig: pytest.Config
+    gates: tuple[Path, Make], pytestconfig: pytest.Config
 ) -> None:
-    report = tmp_path / "report.xml"
-    with made(alone, "l", PYTEST_ADDOPTS=f"--junit-xml={report} --durations=10") as gates:
-        said, _ = gates.communicate()
+    report, make = gates
+    status, said = make.end()
     told = pytestconfig.stash[STATE].told["service"] = facts(report, said)
-    told["outcome"] = "failed" if gates.returncode else "passed"
-    assert gates.returncode == 0, said
+    told["outcome"] = "failed" if status else "passed"
+    assert status == 0, said
     assert told["tests"] > 100, said
     assert told["coverage"] >= LEAST, said
     assert bool(told["image"]) != bool(told["skipped"]), said
@@ -84,22 +46,21 @@ def test_it_passes_the_gates_of_the_largest_change(
         assert told["image"], "REQUIRE_IMAGE is set, and no image was built"
 
 
-def test_its_other_commands_run(alone: Path) -> None:
-    with made(alone, "help") as listed, made(alone, "xs") as gates:
-        said, _ = listed.communicate()
-        rules = re.findall(r"^([a-z]+):.*## ", (alone / "Makefile").read_text(), re.MULTILINE)
-        assert re.findall(r"^make (\w+)", said, re.MULTILINE) == rules
-        said, _ = gates.communicate()
-        assert gates.returncode == 0, said
-    with made(alone, "token", "ID=7", TOKEN_KEY=KEY) as token:
-        said, _ = token.communicate()
-        assert said.count(".") == 2, said
+def test_its_other_commands_run(tmp_path: Path) -> None:
+    alone = copy_to(tmp_path / "accounts")
+    _, listed = Make(alone, "help").end()
+    rules = re.findall(r"^([a-z]+):.*## ", (alone / "Makefile").read_text(), re.MULTILINE)
+    assert re.findall(r"^make (\w+)", listed, re.MULTILINE) == rules
+    status, said = Make(alone, "xs").end()
+    assert status == 0, said
+    status, token = Make(alone, "token", "ID=7", TOKEN_KEY=KEY).end()
+    assert (status, token.count(".")) == (0, 2), token
 
 
-def locked(path: str) -> dict[str, set[str]]:
+def locked(lock: Path) -> dict[str, set[str]]:
     """Return the versions that a lock gives of each package."""
     found: dict[str, set[str]] = {}
-    for line in (ROOT / path).read_text().splitlines():
+    for line in lock.read_text().splitlines():
         if line[:1].isalnum():
             package = Requirement(line.partition(" \\")[0])
             found.setdefault(package.name, set()).add(str(package.specifier))
@@ -108,13 +69,13 @@ def locked(path: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-build.txt"])
 def test_the_locks_of_the_service_agree(lock: str) -> None:
-    least, most = locked(f"{SERVICE}/{lock}"), locked(f"{SERVICE}/requirements-dev.txt")
+    least, most = locked(SERVICE / lock), locked(SERVICE / "requirements-dev.txt")
     assert least.keys() <= most.keys()
     assert {name: most[name] for name in least} == least
 
 
 def test_shared_packages_have_one_version() -> None:
-    ours, its = locked("requirements.txt"), locked(f"{SERVICE}/requirements-dev.txt")
+    ours, its = locked(ROOT / "requirements.txt"), locked(SERVICE / "requirements-dev.txt")
     shared = ours.keys() & its.keys()
     assert {"asyncpg", "fastapi", "sqlalchemy", "uvicorn"} <= shared
     apart = {name: (ours[name], its[name]) for name in shared if ours[name] != its[name]}

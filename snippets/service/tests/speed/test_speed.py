@@ -16,7 +16,7 @@ BARE = "tests.speed.bare:create_app"
 AT_ONCE, EACH = 8, 20
 RATIOS = {"cached": 0.7, "uncached": 0.6}
 """The first is as the service runs. The second is 0.75, and 0.65 on a busy machine."""
-ROUNDS = 10
+ROUNDS = 5
 """Short ones: a machine changes its speed, and all are to meet the same."""
 
 
