@@ -31,7 +31,7 @@ site: $(READY)  ## Build the site strictly into site/.
 	$(BIN)/mkdocs build --strict
 
 update: $(READY)  ## Rewrite shown outputs and versions, and show the diff.
-	$(BIN)/pytest --update-examples docs tests/prove --ignore=tests/prove/service; status=$$?; \
+	$(BIN)/pytest --update-examples docs tests/prove; status=$$?; \
 		git --no-pager diff -- docs snippets README.md; exit $$status
 
 mutate: $(READY)  ## Change each snippet in many small ways, and list what its tests accept.

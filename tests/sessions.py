@@ -23,6 +23,7 @@ from tests.engine.pages import ROOT
 
 PROVE = ["docs", "tests/prove"]
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
+SERVICE = ["tests/service"]  # mostly waits for a run of the service's own tests
 BROWSE = ["tests/check/test_access.py"]
 CHECK = ["tests/check", "tests/refuse", "--ignore", *BROWSE, "-m", "recorded"]
 STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it
@@ -95,9 +96,15 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-    with scratch(), session("nice", "-n", "5", *told, *ASIDE, aside=True) as aside:
+    nice = ["nice", "-n", "5", *told]
+    with (
+        scratch(),
+        session(*nice, *ASIDE, aside=True) as aside,
+        session(*nice, *SERVICE, aside=True) as service,
+    ):
         with session(*told, *PROVE) as prove:
             if status := prove.status():
                 return status
         with session(*told, *BROWSE, aside=True) as browse, session(*told, *CHECK) as check:
-            return check.status() or browse.status() or aside.status()
+            others = (check, browse, aside, service)
+            return next(filter(None, [other.status() for other in others]), 0)

@@ -27,7 +27,7 @@ def digest(ledger: dict[str, Any]) -> str:
 def load() -> dict[str, Any]:
     """Return the ledger, empty where there is none; refuse one that was edited."""
     if not LEDGER.exists():
-        return {"runs": [], "blocks": [], "escapes": []}
+        return {"runs": [], "blocks": []}
     with contextlib.suppress(ValueError, KeyError, TypeError):
         ledger: dict[str, Any] = json.loads(LEDGER.read_text())
         if ledger["digest"] == digest(ledger):
@@ -37,7 +37,8 @@ def load() -> dict[str, Any]:
 
 def write(session: Session) -> None:
     """Write what a session proved, and what it left alone of the ledger before, at once."""
-    run, previous = this_run(), session.previous
+    run, now = this_run(), load()
+    previous = session.previous if session.blocks else now
     pages = {str(block.page.relative_to(DOCS)) for block in session.blocks.values()}
     pages |= {entry["page"] for entry in session.entries.values()}
     pages |= {block["page"] for block in previous["blocks"] if not (DOCS / block["page"]).exists()}
@@ -46,8 +47,8 @@ def write(session: Session) -> None:
         entry["proofs"][0]["run"] = run["id"]
         blocks.append(entry)
     used = {proof["run"] for block in blocks for proof in block["proofs"]}
-    ledger: dict[str, Any] = previous | session.told
-    ledger |= {
+    ledger = {"escapes": []} | previous | {key: now[key] for key in now if key == "service"}
+    ledger |= session.told | {
         "runs": [entry for entry in [*previous["runs"], run] if entry["id"] in used],
         "blocks": sorted(blocks, key=lambda block: (block["page"], block["line"])),
     }

@@ -153,5 +153,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if proof.batch:
         proof.batch.process.kill()  # when pytest ends before it does
         proof.batch.process.join()
-        if not proof.updating:
-            ledger.write(proof)
+    if (proof.batch or proof.told) and not proof.updating:
+        ledger.write(proof)

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from tests.engine.pages import ROOT
 from tests.engine.plugin import STATE
-from tests.prove.service.conftest import SERVICE, Make, copy_to
+from tests.service.conftest import SERVICE, copy_to, make
 
 KEY = "of 32 bytes, and of this test only"
 LEAST = 95  # percent of its lines and branches
@@ -32,10 +32,11 @@ def facts(report: Path, said: str) -> dict[str, Any]:
 
 @pytest.mark.timeout(600)  # it waits for all of the service's tests
 def test_it_passes_the_gates_of_the_largest_change(
-    gates: tuple[Path, Make], pytestconfig: pytest.Config
+    tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    report, make = gates
-    status, said = make.end()
+    report, alone = tmp_path / "report.xml", copy_to(tmp_path / "accounts")
+    with make(alone, "l", PYTEST_ADDOPTS=f"--junit-xml={report} --durations=10") as gates:
+        status, said = gates.end()
     told = pytestconfig.stash[STATE].told["service"] = facts(report, said)
     told["outcome"] = "failed" if status else "passed"
     assert status == 0, said
@@ -48,12 +49,13 @@ def test_it_passes_the_gates_of_the_largest_change(
 
 def test_its_other_commands_run(tmp_path: Path) -> None:
     alone = copy_to(tmp_path / "accounts")
-    _, listed = Make(alone, "help").end()
+    with make(alone, "help") as listing, make(alone, "xs") as gates:
+        (_, listed), (status, said) = listing.end(), gates.end()
+    assert status == 0, said
     rules = re.findall(r"^([a-z]+):.*## ", (alone / "Makefile").read_text(), re.MULTILINE)
     assert re.findall(r"^make (\w+)", listed, re.MULTILINE) == rules
-    status, said = Make(alone, "xs").end()
-    assert status == 0, said
-    status, token = Make(alone, "token", "ID=7", TOKEN_KEY=KEY).end()
+    with make(alone, "token", "ID=7", TOKEN_KEY=KEY) as told:
+        status, token = told.end()
     assert (status, token.count(".")) == (0, 2), token
 
 
