@@ -10,7 +10,6 @@ function openMenu() {
     .forEach((label) => tabbable(label, narrow.matches));
 }
 
-narrow.addEventListener("change", openMenu);
 // A level of the table of contents, and the one button of a block, are no navigation of their own.
 function unmark() {
   document.querySelectorAll(".md-sidebar--secondary .md-nav .md-nav, .md-code__nav").forEach((nav) => {
@@ -19,6 +18,7 @@ function unmark() {
   });
 }
 
+narrow.addEventListener("change", openMenu);
 document$.subscribe(() => {
   openMenu();
   unmark();
