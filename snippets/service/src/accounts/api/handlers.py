@@ -23,7 +23,7 @@ KnownId = Annotated[UserId, Path()]
 
 
 # --8<-- [start:create]
-@router.post("/users", status_code=201, responses=problems(409))
+@router.post("/users", status_code=201, responses=problems(400, 409))
 async def create_user(data: UserCreate, users: Users) -> UserRead:
     """Create a user; a welcome e-mail follows."""
     user = await users.create(data.email, data.display_name)
@@ -74,7 +74,7 @@ async def read_user(user_id: KnownId, users: Users) -> UserRead:
 
 
 # --8<-- [start:update]
-@router.patch("/users/{user_id}", responses=problems(404, 409))
+@router.patch("/users/{user_id}", responses=problems(400, 404, 409))
 async def update_user(user_id: KnownId, data: UserUpdate, users: Users) -> UserRead:
     """Change the fields that the request names."""
     user = await users.update(user_id, data.model_dump(exclude_unset=True))
