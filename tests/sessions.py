@@ -96,11 +96,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-    nice = ["nice", "-n", "5", *told]
     with (
         scratch(),
-        session(*nice, *ASIDE, aside=True) as aside,
-        session(*nice, *SERVICE, aside=True) as service,
+        session("nice", "-n", "5", *told, *ASIDE, aside=True) as aside,
+        session("nice", "-n", "1", *told, *SERVICE, aside=True) as service,
     ):
         with session(*told, *PROVE) as prove:
             if status := prove.status():
