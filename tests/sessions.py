@@ -95,6 +95,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         threading.Thread(target=end_with_starter, args=[int(pipe)], daemon=True).start()
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's job in the background ignores one
+        signal.signal(number, signal.default_int_handler)
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
     with (
         scratch(),
