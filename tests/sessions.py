@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -59,8 +59,10 @@ def session(*command: str, aside: bool = False) -> Iterator[Session]:
         try:
             yield started
         finally:
-            started.process.send_signal(signal.SIGINT)
-            started.process.wait()
+            while started.process.poll() is None:
+                started.process.send_signal(signal.SIGINT)  # a library may swallow one
+                with suppress(subprocess.TimeoutExpired):
+                    started.process.wait(20)
 
 
 @contextmanager
