@@ -103,7 +103,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     with (
         scratch(),
         session("nice", "-n", "5", *told, *ASIDE, aside=True) as aside,
-        session("nice", "-n", "1", *told, *SERVICE, aside=True) as service,
+        session("nice", "-n", "5", *told, *SERVICE, aside=True) as service,
     ):
         with session(*told, *PROVE) as prove:
             if status := prove.status():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.engine import ledger
 from tests.engine.pages import ROOT
@@ -111,5 +111,6 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("REQUIRE_BROWSER"):
             raise AssertionError("Chromium is required here: install the package chromium.")
         pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # CI requires it
+    expect.set_options(timeout=30_000)  # milliseconds: a hang, not a slow machine
     with launched(program) as browser:
         yield browser

@@ -68,7 +68,7 @@ def test_instant_navigation_keeps_the_proofs_and_the_figures(
     for name, path in (("Timeouts", TIMEOUTS), ("Contributing", "contributing/")):
         page.locator("article").get_by_role("link", name=name).first.click()
         expect(page.locator("details.proof.passed").first).to_be_visible()
-        assert page.url == address + path
+        assert page.url.partition("#")[0] == address + path  # the last heading may still be added
         page.go_back()
         expect(page.locator("[data-ledger]")).to_contain_text("blocks proven")
     page.get_by_role("link", name="Every block and its proof").click()
