@@ -84,7 +84,7 @@ def scratch() -> Iterator[None]:
 
 
 def end_with_starter(pipe: int) -> None:
-    """End this session as SIGTERM does when what started it is gone."""
+    """End this process as SIGTERM does when what started it is gone."""
     os.read(pipe, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 

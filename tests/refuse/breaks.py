@@ -7,6 +7,7 @@ from tests.refuse.edits import (
     BUILT,
     CLIENTS,
     ELSEWHERE,
+    ENDS,
     FANOUT,
     FOLDER,
     ITS_TEST,
@@ -30,7 +31,6 @@ from tests.refuse.edits import (
 )
 
 BLOCKING = "snippets/concurrency/blocking"
-ENDS = "tests/prove/concurrency/test_clients.py::test_a_call_ends_at_its_limit"
 OUTBOX = "snippets/concurrency/background/outbox.py"
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
 STALE = "    if not asyncio:\n        print(1)\n        #> 1\n"
@@ -229,7 +229,7 @@ BREAKS = [
         edit(f"{CLIENTS}/shared.py", "(url, timeout=timeout, ", "(url, "),
         "tests/prove/concurrency/test_clients.py",
         "shared.py fails its test",
-        (f"{ENDS}[concurrency/clients/shared.py]",),
+        (ENDS,),
     ),
     Break(
         "semaphore widened",

@@ -13,6 +13,10 @@ FOLDER = "snippets/concurrency/timeouts"
 ONE, TWO = "concurrency/timeouts:1", "concurrency/timeouts:2"
 ELSEWHERE = "blocked.py fails elsewhere than declared"
 SHOWN = "concurrency/timeouts/bounded.py"
+ENDS = (
+    "tests/prove/concurrency/test_clients.py"
+    "::test_a_call_ends_at_its_limit[concurrency/clients/shared.py]"
+)
 FANOUT, CLIENTS = "snippets/concurrency/fanout", "snippets/concurrency/clients"
 BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"
 
