@@ -38,23 +38,25 @@ def start(stack: contextlib.ExitStack) -> list[tuple[str, Program]]:
     environment.setdefault("TOKEN_KEY", secrets.token_urlsafe(32))
     processes.migrate(environment["DATABASE_URL"])
     port = int(environment.get("PORT", "8000"))
-    running = [
+    url = f"http://127.0.0.1:{port}"
+    # The server has the processors to itself until it answers.
+    running = [("server", stack.enter_context(processes.gunicorn(environment, port)))]
+    wait_until_ready(url, running)
+    running += [
         ("worker", stack.enter_context(processes.worker(environment))),
         ("relay", stack.enter_context(processes.relay(environment))),
-        ("server", stack.enter_context(processes.gunicorn(environment, port))),
     ]
-    wait_until_ready(f"http://127.0.0.1:{port}", running)
+    print(f"The service is on {url}, and its documentation on {url}/docs")
+    print("Ctrl-C ends it.", flush=True)
     return running
 
 
 def wait_until_ready(url: str, running: list[tuple[str, Program]]) -> None:
-    """Print the address once the server answers there."""
+    """Return once the server answers."""
     limit = time.monotonic() + 30
     while time.monotonic() < limit:
         with contextlib.suppress(httpx2.TransportError):
             if httpx2.get(f"{url}/readyz").is_success:
-                print(f"The service is on {url}, and its documentation on {url}/docs")
-                print("Ctrl-C ends it.", flush=True)
                 return
         check(running)
         time.sleep(0.05)
