@@ -54,7 +54,7 @@ $(READY): requirements.txt
 	$(PYTHON) -m venv .venv
 	awk '/^uv==/ { on = 1 } on { print } on && !/\\$$/ { exit }' requirements.txt > .venv/uv.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement .venv/uv.txt
-	sync="$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt"; \
+	sync="$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements.txt"; \
 		$$sync 2> .venv/uv.log || $$sync --system-certs || { cat .venv/uv.log; exit 1; }
 	touch $@
 
