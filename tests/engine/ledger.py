@@ -47,8 +47,8 @@ def write(session: Session) -> None:
         entry["proofs"][0]["run"] = run["id"]
         blocks.append(entry)
     used = {proof["run"] for block in blocks for proof in block["proofs"]}
-    ledger = {"escapes": []} | previous | {key: now[key] for key in now if key == "service"}
-    ledger |= session.told | {
+    ledger = {"escapes": []} | previous | now | session.told
+    ledger |= {
         "runs": [entry for entry in [*previous["runs"], run] if entry["id"] in used],
         "blocks": sorted(blocks, key=lambda block: (block["page"], block["line"])),
     }

@@ -34,7 +34,7 @@ class Make:
 def make(copy: Path, *arguments: str, **environment: str) -> Iterator[Make]:
     """Run make on a copy's code with the packages installed here; let it clean up at the end."""
     outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    here = {"PYTHONPATH": f"{copy}/src:{copy}", "COVERAGE_FILE": f"{copy}/.coverage"}
+    here = {"PYTHONPATH": f"{copy}/src:{copy}"}
     with (
         tempfile.TemporaryFile("w+") as output,
         subprocess.Popen(
