@@ -129,13 +129,19 @@ class Containers:
         raise CommandError("; ".join(reasons))
 
     def configure(self, runtime: str) -> None:
-        """Set what podman would else ask of systemd, or set higher than it may."""
-        (self.folder / "containers.conf").write_text(
+        """Set what podman would else ask of systemd, or set higher than it may.
+
+        The file is replaced at once: while a failed container is cleaned up,
+        who reads half a file takes the defaults.
+        """
+        new = self.folder / "containers.conf.new"
+        new.write_text(
             f"[containers]\ndefault_ulimits = {LIMITS}\nlabel = false\n"
             f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
             f'lock_type = "file"\nruntime = "{runtime}"\n'  # shared memory would stay
             f'tmp_dir = "{self.folder}/libpod"\n'
         )
+        new.replace(self.folder / "containers.conf")
 
     @contextmanager
     def running(
