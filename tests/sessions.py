@@ -1,6 +1,6 @@
 """What `pytest` does without arguments: prove, then check what was proven, in several sessions.
 
-The second core has work from the start: beside the first session runs what needs no ledger.
+What needs no ledger gets what the others leave of the processor: they measure time.
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.engine.pages import ROOT
 
 PROVE = ["docs", "tests/prove"]
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
-SERVICE = ["tests/service"]  # mostly waits for a run of the service's own tests
+SERVICE = ["tests/service"]  # has work for two processors
 BROWSE = ["tests/check/test_access.py"]
 CHECK = ["tests/check", "tests/refuse", "--ignore", *BROWSE, "-m", "recorded"]
 STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it
@@ -100,14 +100,13 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's job in the background ignores one
         signal.signal(number, signal.default_int_handler)
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-    with (
-        scratch(),
-        session("nice", "-n", "5", *told, *ASIDE, aside=True) as aside,
-        session("nice", "-n", "5", *told, *SERVICE, aside=True) as service,
-    ):
+    patient = [*told, "-o", "timeout=300"]  # seconds: a tenth of a busy processor is enough
+    with scratch(), session("nice", *patient, *ASIDE, aside=True) as aside:
         with session(*told, *PROVE) as prove:
             if status := prove.status():
                 return status
-        with session(*told, *BROWSE, aside=True) as browse, session(*told, *CHECK) as check:
-            others = (check, browse, aside, service)
+        with session(*told, *SERVICE) as service:
+            service.status()
+        with session(*patient, *BROWSE, aside=True) as browse, session(*patient, *CHECK) as check:
+            others = (service, check, browse, aside)
             return next(filter(None, [other.status() for other in others]), 0)

@@ -14,6 +14,7 @@ from tests.engine.pages import ROOT
 
 SERVICE = ROOT / "snippets/service"
 BIN = ROOT / ".venv/service/bin"
+CACHE = BIN.parent / "mypy_cache"  # of the packages' types; a copy's own come anew
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Make:
 def make(copy: Path, *arguments: str, **environment: str) -> Iterator[Make]:
     """Run make on a copy's code with the packages installed here; let it clean up at the end."""
     outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    here = {"PYTHONPATH": f"{copy}/src:{copy}"}
+    here = {"PYTHONPATH": f"{copy}/src:{copy}", "MYPY_CACHE_DIR": str(CACHE)}
     with (
         tempfile.TemporaryFile("w+") as output,
         subprocess.Popen(

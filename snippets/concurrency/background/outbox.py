@@ -23,7 +23,7 @@ sent: list[str] = []
 
 async def send_welcome(email: str) -> None:
     """Stand in for a slow call to a mail service."""
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)
     sent.append(email)
 
 

@@ -42,7 +42,10 @@ def pass_on(number: int, _: FrameType | None) -> None:
 
 
 def main(tier: str, test: str = MODULE) -> int:
-    """Run the gates one after the other, until one fails; return its exit status."""
+    """Run the gates one after the other, until one fails; return its exit status.
+
+    Each finds its name in GATE.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, pass_on)
     scripts = str(Path(sys.executable).parent)
@@ -51,7 +54,8 @@ def main(tier: str, test: str = MODULE) -> int:
         environment["COVERAGE_FILE"] = f"{folder}/data"
         for gate, command in commands(tier, test).items():
             print(f"{tier} {gate}: {shlex.join(command)}", flush=True)
-            with subprocess.Popen(command, cwd=ROOT, env=environment) as running:
+            told = {**environment, "GATE": gate}
+            with subprocess.Popen(command, cwd=ROOT, env=told) as running:
                 RUNNING[:] = [running]
             if running.returncode:
                 print(f"{tier} {gate}: failed", flush=True)
