@@ -105,8 +105,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         with session(*told, *PROVE) as prove:
             if status := prove.status():
                 return status
-        with session(*told, *SERVICE) as service:
-            service.status()
-        with session(*patient, *BROWSE, aside=True) as browse, session(*patient, *CHECK) as check:
+        with (
+            session("nice", *patient, *BROWSE, aside=True) as browse,
+            session("nice", *patient, *CHECK, aside=True) as check,
+            session(*told, *SERVICE) as service,
+        ):
             others = (service, check, browse, aside)
             return next(filter(None, [other.status() for other in others]), 0)
