@@ -24,8 +24,7 @@ from tests.engine.pages import ROOT
 PROVE = ["docs", "tests/prove"]
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
 SERVICE = ["tests/service"]  # has work for two processors
-BROWSE = ["tests/check/test_access.py"]
-CHECK = ["tests/check", "tests/refuse", "--ignore", *BROWSE, "-m", "recorded"]
+CHECK = ["tests/check", "tests/refuse", "-m", "recorded"]
 STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it
 MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it has a name of its own
 ROOM = 4 * 1024**3  # bytes, twice what the sessions need
@@ -106,9 +105,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
             if status := prove.status():
                 return status
         with (
-            session("nice", *patient, *BROWSE, aside=True) as browse,
             session("nice", *patient, *CHECK, aside=True) as check,
             session(*told, *SERVICE) as service,
         ):
-            others = (service, check, browse, aside)
+            others = (service, check, aside)
             return next(filter(None, [other.status() for other in others]), 0)
