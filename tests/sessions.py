@@ -25,7 +25,6 @@ PROVE = ["docs", "tests/prove"]
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
 SERVICE = ["tests/service"]  # has work for two processors
 CHECK = ["tests/check", "tests/refuse", "-m", "recorded"]
-LOW = ["nice", "-n", "19"]  # what the others leave is enough
 STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it
 MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it has a name of its own
 ROOM = 4 * 1024**3  # bytes, twice what the sessions need
@@ -101,12 +100,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         signal.signal(number, signal.default_int_handler)
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
     patient = [*told, "-o", "timeout=300"]  # seconds: a hang, not a slow machine
-    with scratch(), session(*LOW, *patient, *ASIDE, aside=True) as aside:
+    with scratch(), session("nice", *patient, *ASIDE, aside=True) as aside:
         with session(*told, *PROVE) as prove:
             if status := prove.status():
                 return status
         with (
-            session(*LOW, *patient, *CHECK, aside=True) as check,
+            session("nice", *patient, *CHECK, aside=True) as check,
             session(*told, *SERVICE) as service,
         ):
             others = (service, check, aside)
