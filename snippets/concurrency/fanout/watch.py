@@ -28,7 +28,7 @@ async def watch(calls: int, at_once: int) -> list[Moment]:
             try:
                 async with engine.connect() as connection:
                     change(waiting=-1, using=1)
-                    await connection.execute(text("SELECT pg_sleep(0.3)"))
+                    await connection.execute(text("SELECT pg_sleep(0.6)"))
                 change(using=-1)
             except PoolTimeoutError:
                 change(waiting=-1, failed=1)
