@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import coverage
+import coverage.parser
 
 from tests.engine.batch import Batch
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parses, test_of
@@ -124,10 +124,10 @@ class Session:
     def prove(self, block: Block) -> None:
         """Judge the block, and keep the judgement for the ledger."""
         python = block.language == "python" and parses(block.file)
-        lines = set(self.script.analysis2(str(block.file))[1]) if python else set()
-        lines &= block.lines
-        ran = self.evidence(block)
-        executed = lines & set[int]().union(*ran.values())
+        parser = coverage.parser.PythonParser(text=block.file.read_text() if python else "")
+        parser.parse_source()
+        lines, ran = parser.statements & block.lines, self.evidence(block)
+        executed = lines & parser.first_lines(set[int]().union(*ran.values()))
         entry = self.entries[block.id] = self.entry(block, ran, lines, executed)
         if self.failing(block):
             return  # it is red already
