@@ -124,7 +124,7 @@ class Session:
     def prove(self, block: Block) -> None:
         """Judge the block, and keep the judgement for the ledger."""
         python = block.language == "python" and parses(block.file)
-        parser = coverage.parser.PythonParser(text=block.file.read_text() if python else "")
+        parser = coverage.parser.PythonParser(text=block.file.read_text() if python else "\n")
         parser.parse_source()
         lines, ran = parser.statements & block.lines, self.evidence(block)
         executed = lines & parser.first_lines(set[int]().union(*ran.values()))
