@@ -131,8 +131,8 @@ class Containers:
     def configure(self, runtime: str) -> None:
         """Set what podman would else ask of systemd, or set higher than it may.
 
-        The file is replaced at once: while a failed container is cleaned up,
-        who reads half a file takes the defaults.
+        The file is replaced at once: podman may still clean up after a container
+        that failed, and half a file would give it the defaults.
         """
         new = self.folder / "containers.conf.new"
         new.write_text(
