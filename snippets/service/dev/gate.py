@@ -54,8 +54,8 @@ def main(tier: str, test: str = MODULE) -> int:
         environment["COVERAGE_FILE"] = f"{folder}/data"
         for gate, command in commands(tier, test).items():
             print(f"{tier} {gate}: {shlex.join(command)}", flush=True)
-            told = {**environment, "GATE": gate}
-            with subprocess.Popen(command, cwd=ROOT, env=told) as running:
+            environment["GATE"] = gate
+            with subprocess.Popen(command, cwd=ROOT, env=environment) as running:
                 RUNNING[:] = [running]
             if running.returncode:
                 print(f"{tier} {gate}: failed", flush=True)
