@@ -91,13 +91,13 @@ def end_with_starter(pipe: int) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Run the sessions, and return the status of the first that fails."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's job in the background ignores one
+        signal.signal(number, signal.default_int_handler)
     starter, _, pipe = os.environ.get(STARTER, "").partition(" ")
     if starter == str(os.getppid()):
         threading.Thread(target=end_with_starter, args=[int(pipe)], daemon=True).start()
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's job in the background ignores one
-        signal.signal(number, signal.default_int_handler)
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
     patient = [*told, "-o", "timeout=300"]  # seconds: a hang, not a slow machine
     with scratch(), session("nice", *patient, *ASIDE, aside=True) as aside:

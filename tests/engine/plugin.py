@@ -1,7 +1,6 @@
 """Make pytest prove pages: blocks become items, and at the end the ledger is written."""
 
 import os
-import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -63,8 +62,6 @@ pytest_collect_file = (Pages("run") + Pages("proof")).pytest()
 def pytest_configure(config: pytest.Config) -> None:
     """Put the environment's programs first, and a page's tests beside the page."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's job in the background ignores one
-        signal.signal(number, signal.default_int_handler)
     config.stash[STATE] = Session(float(config.getini("timeout")), config.option.update_examples)
     for path in [config.invocation_params.dir / argument for argument in config.args]:
         if path.suffix == ".md" and path.is_relative_to(DOCS):
