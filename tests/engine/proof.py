@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import coverage.parser
+import coverage.python
 
 from tests.engine.batch import Batch
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block, RefusedError, parses, test_of
@@ -124,10 +124,12 @@ class Session:
     def prove(self, block: Block) -> None:
         """Judge the block, and keep the judgement for the ledger."""
         python = block.language == "python" and parses(block.file)
-        parser = coverage.parser.PythonParser(text=block.file.read_text() if python else "\n")
-        parser.parse_source()
-        lines, ran = parser.statements & block.lines, self.evidence(block)
-        executed = lines & parser.first_lines(set[int]().union(*ran.values()))
+        lines, ran = set[int](), self.evidence(block)
+        executed = lines.union(*ran.values())
+        if python:
+            file = coverage.python.PythonFileReporter(str(block.file), self.script)
+            lines, executed = file.lines() & block.lines, file.translate_lines(executed)
+        executed &= lines
         entry = self.entries[block.id] = self.entry(block, ran, lines, executed)
         if self.failing(block):
             return  # it is red already
