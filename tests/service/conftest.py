@@ -4,11 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tests.engine.pages import ROOT
 
@@ -17,23 +13,11 @@ BIN = ROOT / ".venv/service/bin"
 CACHE = BIN.parent / "mypy_cache"  # of the packages' types; a copy's own come anew
 
 
-@dataclass
-class Make:
-    """A command of the Makefile, at work."""
+def make(copy: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Run make on a copy's code with the packages installed here; return its status and output.
 
-    process: "subprocess.Popen[bytes]"
-    output: IO[str]
-
-    def end(self) -> tuple[int, str]:
-        """Wait for its end; return its exit status and what it wrote."""
-        status = self.process.wait()
-        self.output.seek(0)
-        return status, self.output.read()
-
-
-@contextmanager
-def make(copy: Path, *arguments: str, **environment: str) -> Iterator[Make]:
-    """Run make on a copy's code with the packages installed here; let it clean up at the end."""
+    It may clean up when it is interrupted.
+    """
     outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     here = {"PYTHONPATH": f"{copy}/src:{copy}", "MYPY_CACHE_DIR": str(CACHE)}
     with (
@@ -47,9 +31,11 @@ def make(copy: Path, *arguments: str, **environment: str) -> Iterator[Make]:
         ) as process,
     ):
         try:
-            yield Make(process, output)
+            status = process.wait()
         finally:
             process.terminate()
+        output.seek(0)
+        return status, output.read()
 
 
 def copy_to(folder: Path) -> Path:
