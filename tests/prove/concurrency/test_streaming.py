@@ -206,8 +206,12 @@ def test_a_clean_up_can_await_in_a_dependency_only(tmp_path: Path) -> None:
 
     with serving(app) as server:
         asyncio.run(come_and_go(server.url))
-        while not (tmp_path / "dependency").exists():
+        for _ in range(500):
+            if (tmp_path / "dependency").exists():
+                break
             time.sleep(0.01)
+        else:
+            pytest.fail("the dependency is not closed")
         assert (tmp_path / "begun").exists()
         assert not (tmp_path / "generator").exists()
 
