@@ -27,7 +27,7 @@ def digest(ledger: dict[str, Any]) -> str:
 def load() -> dict[str, Any]:
     """Return the ledger, empty where there is none; refuse one that was edited."""
     if not LEDGER.exists():
-        return {"runs": [], "blocks": []}
+        return {"runs": [], "blocks": [], "claims": []}
     with contextlib.suppress(ValueError, KeyError, TypeError):
         ledger: dict[str, Any] = json.loads(LEDGER.read_text())
         if ledger["digest"] == digest(ledger):
@@ -46,11 +46,16 @@ def write(session: Session) -> None:
     for entry in session.entries.values():
         entry["proofs"][0]["run"] = run["id"]
         blocks.append(entry)
+    claims = [claim | {"run": run["id"]} for claim in session.claims.values()]
+    pages |= {claim["page"] for claim in claims}
+    claims += [claim for claim in previous.get("claims", []) if claim["page"] not in pages]
     used = {proof["run"] for block in blocks for proof in block["proofs"]}
+    used |= {claim["run"] for claim in claims}
     ledger = {"escapes": []} | previous | now | session.told
     ledger |= {
         "runs": [entry for entry in [*previous["runs"], run] if entry["id"] in used],
         "blocks": sorted(blocks, key=lambda block: (block["page"], block["line"])),
+        "claims": sorted(claims, key=lambda claim: (claim["page"], claim["line"])),
     }
     ledger["digest"] = digest(ledger)
     fresh = LEDGER.with_name(f".ledger-{run['id']}")

@@ -44,6 +44,12 @@ class RefusedError(Exception):
         where = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         super().__init__(f"{where}:{line}: {' '.join(reason.split())[:400]}. {cure}.")
 
+    @classmethod
+    def of(cls, refusals: "list[RefusedError]") -> "RefusedError":
+        """Return several as one, a line each."""
+        refusals[0].args = ("\n".join(map(str, refusals)),)
+        return refusals[0]
+
 
 @dataclass(frozen=True)
 class Block:
@@ -76,7 +82,8 @@ class Block:
 
 def test_of(page: Path) -> Path:
     """Return the file with the tests of a page, from the root of the project."""
-    return Path("tests/prove", page.relative_to(DOCS).parent, f"test_{page.stem}.py")
+    room = DOCS if page.is_relative_to(DOCS) else ROOT
+    return Path("tests/prove", page.relative_to(room).parent, f"test_{page.stem.lower()}.py")
 
 
 def fences(document: Document) -> list[Region]:

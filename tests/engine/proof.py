@@ -45,6 +45,7 @@ class Session:
     failed: set[str] = field(default_factory=set)
     red: set[str] = field(default_factory=set)
     entries: dict[str, Entry] = field(default_factory=dict)
+    claims: dict[str, Entry] = field(default_factory=dict)  # what holds each sentence
     previous: Entry = field(default_factory=dict)
     told: Entry = field(default_factory=dict)  # of the whole
     batch: Batch | None = None

@@ -14,6 +14,9 @@ import pytest
 
 from tests.engine.pages import ROOT, SNIPPETS, RefusedError, parses
 from tests.engine.plugin import STATE
+from tests.prove import claims
+
+STALE = pytest.StashKey[list[RefusedError]]()
 
 
 @pytest.fixture
@@ -52,6 +55,13 @@ def refusal(item: pytest.Item, reason: str, cure: str) -> RefusedError:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Learn which test proves which snippet, and how each "don't" must fail."""
     session = config.stash[STATE]
+    holding = {  # one of the items of each test that holds sentences
+        (item.path, getattr(item, "originalname", item.name)): item
+        for item in items
+        if item.get_closest_marker("holds")
+    }
+    for (file, name), item in holding.items() if not session.updating else ():
+        item.stash[STALE] = claims.stale(file, name)
     for item in items:
         path, xfail = snippet_of(item), item.get_closest_marker("xfail")
         if path and item.get_closest_marker("proves"):
@@ -75,6 +85,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for mark in item.iter_markers("finding"):
                 tool, code = mark.args
                 known["findings"].append({"tool": tool, "code": code, **mark.kwargs})
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a test that names a sentence which its page does not say."""
+    if refused := item.stash.get(STALE, []):
+        raise RefusedError.of(refused)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,11 +21,11 @@ from tests.engine.pages import (
     SNIPPETS,
     Block,
     RefusedError,
-    fences,
     parse,
     parses,
     test_of,
 )
+from tests.prove.sentences import prose_lines
 
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 VERSION = re.compile(r"\b(?P<name>[A-Za-z][\w-]*) v?(?P<version>\d+(?:\.\d+)+)\b")
@@ -44,17 +44,6 @@ def pages() -> list[Path]:
     return sorted(DOCS.rglob("*.md"))
 
 
-def sentences(page: Path) -> Iterator[tuple[int, str]]:
-    """Return the numbered lines of a page that stand in no fence and no front matter."""
-    text = page.read_text()
-    for region in fences(Document(text, str(page))):
-        blank = re.sub(r"[^\n]", " ", text[region.start : region.end])
-        text = text[: region.start] + blank + text[region.end :]
-    matter = re.match(r"---\n.*?\n---\n", text, re.DOTALL)
-    skipped = matter[0].count("\n") if matter else 0
-    yield from list(enumerate(text.splitlines(), start=1))[skipped:]
-
-
 @functools.cache
 def blocks(page: Path) -> list[Block]:
     """Return the blocks of a page."""
@@ -64,14 +53,14 @@ def blocks(page: Path) -> list[Block]:
 
 def pictures(page: Path) -> Iterator[tuple[int, Path]]:
     """Return the pictures that stand in a page, and their lines."""
-    for number, line in sentences(page):
+    for number, line in prose_lines(page):
         if include := INCLUDE.fullmatch(line.strip()):
             yield number, SNIPPETS / include["path"]
 
 
 def references(page: Path) -> Iterator[tuple[int, Path]]:
     """Return the modules whose reference a page shows, and the lines that say so."""
-    for number, line in sentences(page):
+    for number, line in prose_lines(page):
         if line.startswith("::: "):
             name = line.removeprefix("::: ").replace(".", "/")
             yield from ((number, file) for room in ROOMS for file in room.glob(f"{name}.py"))
@@ -80,7 +69,7 @@ def references(page: Path) -> Iterator[tuple[int, Path]]:
 
 def hold_code(page: Path) -> None:
     """Refuse inline code that is nothing known."""
-    for number, line in sentences(page):
+    for number, line in prose_lines(page):
         for _, code in CODE.findall(line):
             if not known(code.strip(), page):
                 raise RefusedError(
@@ -96,10 +85,7 @@ def known(code: str, page: Path) -> bool:
     """Tell whether inline code on a page is something that exists."""
     if any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", block.text) for block in blocks(page)):
         return True
-    own = SNIPPETS / page.relative_to(DOCS).with_suffix("")
-    if any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS, own)):
-        return True
-    return code in commands() | rules() or importable(code, page)
+    return stands(code, page) or code in rules() or importable(code, page)
 
 
 @functools.cache
@@ -149,19 +135,47 @@ def commands() -> set[str]:
     return listed | {line.strip() for script in scripts for line in script.text.splitlines()}
 
 
+def figures_of(text: str) -> list[str]:
+    """Return each figure of some Markdown, with the word after it."""
+    found: list[str] = FIGURE.findall(VERSION.sub("", NO_FIGURE.sub("", text)))
+    return found
+
+
 def figures(page: Path) -> Iterator[tuple[int, str]]:
     """Return each figure of the page's sentences, with the word after it, and its line."""
-    for number, line in sentences(page):
-        for found in FIGURE.findall(VERSION.sub("", NO_FIGURE.sub("", line))):
-            yield number, found
+    for number, line in prose_lines(page):
+        yield from ((number, found) for found in figures_of(line))
+
+
+def figures_in(markdown: str, sentence: str) -> list[str]:
+    """Return the figures of a paragraph that stand in one of its sentences."""
+    found = figures_of(markdown)
+    return [figure for figure in found if re.search(rf"(?<!\w){re.escape(figure)}\b", sentence)]
+
+
+def codes_in(markdown: str, sentence: str) -> list[str]:
+    """Return the inline code of a paragraph that stands in one of its sentences."""
+    found = [code.strip() for _, code in CODE.findall(markdown)]
+    return [code for code in found if code in sentence]
+
+
+def stands(code: str, page: Path) -> bool:
+    """Tell whether inline code is a path, or a command that was run."""
+    own = SNIPPETS / page.relative_to(DOCS).with_suffix("") if page.is_relative_to(DOCS) else ROOT
+    paths = any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS, own))
+    return paths or code in commands()
+
+
+def output_lines(block: Block) -> list[str]:
+    """Return the lines that a block prints."""
+    if block.language == "text":
+        return block.text.splitlines()
+    return re.findall(r"#> (.*)", block.text)
 
 
 def printed(page: Path) -> str:
     """Return what the blocks of a page print."""
-    outputs = [block.text for block in blocks(page) if block.language == "text"]
-    for block in blocks(page):
-        outputs += re.findall(r"#> (.*)", block.text)
-    return "\n".join(outputs)
+    return "\n".join(line for block in blocks(page) for line in output_lines(block))
 
 
 def hold_figures(page: Path, given: set[str]) -> None:
@@ -196,7 +210,7 @@ def installed() -> dict[str, str]:
 def hold_versions(page: Path) -> None:
     """Refuse a version in a sentence that is not the one in the data file."""
     recorded = tomllib.loads(VERSIONS.read_text())
-    for number, line in sentences(page):
+    for number, line in prose_lines(page):
         for match in VERSION.finditer(line):
             name, version = match["name"], match["version"]
             if recorded.get(name.lower()) != version:
@@ -222,7 +236,7 @@ def update_versions() -> None:
     VERSIONS.write_text(data)
     for page in [*pages(), ROOT / "README.md"]:
         lines = page.read_text().splitlines(keepends=True)
-        for number, line in sentences(page):
+        for number, line in prose_lines(page):
             if VERSION.search(line):
                 lines[number - 1] = VERSION.sub(renew, lines[number - 1])
         page.write_text("".join(lines))

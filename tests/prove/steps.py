@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.engine.pages import DOCS, Block
 from tests.prove import prose
+from tests.prove.sentences import prose_lines
 
 PAGE = DOCS / "contributing.md"
 
@@ -17,7 +18,7 @@ def steps() -> list[tuple[Block, str]]:
     found: list[tuple[Block, str]] = []
     for block in prose.blocks(PAGE):
         above = found[-1][0].line if found else 0
-        text = (text for line, text in prose.sentences(PAGE) if above < line < block.line)
+        text = (text for line, text in prose_lines(PAGE) if above < line < block.line)
         named = [code for line in text for _, code in prose.CODE.findall(line)]
         if block.language != "sh" and not named:
             raise block.refuse("nothing above it says where it goes", "Name its file there")

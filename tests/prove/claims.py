@@ -1,0 +1,186 @@
+"""Bind each sentence of a page to what holds it.
+
+A test names the sentences that it holds, `@pytest.mark.holds("...")`. The test file of the page
+lists the others: INSTRUCTIONS tell the reader what to do, JUDGEMENTS say what we prefer, and SHOWN
+names for a sentence the line of output, in its section, that shows it.
+"""
+
+import ast
+import difflib
+import functools
+import re
+import subprocess
+import textwrap
+import tomllib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError, test_of
+from tests.prove import prose
+from tests.prove.sentences import LINK, Sentence, plain, sentences
+
+LISTS = {"INSTRUCTIONS": "instruction", "JUDGEMENTS": "judgement", "SHOWN": "shown"}
+QUESTION = re.compile(r"(?:How|What|Where|When|Why|Which|Who)\b|\S+$")
+JUDGED = re.compile(r"\b(?:we|our|us)\b", re.IGNORECASE)
+CLAUSE = re.compile(r"(?:^|[,;:] |\b(?:and|then|or|but) )(?:(?:then|also|first|please) )?([\w']+)")
+WORDS = tomllib.loads((SNIPPETS / "data/sentences.toml").read_text())
+CODE_HOSTS = {"github.com", "gitlab.com", "codeberg.org", "bitbucket.org"}
+WIDTH = 84  # of a sentence in a test file
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A sentence in a test file: how it is held, where it stands, by which function."""
+
+    kind: str
+    text: str
+    node: ast.expr
+    function: str = ""
+    output: str = ""
+
+
+def declared(file: Path) -> list[Declared]:
+    """Return the sentences that a test file declares, in order."""
+    if not file.exists():
+        return []
+    found: list[Declared] = []
+    tree = ast.parse(file.read_text())
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in LISTS:
+                found += listed(file, LISTS[name], value)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                for call in [node for node in ast.walk(statement) if isinstance(node, ast.Call)]:
+                    if isinstance(call.func, ast.Attribute) and call.func.attr == "holds":
+                        found += [one(file, "held", node, statement.name) for node in call.args]
+            case _:
+                pass
+    return found
+
+
+def listed(file: Path, kind: str, value: ast.expr) -> list[Declared]:
+    """Return the sentences of a list, or of a mapping to outputs."""
+    if isinstance(value, ast.Dict):
+        pairs = zip(value.keys, value.values, strict=True)
+        return [
+            one(file, kind, key, output=str(ast.literal_eval(text))) for key, text in pairs if key
+        ]
+    assert isinstance(value, ast.List | ast.Tuple | ast.Set), ast.unparse(value)
+    return [one(file, kind, node) for node in value.elts]
+
+
+def one(file: Path, kind: str, node: ast.expr, function: str = "", output: str = "") -> Declared:
+    """Return a sentence that a test file declares, or refuse what is no literal."""
+    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        reason = f"a sentence is declared as {ast.unparse(node)}"
+        raise RefusedError(file, node.lineno, reason, "Write it out, word for word")
+    return Declared(kind, plain(node.value), node, function, output)
+
+
+def nearest(text: str, others: list[str]) -> str | None:
+    """Return which of some sentences is most like another, if any is like it."""
+    found = difflib.get_close_matches(text, others, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def page_of(file: Path) -> Path | None:
+    """Return the page of a test file."""
+    return next((page for page in prose.pages() if ROOT / test_of(page) == file), None)
+
+
+def stale(file: Path, function: str = "") -> list[RefusedError]:
+    """Return the refusals of what a test, or a list, declares and the page doesn't say."""
+    page, found = page_of(file), []
+    said = sentences(page) if page else []
+    texts = [sentence.text for sentence in said]
+    where = page.relative_to(ROOT) if page else f"the page of {file.name}"
+    for claim in [claim for claim in declared(file) if claim.function == function]:
+        if claim.text not in texts:
+            like = nearest(claim.text, texts)
+            at = next((f"line {s.line}: {like!r}" for s in said if s.text == like), "nowhere")
+            reason = f"{where} does not say {claim.text!r}; the nearest stands on {at}"
+            cure = "Mend the page, or let `make update` carry the new wording over"
+            found.append(RefusedError(file, claim.node.lineno, reason, cure))
+    return found
+
+
+def carry(page: Path) -> None:
+    """Write the page's new wording into its test file, where a sentence was edited."""
+    file = ROOT / test_of(page)
+    claims, texts = declared(file), [sentence.text for sentence in sentences(page)]
+    free = [text for text in texts if text not in {claim.text for claim in claims}]
+    edits = []
+    for claim in claims:
+        if claim.text not in texts and (like := nearest(claim.text, free)):
+            free.remove(like)
+            edits.append((claim.node, like))
+    lines = file.read_text().splitlines(keepends=True) if edits else []
+    for node, text in sorted(edits, key=lambda edit: -edit[0].lineno):
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        before = lines[first].encode()[: node.col_offset].decode()
+        after = lines[last].encode()[node.end_col_offset :].decode()
+        lines[first : last + 1] = [f"{before}{literal(text)}{after}"]
+    if edits:
+        file.write_text("".join(lines))
+        subprocess.run(["ruff", "format", "--quiet", file], cwd=ROOT, check=True)
+
+
+def literal(text: str) -> str:
+    """Return a string of Python over as many lines as it needs."""
+    parts = textwrap.wrap(text, WIDTH, drop_whitespace=False, break_on_hyphens=False)
+    quoted = ['"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts]
+    return quoted[0] if len(quoted) == 1 else "(\n" + "\n".join(quoted) + "\n)"
+
+
+def of_itself(sentence: Sentence) -> str | None:
+    """Return the kind of a sentence that needs no entry: a label, a link, or one with a source."""
+    if sentence.kind == "label" or (sentence.kind == "heading" and QUESTION.match(sentence.text)):
+        return "label"
+    links = [link for link in LINK.finditer(sentence.markdown) if not link[1]]
+    links = [link for link in links if plain(link[2]) in sentence.text]
+    if any(urlsplit(link[3]).hostname in documents() for link in links):
+        return "sourced"
+    rest = sentence.text
+    for link in links:
+        rest = rest.replace(plain(link[2]), "")
+    return "pointer" if links and not re.search(r"\w", rest) else None
+
+
+@functools.cache
+def documents() -> set[str]:
+    """Return the hosts of the documentation of what is installed here, and of what it rests on."""
+    hosts = set(WORDS["documentation"])
+    for package in metadata.distributions():
+        for told in package.metadata.get_all("Project-URL") or []:
+            hosts.add(urlsplit(told.partition(", ")[2].strip()).hostname or "")
+    return hosts - CODE_HOSTS - {""}
+
+
+def refusal(sentence: Sentence, reason: str, cure: str) -> RefusedError:
+    """Return the refusal of a sentence."""
+    return RefusedError(sentence.page, sentence.line, f"{reason}: {sentence.text!r}", cure)
+
+
+def misplaced(sentence: Sentence, claim: Declared) -> RefusedError | None:
+    """Return the refusal of a sentence that is in no list of its kind, or None."""
+    file = test_of(sentence.page)
+    first = {word.lower() for word in CLAUSE.findall(sentence.text)}
+    if claim.kind == "instruction" and not first & set(WORDS["verbs"]):
+        cure = f"Bind it to a test, or begin it with a verb; {file} lists it among INSTRUCTIONS"
+        return refusal(sentence, "this is no instruction", cure)
+    if claim.kind == "judgement" and not JUDGED.search(sentence.text):
+        cure = f"Bind it to a test, or say that we judge; {file} lists it among JUDGEMENTS"
+        return refusal(sentence, "this is no judgement", cure)
+    if claim.kind == "shown":
+        blocks = [b for b in prose.blocks(sentence.page) if plain(b.heading) == sentence.heading]
+        if claim.output not in {line for block in blocks for line in prose.output_lines(block)}:
+            cure = f"Mend the output that {file} names for it, or the block"
+            return refusal(sentence, f"no block of its section prints {claim.output!r}", cure)
+    return None
+
+
+def page_id(page: Path) -> str:
+    """Return how the ledger names a page."""
+    return str(page.relative_to(DOCS if page.is_relative_to(DOCS) else ROOT))

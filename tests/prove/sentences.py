@@ -1,0 +1,126 @@
+"""Read the sentences of a page: what stands in no fence, as the reader sees it.
+
+Paragraphs are parted into sentences. A heading, a list item, a row of a table, a title, an
+alternative text are sentences too.
+"""
+
+import html
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sybil import Document
+
+from tests.engine.pages import INCLUDE, SNIPPETS, fences
+
+LINK = re.compile(r"(!?)\[((?:[^\[\]`]|`[^`]*`)*)\]\(([^()\s]*)(?: \"[^\"]*\")?\)(?:\{[^{}]*\})?")
+CODE_OR_MARKUP = re.compile(
+    r"(?P<tick>`+)(?P<code>.+?)(?P=tick)|<(?P<url>https?:[^>]+)>|<[^>]+>|\*+"
+)
+END = re.compile(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<=[.!?])[\"')]*\s+")
+HEADING = re.compile(r"(#+) (.+?)(?: \{[^{}]*\})?$")
+TITLE = re.compile(r"(?:!!!|\?\?\?\+?) [\w ]+?(?: \"(.*)\")?$")
+ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
+ROW = re.compile(r"\s*\|(.+)\|\s*$")
+RULE = re.compile(r"\s*\|[-:| ]+\|\s*$")
+ALT = re.compile(r"!\[([^\[\]]+)\]|<img[^>]* alt=\"([^\"]+)\"")
+SVG = re.compile(r"<(title|desc)>([^<]+)</")
+SKIPPED = re.compile(r":::|\{:|\[[^\]]+\]: |<!--|\s*<svg")
+LABELS = {  # of sections, which say what stands there and nothing that is true or false
+    "When you need this",
+    "The rule",
+    "Do",
+    "Don't",
+    "In your code",
+    "Why",
+    "Check",
+    "See also",
+}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a page: its text as shown, its first line, and the heading above it."""
+
+    page: Path
+    line: int
+    heading: str
+    kind: str
+    text: str
+    markdown: str
+
+
+def shown(markdown: str) -> str:
+    """Return Markdown as the reader sees it, with its line breaks."""
+    linked = LINK.sub(lambda link: "" if link[1] else link[2], markdown)
+    bare = CODE_OR_MARKUP.sub(lambda found: found["code"] or found["url"] or "", linked)
+    return html.unescape(bare)
+
+
+def plain(text: str) -> str:
+    """Return text as it is compared: without markup, on one line."""
+    return " ".join(shown(text).split())
+
+
+def parted(text: str) -> list[str]:
+    """Return the sentences of a paragraph, each with the space that follows it."""
+    ends = [0, *(found.end() for found in END.finditer(text)), len(text)]
+    return [text[start:end] for start, end in itertools.pairwise(ends)]
+
+
+def prose_lines(page: Path) -> Iterator[tuple[int, str]]:
+    """Return the numbered lines of a page that stand in no fence and no front matter."""
+    text = page.read_text()
+    for region in fences(Document(text, str(page))):
+        blank = re.sub(r"[^\n]", " ", text[region.start : region.end])
+        text = text[: region.start] + blank + text[region.end :]
+    matter = re.match(r"---\n.*?\n---\n", text, re.DOTALL)
+    skipped = matter[0].count("\n") if matter else 0
+    yield from list(enumerate(text.splitlines(), start=1))[skipped:]
+
+
+def units(page: Path) -> Iterator[tuple[int, str, str]]:
+    """Return what a page is made of: its first line, its kind, its Markdown."""
+    text: list[str] = []
+    first, skipping = 0, False
+    lines = [*prose_lines(page), (0, "")]
+    for (number, line), (_, below) in zip(lines, [*lines[1:], (0, "")], strict=True):
+        item, row, heading, title = (each.match(line) for each in (ITEM, ROW, HEADING, TITLE))
+        begins = bool(item or row or heading or title) or not line.strip()
+        if text and begins:
+            yield first, "text", "\n".join(text)
+            text = []
+        skipping = bool(SKIPPED.match(line)) or (skipping and line.startswith(" "))
+        yield from ((number, "alternative", one or other) for one, other in ALT.findall(line))
+        if heading:
+            yield number, "heading", heading[2]
+        elif title:
+            yield from [(number, "title", title[1])] if title[1] else []
+        elif row:
+            cells = " | ".join(cell.strip() for cell in row[1].split("|"))
+            kind = "label" if RULE.match(below) else "row"
+            yield from [(number, kind, cells)] if not RULE.match(line) else []
+        elif include := INCLUDE.fullmatch(line.strip()):
+            picture = (SNIPPETS / include["path"]).read_text()
+            yield from ((number, "alternative", found[2]) for found in SVG.finditer(picture))
+        elif line.strip() and not skipping:
+            first = number if not text else first
+            text.append(line[item.end() :] if item else line)
+
+
+def sentences(page: Path) -> list[Sentence]:
+    """Return the sentences of a page, in order."""
+    found: list[Sentence] = []
+    heading = ""
+    for line, made, markdown in units(page):
+        heading = plain(markdown) if made == "heading" else heading
+        kind = "label" if made == "heading" and heading in LABELS else made
+        body = shown(markdown) if kind == "text" else plain(markdown)
+        for part in parted(body) if kind == "text" else [body]:
+            if text := " ".join(part.split()):
+                lead = body[: body.find(part)] + part[: len(part) - len(part.lstrip())]
+                start = line + lead.count("\n")
+                found.append(Sentence(page, start, heading, kind, text, markdown))
+    return found
