@@ -10,7 +10,6 @@ import difflib
 import functools
 import re
 import subprocess
-import textwrap
 import tomllib
 from dataclasses import dataclass
 from importlib import metadata
@@ -27,7 +26,10 @@ JUDGED = re.compile(r"\b(?:we|our|us)\b", re.IGNORECASE)
 CLAUSE = re.compile(r"(?:^|[,;:] |\b(?:and|then|or|but) )(?:(?:then|also|first|please) )?([\w']+)")
 WORDS = tomllib.loads((SNIPPETS / "data/sentences.toml").read_text())
 CODE_HOSTS = {"github.com", "gitlab.com", "codeberg.org", "bitbucket.org"}
-WIDTH = 84  # of a sentence in a test file
+CONDITION = re.compile(
+    r"(?:After|Before|For|If|In|On|To|When|Where|While)\b.*?, (?:then )?", re.DOTALL
+)
+PREFERS = re.compile(r"\bwe (?:prefer|recommend|think|would)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,47 @@ def carry(page: Path) -> None:
         subprocess.run(["ruff", "format", "--quiet", file], cwd=ROOT, check=True)
 
 
+def enlist(page: Path) -> None:
+    """List what begins with a verb, or says what we prefer, in the page's test file."""
+    file = ROOT / test_of(page)
+    if not file.exists():
+        return
+    claims, said = declared(file), [one for one in sentences(page) if not of_itself(one)]
+    texts = list(dict.fromkeys(sentence.text for sentence in said))
+    for name, begins in {"INSTRUCTIONS": instructs, "JUDGEMENTS": PREFERS.search}.items():
+        kind = LISTS[name]
+        here = {claim.text for claim in claims if claim.kind == kind}
+        elsewhere = {claim.text for claim in claims if claim.kind != kind}
+        found = [t for t in texts if t in here or (begins(t) and t not in elsewhere)]
+        if found != [claim.text for claim in claims if claim.kind == kind]:
+            rewrite(file, name, found)
+
+
+def instructs(text: str) -> bool:
+    """Tell whether a sentence begins with a verb, also after a condition."""
+    bare = CONDITION.sub("", text, count=1) if CONDITION.match(text) else text
+    return re.split(r"[^\w']", bare.lower())[0] in WORDS["verbs"]
+
+
+def rewrite(file: Path, name: str, texts: list[str]) -> None:
+    """Write a list of sentences into a test file, above its first function where it is new."""
+    lines, tree = file.read_text().splitlines(keepends=True), ast.parse(file.read_text())
+    first, last = len(lines), len(lines)
+    for node in reversed(tree.body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            first = last = min(n.lineno for n in [node, *node.decorator_list]) - 1
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            first, last = node.lineno - 1, node.end_lineno or node.lineno
+    lines[first:last] = [f"{name} = [\n{''.join(f'{literal(text)},' for text in texts)}\n]\n"]
+    file.write_text("".join(lines))
+    subprocess.run(["ruff", "format", "--quiet", file], cwd=ROOT, check=True)
+
+
 def literal(text: str) -> str:
-    """Return a string of Python over as many lines as it needs."""
-    parts = textwrap.wrap(text, WIDTH, drop_whitespace=False, break_on_hyphens=False)
-    quoted = ['"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts]
-    return quoted[0] if len(quoted) == 1 else "(\n" + "\n".join(quoted) + "\n)"
+    """Return a text as a string of Python."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return repr(text) if '"' in text and "'" not in text else f'"{escaped}"'
 
 
 def of_itself(sentence: Sentence) -> str | None:

@@ -141,7 +141,7 @@ class Judge:
         self.claims: dict[str, list[Declared]] = {}
         for claim in claims.declared(self.file):
             self.claims.setdefault(claim.text, []).append(claim)
-        self.given = set[str]()
+        self.figures, self.codes = set[str](), set[str]()  # those that a test gives
 
     def judge(self, *, red: bool) -> list[RefusedError]:
         """Return the refusals, and tell the session what holds each sentence.
@@ -218,16 +218,18 @@ class Judge:
             number = figure.split()[0].lower()
             digits = str(NUMBERS.index(number)) if number in NUMBERS else number.rstrip("%")
             if figure in given or re.search(rf"(?<![\w.]){re.escape(digits)}(?![\w.]*\d)", texts):
-                self.given.add(figure)
+                self.figures.add(figure)
             else:
                 cure = f'Measure it there: record_property("figure", ...) gives {figure!r}'
                 return [refusal(sentence, f"{where} give no figure {figure!r}", cure)]
         every = texts + "\n".join(block.text for block in prose.blocks(self.page))
         for code in prose.codes_in(sentence.markdown, sentence.text):
-            word = rf"(?<!\w){re.escape(code.removesuffix('()'))}(?!\w)"
+            name = code.removesuffix("()").rpartition(".")[2] if "(" not in code else code
+            word = rf"(?<!\w){re.escape(name)}(?!\w)"
             if not re.search(word, every) and not prose.stands(code, self.page):
                 cure = "Show it in a block of the page, or use it in the test"
                 return [refusal(sentence, f"{names[0]} knows no `{code}`", cure)]
+            self.codes.add(code)
         return []
 
     def failed(self, tests: list[Declared]) -> bool:

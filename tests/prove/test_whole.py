@@ -39,7 +39,6 @@ UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/blocking.md",
     "concurrency/choosing.md",
     "concurrency/clients.md",
-    "concurrency/endpoints.md",
     "concurrency/fanout.md",
     "concurrency/order.md",
     "concurrency/sessions.md",
@@ -64,25 +63,26 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
         prose.update_versions()
     if updating and bound:
         claims.carry(page)
+        claims.enlist(page)
         holding.record(ROOT / pages.test_of(page))
     prose.hold_navigation(page)
-    prose.hold_code(page)
     prose.hold_versions(page)
     session = request.config.stash[STATE]
     tests = [item for item in request.session.items if item.path == ROOT / pages.test_of(page)]
     if not tests and (ROOT / pages.test_of(page)).exists():
         return  # what its sentences rest on isn't run
+    codes = set[str]()
     given = {str(told) for item in tests for name, told in item.user_properties if name == "figure"}
     failed = session.failed & {item.nodeid for item in tests}
     red = bool(failed or session.red & {block.path for block in prose.blocks(page)})
     if bound and not updating:
         judge = holding.Judge(page, tests, session)
         refused = [*claims.stale(judge.file), *judge.judge(red=red)]
-        refused += [] if red else holding.weakened(judge.file)
-        if refused:
+        if refused := refused or ([] if red else holding.weakened(judge.file)):
             raise RefusedError.of(refused)
-        given |= judge.given
-    if not red:
+        given, codes = given | judge.figures, judge.codes
+    if not (red or updating):
+        prose.hold_code(page, codes)
         prose.hold_figures(page, given)
 
 

@@ -1,6 +1,7 @@
 """What the page on endpoints claims."""
 
 import asyncio
+import json
 import re
 import runpy
 import subprocess
@@ -12,16 +13,29 @@ import aiohttp
 import pytest
 from fastapi import FastAPI
 from fastapi.exceptions import FastAPIError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from pydantic.warnings import PydanticDeprecatedSince20
-from sqlalchemy import text
+from sqlalchemy import ForeignKey, text
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.postgres import column
 from tests.parts.server import commanded, serving
 
 FOLDER = "concurrency/endpoints"
+
+
+INSTRUCTIONS = [
+    "Write an async endpoint that says what it returns",
+    "Write an endpoint with async def when all that it waits for can be awaited, and declare what it returns.",
+    "If you don't know whether a library can be awaited, write def, and read Blocking code.",
+    "Run uvicorn users:app in the file's folder, with the address of a database in DATABASE_URL.",
+    "Let a migration create the tables in production: create_all stands here so that the block runs alone.",
+    "Add a test that asks for something that isn't there and expects 404.",
+]
 
 
 async def ask(url: str, method: str, path: str, **options: Any) -> tuple[int, Any]:
@@ -34,6 +48,13 @@ async def ask(url: str, method: str, path: str, **options: Any) -> tuple[int, An
         return answer.status, await (answer.json() if json else answer.text())
 
 
+@pytest.mark.holds(
+    "A user that isn't there gets 404.",
+    "This endpoint promises a user, and a lookup can find nothing.",
+    "A client asks for a user that doesn't exist and gets 500, or 200 with null for a body.",
+    "mypy refuses the second block above with return-value.",
+    "An unknown user gets 500: FastAPI checks the value against the return type, and None doesn't fit.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -58,6 +79,10 @@ def test_an_unknown_user_is_not_found(snippet: ModuleType, record_property: Any)
     assert said == {"detail": "no user 7"}
 
 
+@pytest.mark.holds(
+    "A known user gets the right answer, so a test with a known user is green.",
+    "The tests are green, because they ask for a user that exists.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/missing.py"], indirect=True)
 def test_a_known_user_hides_the_fault(snippet: ModuleType, record_property: Any) -> None:
     with serving(snippet.app) as server:
@@ -67,18 +92,27 @@ def test_a_known_user_hides_the_fault(snippet: ModuleType, record_property: Any)
     record_property("figure", str(status))
 
 
+@pytest.mark.holds(
+    "A client asks for a user that doesn't exist and gets 500, or 200 with null for a body.",
+    "Without a return type nothing is checked",
+    "Remove the return type from the endpoint above, and an unknown user gets 200 with null for a body.",
+    "In strict mode, mypy refuses an endpoint without a return type with no-untyped-def.",
+)
 def test_without_a_return_type_the_answer_is_empty(tmp_path: Path, record_property: Any) -> None:
     untyped = tmp_path / "untyped.py"
     source = (SNIPPETS / FOLDER / "missing.py").read_text()
     untyped.write_text(source.replace(") -> UserRead:", "):"))
     with serving(runpy.run_path(str(untyped))["app"]) as server:
         status, body = asyncio.run(ask(server.url, "GET", "/users/7"))
-    assert (status, body) == (200, None)
+    assert (status, json.dumps(body)) == (200, "null")
     record_property("figure", str(status))
     told = subprocess.run(["mypy", untyped], cwd=ROOT, capture_output=True, text=True).stdout
     assert re.findall(r"\[([a-z-]+)\]\n", told) == ["no-untyped-def"]
 
 
+@pytest.mark.holds(
+    "The return type is a filter: FastAPI sends only the fields that the model declares, and writes the model into the OpenAPI schema.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/missing.py"], indirect=True)
 def test_the_return_type_filters_the_answer_and_is_in_the_schema(snippet: ModuleType) -> None:
     class Stored(snippet.UserRead):  # type: ignore[misc, name-defined]  # it is known at run time
@@ -92,6 +126,10 @@ def test_the_return_type_filters_the_answer_and_is_in_the_schema(snippet: Module
     assert told["application/json"]["schema"] == {"$ref": "#/components/schemas/UserRead"}
 
 
+@pytest.mark.holds(
+    "The database creates the number of a new user, and read_user finds the user by it.",
+    "Look at the last two functions: each has a session of its own, a model for what comes in and a model for what goes out.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_user_is_stored_and_read(snippet: ModuleType, database: str) -> None:
     with serving(snippet.app) as server:
@@ -104,6 +142,9 @@ def test_a_user_is_stored_and_read(snippet: ModuleType, database: str) -> None:
     assert refused["detail"][0]["loc"] == ["body", "name"]
 
 
+@pytest.mark.holds(
+    "While one request waits for the database, the process answers others.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_waiting_request_holds_up_no_other(snippet: ModuleType, database: str) -> None:
     async def ask_while_locked(url: str) -> bool:
@@ -123,6 +164,10 @@ def test_a_waiting_request_holds_up_no_other(snippet: ModuleType, database: str)
         assert asyncio.run(ask_while_locked(server.url))
 
 
+@pytest.mark.holds(
+    "A number that no row can have gets 422: the limits on Number refuse it.",
+    "Without these limits the driver raises, and the client gets 500.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_number_that_no_row_can_have_is_refused(
     snippet: ModuleType, database: str, record_property: Any
@@ -142,6 +187,10 @@ def test_a_number_that_no_row_can_have_is_refused(
         record_property("figure", str(status))
 
 
+@pytest.mark.holds(
+    "FastAPI refuses a class of SQLAlchemy as a return type when the app is built.",
+    "FastAPI refuses a parameter of type AsyncSession without Depends when the app is built.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_what_fastapi_refuses_when_the_app_is_built(snippet: ModuleType) -> None:
     def returns_a_table() -> Any: ...
@@ -156,12 +205,20 @@ def test_what_fastapi_refuses_when_the_app_is_built(snippet: ModuleType) -> None
         FastAPI().get("/")(takes_a_session)
 
 
+@pytest.mark.holds(
+    "Pydantic deprecates dict in favour of model_dump.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_the_old_name_of_model_dump_is_deprecated(snippet: ModuleType) -> None:
     with pytest.warns(PydanticDeprecatedSince20, match="use `model_dump` instead"):
         snippet.UserCreate(name="Ada").dict()
 
 
+@pytest.mark.holds(
+    "After a commit, SQLAlchemy loads an attribute again at the next access.",
+    "Outside an await this raises sqlalchemy.exc.MissingGreenlet.",
+    "expire_on_commit=False keeps the values after a commit.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_without_expire_on_commit_a_read_after_it_fails(snippet: ModuleType, database: str) -> None:
     async def number_after_commit(**options: Any) -> int:
@@ -180,6 +237,74 @@ def test_without_expire_on_commit_a_read_after_it_fails(snippet: ModuleType, dat
     assert asyncio.run(number_after_commit(expire_on_commit=False)) == 1
     with pytest.raises(MissingGreenlet):
         asyncio.run(number_after_commit())
+
+
+@pytest.mark.holds(
+    "An instance of the model that was changed after it was made goes out unchecked, and a JSONResponse goes out as it is.",
+    "It doesn't check everything.",
+)
+def test_what_the_return_type_does_not_check() -> None:
+    class UserRead(BaseModel):
+        id: int = Field(ge=1)
+
+    app = FastAPI()
+
+    @app.get("/changed")
+    async def changed() -> UserRead:
+        user = UserRead(id=1)
+        user.id = -1
+        return user
+
+    @app.get("/response", response_model=UserRead)
+    async def response() -> JSONResponse:
+        return JSONResponse({"id": 1, "secret": "hidden"})
+
+    with serving(app) as server:
+        assert asyncio.run(ask(server.url, "GET", "/changed")) == (200, {"id": -1})
+        sent = asyncio.run(ask(server.url, "GET", "/response"))
+        assert sent == (200, {"id": 1, "secret": "hidden"})
+
+
+@pytest.mark.holds(
+    "It doesn't help after a rollback, nor with a relationship that wasn't loaded.",
+)
+def test_what_expire_on_commit_does_not_keep(database: str) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Team(Base):
+        __tablename__ = "teams"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        members: Mapped[list["Member"]] = relationship()
+
+    class Member(Base):
+        __tablename__ = "members"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        team_id: Mapped[int] = mapped_column(ForeignKey(Team.id))
+
+    async def read(name: str, *, rolled_back: bool) -> None:
+        engine = create_async_engine(database)
+        async with engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        try:
+            async with async_sessionmaker(engine, expire_on_commit=False)() as session:
+                session.add(Team(id=1))
+                await session.commit()
+            async with async_sessionmaker(engine, expire_on_commit=False)() as session:
+                team = await session.get_one(Team, 1)
+                if rolled_back:
+                    await session.rollback()
+                getattr(team, name)
+        finally:
+            async with engine.begin() as connection:
+                await connection.run_sync(Base.metadata.drop_all)
+            await engine.dispose()
+
+    asyncio.run(read("id", rolled_back=False))
+    with pytest.raises(MissingGreenlet):
+        asyncio.run(read("id", rolled_back=True))
+    with pytest.raises(MissingGreenlet):
+        asyncio.run(read("members", rolled_back=False))
 
 
 def test_uvicorn_serves_it_by_name(database: str) -> None:
