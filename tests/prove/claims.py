@@ -29,7 +29,7 @@ CODE_HOSTS = {"github.com", "gitlab.com", "codeberg.org", "bitbucket.org"}
 CONDITION = re.compile(
     r"(?:After|Before|For|If|In|On|To|When|Where|While)\b.*?, (?:then )?", re.DOTALL
 )
-PREFERS = re.compile(r"\bwe (?:prefer|recommend|think|would)\b", re.IGNORECASE)
+PREFERS = re.compile(r"\bwe (?:call|prefer|recommend|think|would)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def enlist(page: Path) -> None:
         return
     claims, said = declared(file), [one for one in sentences(page) if not of_itself(one)]
     texts = list(dict.fromkeys(sentence.text for sentence in said))
-    for name, begins in {"INSTRUCTIONS": instructs, "JUDGEMENTS": PREFERS.search}.items():
+    for name, begins in {"INSTRUCTIONS": instructs, "JUDGEMENTS": judges}.items():
         kind = LISTS[name]
         here = {claim.text for claim in claims if claim.kind == kind}
         elsewhere = {claim.text for claim in claims if claim.kind != kind}
@@ -149,6 +149,11 @@ def instructs(text: str) -> bool:
     """Tell whether a sentence begins with a verb, also after a condition."""
     bare = CONDITION.sub("", text, count=1) if CONDITION.match(text) else text
     return re.split(r"[^\w']", bare.lower())[0] in WORDS["verbs"]
+
+
+def judges(text: str) -> bool:
+    """Tell whether a sentence says what we prefer."""
+    return bool(PREFERS.search(text))
 
 
 def rewrite(file: Path, name: str, texts: list[str]) -> None:

@@ -222,6 +222,10 @@ class Judge:
             else:
                 cure = f'Measure it there: record_property("figure", ...) gives {figure!r}'
                 return [refusal(sentence, f"{where} give no figure {figure!r}", cure)]
+        for since in prose.SINCE.finditer(sentence.text):
+            if f"({since[1]}, {since[2]})" not in texts:
+                cure = "Compare sys.version_info there"
+                return [refusal(sentence, f"{names[0]} knows no {since[0]}", cure)]
         every = texts + "\n".join(block.text for block in prose.blocks(self.page))
         for code in prose.codes_in(sentence.markdown, sentence.text):
             name = code.removesuffix("()").rpartition(".")[2] if "(" not in code else code

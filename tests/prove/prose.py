@@ -28,7 +28,10 @@ from tests.engine.pages import (
 from tests.prove.sentences import prose_lines
 
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-VERSION = re.compile(r"\b(?P<name>[A-Za-z][\w-]*) v?(?P<version>\d+(?:\.\d+)+)\b")
+VERSION = re.compile(
+    r"(?<!\b[Bb]efore )(?<!\b[Ff]rom )(?<!\b[Ss]ince )(?<!\b[Uu]ntil )\b(?P<name>[A-Za-z][\w-]*) v?(?P<version>\d+(?:\.\d+)+)\b"
+)
+SINCE = re.compile(r"\b(?:[Bb]efore|[Ff]rom|[Ss]ince|[Uu]ntil) Python (\d+)\.(\d+)")
 WORDS = "three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty"
 FIGURE = re.compile(
     rf"(?<![\w.#-])(?:\d+(?:\.\d+)?%?|(?i:{WORDS}|hundred|thousand))\b(?: +[a-z]+)?"
@@ -137,7 +140,7 @@ def commands() -> set[str]:
 
 def figures_of(text: str) -> list[str]:
     """Return each figure of some Markdown, with the word after it."""
-    found: list[str] = FIGURE.findall(VERSION.sub("", NO_FIGURE.sub("", text)))
+    found: list[str] = FIGURE.findall(SINCE.sub("", VERSION.sub("", NO_FIGURE.sub("", text))))
     return found
 
 

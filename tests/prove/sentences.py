@@ -16,9 +16,8 @@ from sybil import Document
 from tests.engine.pages import INCLUDE, SNIPPETS, fences
 
 LINK = re.compile(r"(!?)\[((?:[^\[\]`]|`[^`]*`)*)\]\(([^()\s]*)(?: \"[^\"]*\")?\)(?:\{[^{}]*\})?")
-CODE_OR_MARKUP = re.compile(
-    r"(?P<tick>`+)(?P<code>.+?)(?P=tick)|<(?P<url>https?:[^>]+)>|<[^>]+>|\*+"
-)
+CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)|<(https?:[^>]+)>")
+MARKUP = re.compile(r"<[^>]+>|(?<!\*)(\*\*?)(?=\S)(.+?)(?<=\S)\1(?!\*)", re.DOTALL)
 END = re.compile(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<=[.!?])[\"')]*\s+")
 HEADING = re.compile(r"(#+) (.+?)(?: \{[^{}]*\})?$")
 TITLE = re.compile(r"(?:!!!|\?\?\?\+?) [\w ]+?(?: \"(.*)\")?$")
@@ -55,8 +54,10 @@ class Sentence:
 def shown(markdown: str) -> str:
     """Return Markdown as the reader sees it, with its line breaks."""
     linked = LINK.sub(lambda link: "" if link[1] else link[2], markdown)
-    bare = CODE_OR_MARKUP.sub(lambda found: found["code"] or found["url"] or "", linked)
-    return html.unescape(bare)
+    kept = [code[2] or code[3] for code in CODE.finditer(linked)]
+    bare = MARKUP.sub(lambda found: found[2] or "", CODE.sub("\0", linked))
+    texts = [html.unescape(text) for text in bare.split("\0")]
+    return "".join(itertools.chain(*itertools.zip_longest(texts, kept, fillvalue="")))
 
 
 def plain(text: str) -> str:

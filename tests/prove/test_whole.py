@@ -43,7 +43,6 @@ UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/order.md",
     "concurrency/sessions.md",
     "concurrency/streaming.md",
-    "concurrency/timeouts.md",
     "contributing.md",
     "drawing.md",
     "index.md",

@@ -4,21 +4,50 @@ import asyncio
 import contextlib
 import shutil
 import subprocess
+import sys
 import time
-from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import aiohttp
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
+from sqlalchemy import text
+from sqlalchemy.exc import PendingRollbackError
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
+from tests.parts.server import serving
 
 FOLDER = "concurrency/timeouts"
 
 
+INSTRUCTIONS = [
+    "Give every call a timeout",
+    "Give every await on something outside the process a timeout, at the place where the answer is needed.",
+    "If you don't know how long to wait, take the time that the client of your endpoint waits, and subtract what the rest of the request needs.",
+    "Bound the call with asyncio.timeout, and pass the limit in, so that the caller can spend what is left of its own.",
+    "For a call that changes something, set the client's own timeout below yours, and send a key that makes a second try harmless.",
+    "Put the timeout around the group, or catch it with except*.",
+    "Set a timeout that is shorter than the one of your server: gunicorn kills a worker that is silent for too long.",
+    "Catch it only to clean up, and raise it again.",
+    "Run it over the two versions above:",
+    "Call your own code under a short timeout in a test to find what hides deeper.",
+]
+
+
+JUDGEMENTS = [
+    "We call the longest time that a caller waits for an answer its timeout.",
+    "We prefer asyncio.timeout for that reason.",
+]
+
+
+@pytest.mark.holds(
+    "At the limit, asyncio cancels the task at the await where it waits, and the block raises TimeoutError.",
+    "This version makes the same promise over a client that blocks.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -45,6 +74,9 @@ def test_the_caller_is_free_at_the_limit(snippet: ModuleType) -> None:
     assert time.perf_counter() - started < 0.5
 
 
+@pytest.mark.holds(
+    "The timer belongs to the event loop, and time.sleep held the loop, so the call ended before the timer could fire.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -73,6 +105,9 @@ def test_other_tasks_run_while_the_call_waits(snippet: ModuleType) -> None:
     assert turns > 0, f"other tasks ran {turns} times"
 
 
+@pytest.mark.holds(
+    "A timeout holds only if the code below it awaits.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"], indirect=True)
 def test_the_limit_holds_once_the_client_awaits(
     snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
@@ -87,6 +122,13 @@ def test_the_answer_arrives_when_it_is_in_time(snippet: ModuleType) -> None:
     assert asyncio.run(snippet.profile_within(limit=5, delay=0)) == "profile"
 
 
+@pytest.mark.holds(
+    "A thread goes on after the timeout",
+    "A blocking call in a thread frees the loop, so the caller gets its TimeoutError.",
+    "The thread goes on.",
+    "The caller got a timeout, and the card was charged.",
+    "After a timeout the result is unknown, not failed.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/abandoned.py"], indirect=True)
 def test_the_thread_goes_on_after_the_limit(snippet: ModuleType) -> None:
     async def charge() -> list[str]:
@@ -98,6 +140,10 @@ def test_the_thread_goes_on_after_the_limit(snippet: ModuleType) -> None:
     assert snippet.charged == ["B-2"]
 
 
+@pytest.mark.holds(
+    "No exception and no log line tells of it, and every other task waited as long.",
+    "The call took four times its limit and raised nothing.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/blocked.py"], indirect=True)
 def test_nothing_tells_of_a_limit_that_was_overrun(
     snippet: ModuleType, caplog: pytest.LogCaptureFixture
@@ -114,6 +160,9 @@ async def deaf() -> str:
     return "late"
 
 
+@pytest.mark.holds(
+    "A coroutine that catches asyncio.CancelledError and goes on overruns its timeout, and raises nothing.",
+)
 def test_who_swallows_the_cancellation_overruns_the_limit() -> None:
     async def call() -> tuple[str, float]:
         started = time.perf_counter()
@@ -126,48 +175,193 @@ def test_who_swallows_the_cancellation_overruns_the_limit() -> None:
     assert took >= 0.05
 
 
-def test_wait_for_cancels_at_the_limit_too() -> None:
-    ended = []
+@pytest.mark.holds(
+    "Before Python 3.12, asyncio.wait_for runs the call in a task of its own, and can swallow a cancellation that arrives as the call ends.",
+)
+def test_wait_for_was_another_thing() -> None:
+    async def own_task() -> bool:
+        async def task() -> Any:
+            return asyncio.current_task()
 
-    async def work() -> None:
+        return await asyncio.wait_for(task(), 60) is not asyncio.current_task()
+
+    async def swallowed() -> bool:
+        answer = asyncio.get_running_loop().create_future()
+        call = asyncio.create_task(asyncio.wait_for(answer, 60))
+        await asyncio.sleep(0)  # the call begins
+        answer.set_result("answer")
+        call.cancel()
+        await asyncio.wait([call])
+        return not call.cancelled()
+
+    before = sys.version_info < (3, 12)
+    assert (asyncio.run(own_task()), asyncio.run(swallowed())) == (before, before)
+
+
+async def late() -> None:
+    """Wait longer than the timeout."""
+    async with asyncio.timeout(0):
+        await asyncio.Event().wait()
+
+
+async def in_a_group() -> None:
+    """Let a task of a group wait longer than its timeout."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(late())
+
+
+async def around_a_group() -> None:
+    """Let a group wait longer than the timeout around it."""
+    async with asyncio.timeout(0), asyncio.TaskGroup() as group:
+        group.create_task(asyncio.Event().wait())
+
+
+async def starred() -> None:
+    """Catch what a group raises."""
+    try:
+        await in_a_group()
+    except* TimeoutError:
+        raise HTTPException(504) from None
+
+
+@pytest.mark.holds(
+    "Catch TimeoutError in the endpoint, log it there, and answer 504.",
+    "A TimeoutError that nobody catches becomes a 500.",
+    "A timeout inside a task of an asyncio.TaskGroup arrives as an ExceptionGroup, so except TimeoutError misses it, and the client gets 500.",
+    "Put the timeout around the group, or catch it with except*.",
+)
+def test_what_an_endpoint_makes_of_a_timeout() -> None:
+    app, calls = FastAPI(), {"late": late, "group": in_a_group, "around": around_a_group}
+
+    @app.get("/caught/{name}")
+    async def caught(name: str) -> None:
         try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append("cancelled")
+            await calls[name]()
+        except TimeoutError as error:
+            raise HTTPException(504) from error
 
-    async def call() -> list[str]:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(work(), 0.01)
-        return list(ended)
+    app.get("/starred")(starred)
 
-    assert asyncio.run(call()) == ["cancelled"]
+    @app.get("/uncaught")
+    async def uncaught() -> None:
+        await late()
 
+    async def statuses(url: str, *paths: str) -> list[int]:
+        found = list[int]()
+        async with aiohttp.ClientSession(url) as client:
+            for path in paths:
+                async with client.get(path) as answer:
+                    found.append(answer.status)
+        return found
 
-def test_an_endpoint_that_lets_it_rise_answers_500(record_property: Any) -> None:
-    app, sent = FastAPI(), list[Any]()
-
-    @app.get("/")
-    async def rises() -> None:
-        raise TimeoutError
-
-    async def receive() -> dict[str, str]:
-        return {"type": "http.request"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-    with pytest.raises(TimeoutError):  # for the server to log
-        asyncio.run(app(scope, receive, send))
-    assert sent[0]["status"] == 500
-    record_property("figure", "500")
-    record_property("figure", str(HTTPStatus.GATEWAY_TIMEOUT.value))
+    with serving(app) as server:
+        paths = "/caught/late", "/uncaught", "/caught/group", "/caught/around", "/starred"
+        assert asyncio.run(statuses(server.url, *paths)) == [504, 500, 500, 504, 504]
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(in_a_group())
 
 
+@pytest.mark.holds(
+    "After a timeout in a query, roll the session back before you use it again.",
+    "Until then SQLAlchemy raises sqlalchemy.exc.PendingRollbackError.",
+    "asyncpg asks PostgreSQL to stop the query whose task was cancelled.",
+)
+def test_a_session_is_rolled_back_after_a_timeout(database: str) -> None:
+    active = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'"
+    active += " AND state = 'active' AND datname = current_database()"
+
+    async def overrun() -> None:
+        engine = create_async_engine(database)
+        async with AsyncSession(engine) as session:
+            await session.scalar(text("SELECT 1"))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await session.execute(text("SELECT pg_sleep(600)"))
+            with pytest.raises(PendingRollbackError):
+                await session.execute(text("SELECT 1"))
+            await session.rollback()
+            while await session.scalar(text(active)):  # it is told on a connection of its own
+                await session.rollback()
+        await engine.dispose()
+
+    asyncio.run(overrun())
+
+
+@pytest.mark.holds(
+    "Another service stops answering, and requests of our service pile up behind it without an error.",
+)
+def test_calls_without_a_timeout_pile_up() -> None:
+    async def pile_up() -> int:
+        arrived, ended = asyncio.Semaphore(0), asyncio.Event()
+
+        async def never_answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            arrived.release()
+            await ended.wait()
+            writer.close()
+
+        server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+            calls = [asyncio.create_task(client.get("/").__aenter__()) for _ in range(5)]
+            for _ in calls:
+                await arrived.acquire()
+            waiting = sum(not call.done() for call in calls)
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+        ended.set()
+        server.close()
+        await server.wait_closed()
+        return waiting
+
+    assert asyncio.run(pile_up()) == 5
+
+
+@pytest.mark.holds(
+    "asyncio.timeout doesn't interrupt code.",
+    "It schedules a call of asyncio.Task.cancel for the moment of the limit.",
+    "The cancellation arrives at the next await that has to wait, in that task alone.",
+    "The block turns the cancellation into TimeoutError.",
+    "So a timeout bounds waiting.",
+    "It doesn't bound code that calculates, code in a thread, or what the remote service does with the request.",
+)
+def test_a_timeout_cancels_its_own_task_where_it_waits() -> None:
+    seen: list[str] = []
+
+    async def other() -> None:
+        await asyncio.sleep(0)
+        seen.append("the other task ends")
+
+    async def call() -> int:
+        beside, task = asyncio.create_task(other()), asyncio.current_task()
+        assert task is not None
+        try:
+            async with asyncio.timeout(0):
+                seen.append("code goes on")
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    seen.append(f"cancelled {task.cancelling()} time")
+        except TimeoutError:
+            seen.append("timeout")
+        await beside
+        return task.cancelling()
+
+    assert asyncio.run(call()) == 0
+    assert sorted(seen) == ["cancelled 1 time", "code goes on", "the other task ends", "timeout"]
+
+
+@pytest.mark.holds(
+    "asyncio.TimeoutError is the built-in TimeoutError under its old name.",
+)
 def test_the_old_name_is_the_built_in_one() -> None:
     assert asyncio.TimeoutError is TimeoutError
 
 
+@pytest.mark.holds(
+    "Ruff 0.17.6 reports blocking calls in asynchronous code that it knows by name, such as time.sleep.",
+    "It doesn't know database drivers, so name the ones that block:",
+)
 @pytest.mark.proves(f"{FOLDER}/ruff.toml")
 def test_the_rules_refuse_a_driver_that_blocks_and_only_that(tmp_path: Path) -> None:
     source = 'import {0}\n\n\nasync def connect() -> None:\n    {1}{0}.connect("db")\n'
@@ -185,6 +379,9 @@ def test_the_rules_refuse_a_driver_that_blocks_and_only_that(tmp_path: Path) -> 
     assert lint("awaits.py") == "All checks passed!\n"
 
 
+@pytest.mark.holds(
+    "A linter sees the call only where it stands in the coroutine itself.",
+)
 def test_a_linter_sees_only_what_stands_in_the_coroutine_itself(tmp_path: Path) -> None:
     hidden = "import time\n\n\ndef wait() -> None:\n    time.sleep(1)\n"
     hidden += "\n\nasync def call() -> None:\n    wait()\n"
@@ -193,6 +390,9 @@ def test_a_linter_sees_only_what_stands_in_the_coroutine_itself(tmp_path: Path) 
     subprocess.run(["ruff", "check", "hidden.py"], cwd=tmp_path, check=True)
 
 
+@pytest.mark.holds(
+    "Don't call the parameter timeout: Ruff's ASYNC109 refuses that name.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
 def test_a_limit_that_is_called_timeout_is_refused(snippet: ModuleType, tmp_path: Path) -> None:
     bounded, named = Path(str(snippet.__file__)), tmp_path / "named.py"
