@@ -319,7 +319,7 @@ def test_calls_without_a_timeout_pile_up() -> None:
 
 @pytest.mark.holds(
     "asyncio.timeout doesn't interrupt code.",
-    "It schedules a call of asyncio.Task.cancel for the moment of the limit.",
+    "It schedules a cancellation of the task for the moment of the limit.",
     "The cancellation arrives at the next await that has to wait, in that task alone.",
     "The block turns the cancellation into TimeoutError.",
     "So a timeout bounds waiting.",
@@ -387,7 +387,8 @@ def test_a_linter_sees_only_what_stands_in_the_coroutine_itself(tmp_path: Path) 
     hidden += "\n\nasync def call() -> None:\n    wait()\n"
     (tmp_path / "hidden.py").write_text(hidden)
     shutil.copy(SNIPPETS / FOLDER / "ruff.toml", tmp_path)
-    subprocess.run(["ruff", "check", "hidden.py"], cwd=tmp_path, check=True)
+    done = subprocess.run(["ruff", "check", "hidden.py"], cwd=tmp_path)
+    assert done.returncode == 0
 
 
 @pytest.mark.holds(
