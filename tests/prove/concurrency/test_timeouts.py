@@ -379,6 +379,7 @@ def test_the_rules_refuse_a_driver_that_blocks_and_only_that(tmp_path: Path) -> 
     assert lint("awaits.py") == "All checks passed!\n"
 
 
+@pytest.mark.proves(f"{FOLDER}/ruff.toml")
 @pytest.mark.holds(
     "A linter sees the call only where it stands in the coroutine itself.",
 )
