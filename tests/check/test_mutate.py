@@ -1,16 +1,18 @@
 """Mutants: which are made, what refuses them, and what is said of those that survive."""
 
 import itertools
+import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.engine.plugin import MARK
-from tests.mutate.__main__ import complaints, key, listed, made
+from tests.mutate.__main__ import complaints, key, listed, made, surviving
+from tests.mutate.change import FEW, MOST, changed, few
 from tests.mutate.mutants import Mutant, mutants
 from tests.mutate.verdict import BLOCK, SURVIVED, TIME, TYPES, found_in, trials
-from tests.speed.generate import generate
+from tests.speed.generate import generate, write
 
 LINES = {  # what becomes of a line, other than that it goes
     "x = 1 < y": ["x = 1 >= y", "x = 2 < y", "x = 0 < y"],
@@ -147,3 +149,40 @@ def test_each_entry_names_a_mutant_and_a_reason() -> None:
     entries = listed()
     assert set(entries) <= {key(mutant) for mutant in made()}
     assert all(reason.endswith(".") for reason in entries.values())
+
+
+@pytest.mark.timeout(1200)  # seconds for a dozen of mutants beside all else
+def test_a_few_mutants_of_what_changed_are_refused() -> None:
+    survivors = surviving()
+    assert not survivors, "\n".join(survivors)
+
+
+def test_what_changed_is_what_differs_from_the_main_branch(tmp_path: Path) -> None:
+    def run(*command: str) -> None:
+        settings = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+        subprocess.run(["git", *settings, *command], cwd=tmp_path, check=True)
+
+    for name in ("kept", "edited", "committed"):
+        write(tmp_path / f"snippets/a/{name}/b.py", "x = 1\n")
+        write(tmp_path / f"tests/prove/a/test_{name}.py", "x = 1\n")
+    run("init", "-q", "-b", "main")
+    run("add", "-A")
+    run("commit", "-qm", "Start")
+    assert changed(tmp_path) == set()
+    run("checkout", "-q", "-b", "topic")
+    write(tmp_path / "snippets/a/committed/b.py", "x = 2\n")
+    run("commit", "-qam", "Change")
+    write(tmp_path / "tests/prove/a/test_edited.py", "x = 2\n")
+    write(tmp_path / "docs/a/new.md", "# New\n")
+    assert changed(tmp_path) == {"a/committed/", "a/edited/", "a/new/"}
+
+
+def test_few_are_chosen_of_each_snippet() -> None:
+    every = [mutant for path in "abcdef" for mutant in mutants(f"{path}.py", PRICE)]
+    chosen = few(every)
+    assert len(chosen) == MOST
+    assert {mutant.path for mutant in chosen} == {mutant.path for mutant in every}
+    one = [mutant for mutant in every if mutant.path == "a.py"]
+    assert len(few(one)) == FEW < len(one)
+    other = few(mutants("a.py", PRICE + "print(price(1))\n"))
+    assert {mutant.change for mutant in other} != {mutant.change for mutant in few(one)}

@@ -11,10 +11,11 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from tests.engine.pages import SNIPPETS
+from tests.mutate.change import changed, few
 from tests.mutate.mutants import Mutant, mutants
 from tests.mutate.verdict import SURVIVED, judge
 
@@ -69,6 +70,26 @@ def told(killers: Iterable[str]) -> str:
     return f"{counts.total()} mutants, refused {by or 'none'}; {counts[SURVIVED]} survive"
 
 
+@contextlib.contextmanager
+def judging(mutants: list[Mutant]) -> Iterator[Generator[tuple[Mutant, str]]]:
+    """Judge mutants in a folder that goes away."""
+    with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
+        base = Path(folder).resolve()
+        base.chmod(0o711)  # what a test runs as another user gets through
+        with contextlib.closing(judge(base, mutants)) as judged:
+            yield judged
+
+
+def surviving() -> list[str]:
+    """Return the complaints of a few mutants of what was changed."""
+    touched, accepted = tuple(changed()), listed()
+    chosen = few(m for m in made() if m.path.startswith(touched) and key(m) not in accepted)
+    if not chosen:
+        return []
+    with judging(chosen) as judged:
+        return complaints(dict(judged), [])
+
+
 def main(prefix: str = "") -> int:
     """Print what refuses the mutants; return 1 when there are complaints, else 0."""
     found, accepted = made(prefix), listed(prefix)
@@ -78,18 +99,15 @@ def main(prefix: str = "") -> int:
     print(*wrong, sep="\n", end="\n" * bool(wrong))
     if not found:
         sys.exit(f"There is nothing to mutate in snippets/{prefix}*.py")
-    with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
-        base = Path(folder).resolve()
-        base.chmod(0o711)  # what a test runs as another user gets through
-        with contextlib.closing(judge(base, found)) as judged:
-            for mutant, killer in judged:
-                verdicts[mutant] = killer
-                left[mutant.path] -= 1
-                if not left[mutant.path]:
-                    fates = {each: v for each, v in verdicts.items() if each.path == mutant.path}
-                    said = complaints(fates, [each for each in accepted if each[0] == mutant.path])
-                    print(f"{mutant.path}: {told(fates.values())}", *said, sep="\n", flush=True)
-                    wrong += said
+    with judging(found) as judged:
+        for mutant, killer in judged:
+            verdicts[mutant] = killer
+            left[mutant.path] -= 1
+            if not left[mutant.path]:
+                fates = {each: v for each, v in verdicts.items() if each.path == mutant.path}
+                said = complaints(fates, [each for each in accepted if each[0] == mutant.path])
+                print(f"{mutant.path}: {told(fates.values())}", *said, sep="\n", flush=True)
+                wrong += said
     seconds = time.monotonic() - started
     print(f"All: {told(verdicts.values())}; {len(wrong)} complaints. It took {seconds:.0f} s.")
     return bool(wrong)
