@@ -10,9 +10,13 @@ UPDATE = "Run `make update` and look at the picture"
 
 
 def hold_data(
-    stem: str, fresh: dict[str, Any], shape: Callable[[dict[str, Any]], Any], updating: bool
+    stem: str,
+    fresh: dict[str, Any],
+    shape: Callable[[dict[str, Any]], Any],
+    wanted: dict[str, Any],
+    updating: bool,
 ) -> None:
-    """Refuse data whose shape a run no longer gives.
+    """Refuse data that hasn't the shape of a run.
 
     Two runs never take the same time, so data is compared by its shape: what the page says of it.
     """
@@ -21,8 +25,8 @@ def hold_data(
         rows = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in fresh.items()]
         data.write_text("{\n" + ",\n".join(rows) + "\n}\n")
     recorded = shape(json.loads(data.read_text()))
-    if recorded != shape(fresh):
-        reason = f"the data is stale: it shows {recorded}, a run gives {shape(fresh)}"
+    if recorded != wanted:
+        reason = f"the data is stale: it shows {recorded}, a run gives {wanted}"
         raise RefusedError(data, 1, reason, UPDATE)
 
 

@@ -3,6 +3,7 @@
 It is forked, so that it starts warm, and reports the lines that it ran to the test's coverage.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -11,15 +12,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import coverage
+import psutil
 import uvicorn
+
+HANG = 30.0  # seconds after which a server doesn't end by itself
+QUIET: dict[str, Any] = {"log_level": "warning", "access_log": False}
 
 
 @dataclass
@@ -31,20 +35,16 @@ class Server:
     log: Path
     status: int | None = None
 
-    def stop(self, within: float) -> bool:
-        """Send SIGTERM; tell whether the process ended within some seconds, and end it."""
-        os.kill(self.pid, signal.SIGTERM)
-        limit = time.monotonic() + within
-        while self.status is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            if ended:
-                self.status = os.waitstatus_to_exitcode(status)
-            elif time.monotonic() > limit:
-                os.kill(self.pid, signal.SIGKILL)
-                self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-                return False
-            else:
-                time.sleep(0.005)
+    def stop(self) -> bool:
+        """Send SIGTERM; tell whether the process ended by itself, and end it if it hangs."""
+        process = psutil.Process(self.pid)
+        process.terminate()
+        try:
+            self.status = process.wait(HANG)
+        except psutil.TimeoutExpired:
+            process.kill()
+            self.status = process.wait()
+            return False
         return True
 
 
@@ -71,6 +71,33 @@ def commanded(folder: Path, *arguments: str) -> Iterator[tuple[str, "subprocess.
             process.kill()  # or a failure waits for it
 
 
+@dataclass
+class Beside:
+    """A server in the event loop of its clients: its address, and what tells it to end."""
+
+    url: str
+    uvicorn: uvicorn.Server
+    served: asyncio.Task[None]
+
+    def end(self) -> None:
+        """Tell it to end, as SIGTERM does."""
+        self.uvicorn.should_exit = True
+
+
+@asynccontextmanager
+async def beside(app: Any, **options: Any) -> AsyncIterator[Beside]:
+    """Serve an ASGI app with uvicorn in this event loop, so that both have one clock."""
+    options = {"timeout_graceful_shutdown": 0, **options}
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, **QUIET, **options))
+        served = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield Beside(f"http://127.0.0.1:{listening.getsockname()[1]}", server, served)
+        finally:
+            server.should_exit = True
+            await served
+
+
 @contextmanager
 def serving(app: Any, **options: Any) -> Iterator[Server]:
     """Serve an ASGI app with uvicorn on a free port of the loopback interface."""
@@ -90,7 +117,7 @@ def serving(app: Any, **options: Any) -> Iterator[Server]:
             yield server
         finally:
             if server.status is None:
-                server.stop(within=5)
+                server.stop()
             os.close(its)
             active = coverage.Coverage.current()
             if lines.exists() and active:
@@ -109,7 +136,7 @@ def serve(
         sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115  until the process ends
         threading.Thread(target=end_with_parent, args=[parent], daemon=True).start()
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end
-        config = uvicorn.Config(app, log_level="warning", access_log=False, **options)
+        config = uvicorn.Config(app, **QUIET, **options)
         uvicorn.Server(config).run(sockets=[listening])
         status = 0
     finally:

@@ -1,16 +1,17 @@
 """What the page on background work claims."""
 
 import asyncio
+import functools
 import gc
 import os
 import runpy
 import signal
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import aiohttp
 import pytest
 from fastapi import BackgroundTasks, FastAPI
 from sqlalchemy import text
@@ -18,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import rules
+from tests.parts import clock, rules
 from tests.parts.postgres import column
 from tests.parts.server import serving
 
@@ -44,6 +45,13 @@ def run(snippet: ModuleType, database: str, *steps: Any) -> list[Any]:
 
     asyncio.run(step(tables))
     return [asyncio.run(step(work)) for work in steps]
+
+
+@pytest.fixture
+def prompt(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The snippet, with a mail service that needs one turn of the event loop."""
+    clock.at_once(snippet, monkeypatch)
+    return snippet
 
 
 @pytest.mark.parametrize(
@@ -72,13 +80,13 @@ def test_the_welcome_survives_the_process(snippet: ModuleType, database: str) ->
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/forgotten.py"], indirect=True)
-def test_while_the_process_lives_the_task_works(snippet: ModuleType, database: str) -> None:
+def test_while_the_process_lives_the_task_works(prompt: ModuleType, database: str) -> None:
     async def live_on(engine: AsyncEngine) -> None:
-        await snippet.sign_up(engine, ANN)
-        await asyncio.sleep(0.2)
+        await prompt.sign_up(engine, ANN)
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
 
-    run(snippet, database, live_on)
-    assert snippet.sent == [ANN]
+    run(prompt, database, live_on)
+    assert prompt.sent == [ANN]
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/forgotten.py"], indirect=True)
@@ -88,26 +96,26 @@ def test_the_user_is_stored_and_the_welcome_is_lost(snippet: ModuleType, databas
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
-def test_two_workers_share_the_jobs(snippet: ModuleType, database: str) -> None:
+def test_two_workers_share_the_jobs(prompt: ModuleType, database: str) -> None:
     async def two(engine: AsyncEngine) -> Any:
-        return await asyncio.gather(snippet.work(engine), snippet.work(engine))
+        return await asyncio.gather(prompt.work(engine), prompt.work(engine))
 
     async def both(engine: AsyncEngine) -> None:
-        await snippet.sign_up(engine, ANN)
-        await snippet.sign_up(engine, "bob@example.org")
+        await prompt.sign_up(engine, ANN)
+        await prompt.sign_up(engine, "bob@example.org")
 
-    assert run(snippet, database, both, two, two)[1:] == [[True, True], [False, False]]
-    assert sorted(snippet.sent) == [ANN, "bob@example.org"]
+    assert run(prompt, database, both, two, two)[1:] == [[True, True], [False, False]]
+    assert sorted(prompt.sent) == [ANN, "bob@example.org"]
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
-def test_a_sign_up_that_fails_leaves_no_job(snippet: ModuleType, database: str) -> None:
+def test_a_sign_up_that_fails_leaves_no_job(prompt: ModuleType, database: str) -> None:
     async def twice(engine: AsyncEngine) -> None:
-        await snippet.sign_up(engine, ANN)
+        await prompt.sign_up(engine, ANN)
         with pytest.raises(IntegrityError):
-            await snippet.sign_up(engine, ANN)
+            await prompt.sign_up(engine, ANN)
 
-    assert run(snippet, database, twice, snippet.work, snippet.work)[1:] == [True, False]
+    assert run(prompt, database, twice, prompt.work, prompt.work)[1:] == [True, False]
 
 
 async def make_due(engine: AsyncEngine) -> None:
@@ -118,34 +126,34 @@ async def make_due(engine: AsyncEngine) -> None:
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
 def test_a_worker_that_stops_before_it_deletes_the_job_sends_twice(
-    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
+    prompt: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def stopped(engine: AsyncEngine) -> None:
-        await snippet.sign_up(engine, ANN)
-        send = snippet.send_welcome
+        await prompt.sign_up(engine, ANN)
+        send = prompt.send_welcome
 
         async def send_and_stop(email: str) -> None:
             await send(email)
             raise SystemError(email)
 
         with monkeypatch.context() as stopping:
-            stopping.setattr(snippet, "send_welcome", send_and_stop)
+            stopping.setattr(prompt, "send_welcome", send_and_stop)
             with pytest.raises(SystemError):
-                await snippet.work(engine)
+                await prompt.work(engine)
 
-    results = run(snippet, database, stopped, snippet.work, make_due, snippet.work)
+    results = run(prompt, database, stopped, prompt.work, make_due, prompt.work)
     assert results == [None, False, None, True]
-    assert snippet.sent == [ANN, ANN]
+    assert prompt.sent == [ANN, ANN]
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
 def test_a_mail_that_fails_delays_no_other_and_is_left_after_five_tries(
-    snippet: ModuleType,
+    prompt: ModuleType,
     database: str,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Any,
 ) -> None:
-    send, tries = snippet.send_welcome, []
+    send, tries = prompt.send_welcome, []
 
     async def fail_for_ann(email: str) -> None:
         if email == ANN:
@@ -155,22 +163,22 @@ def test_a_mail_that_fails_delays_no_other_and_is_left_after_five_tries(
 
     async def fail(engine: AsyncEngine) -> None:
         with pytest.raises(OSError, match=ANN):
-            await snippet.work(engine)
+            await prompt.work(engine)
 
     async def both(engine: AsyncEngine) -> None:
-        await snippet.sign_up(engine, ANN)
-        await snippet.sign_up(engine, "bob@example.org")
+        await prompt.sign_up(engine, ANN)
+        await prompt.sign_up(engine, "bob@example.org")
 
     async def jobs(engine: AsyncEngine) -> int:
         async with engine.connect() as connection:
             return await connection.scalar(text("SELECT count(*) FROM outbox")) or 0
 
-    monkeypatch.setattr(snippet, "send_welcome", fail_for_ann)
+    monkeypatch.setattr(prompt, "send_welcome", fail_for_ann)
     again = [step for _ in range(4) for step in (make_due, fail)]
     *_, worked, left = run(
-        snippet, database, both, fail, snippet.work, *again, make_due, snippet.work, jobs
+        prompt, database, both, fail, prompt.work, *again, make_due, prompt.work, jobs
     )
-    assert snippet.sent == ["bob@example.org"]
+    assert prompt.sent == ["bob@example.org"]
     assert (worked, left, len(tries)) == (False, 1, 5)
     record_property("figure", "five tries")
 
@@ -185,7 +193,7 @@ def test_a_worker_holds_no_connection_while_it_sends_and_has_a_limit(
         async def send(_: str) -> None:
             pool: Any = engine.pool
             used.append(pool.checkedout())
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
         monkeypatch.setattr(snippet, "send_welcome", send)
         await snippet.sign_up(engine, ANN)
@@ -231,7 +239,7 @@ def test_a_task_that_nobody_keeps_may_be_collected() -> None:
             kept.add(task)
         weak = weakref.ref(task)
         del task
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop, in which the task begins
         gc.collect()
         return weak() is None
 
@@ -246,9 +254,7 @@ def test_a_task_that_is_kept_is_lost_too_and_no_rule_finds_it(
     kept = tmp_path / "kept.py"
     forgotten = (SNIPPETS / FOLDER / "forgotten.py").read_text()
     line = "asyncio.create_task(send_welcome(email))"
-    slow = "asyncio.sleep(60)"  # on no machine does the process end later
-    source = forgotten.replace(line, f"TASKS.add({line})").replace("asyncio.sleep(0.2)", slow)
-    assert slow in source
+    source = forgotten.replace(line, f"TASKS.add({line})")
     kept.write_text(
         source.replace("sent: list", "TASKS: set[asyncio.Task[None]] = set()\nsent: list")
     )
@@ -259,31 +265,50 @@ def test_a_task_that_is_kept_is_lost_too_and_no_rule_finds_it(
     assert not module["sent"]
 
 
+async def answered(url: str, then: Callable[[], None]) -> None:
+    """Ask, do something, and return once the server has begun to end: it closes idle connections.
+
+    A server that is killed closes them too.
+    """
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"200"
+    await reader.readuntil(b'"accepted"')
+    then()
+    assert await reader.read() == b""
+    writer.close()
+
+
 def test_what_a_stop_and_a_kill_do_to_work_after_the_answer(tmp_path: Path) -> None:
     app, tasks = FastAPI(), set[asyncio.Task[None]]()
+    waits, go_on = os.pipe()  # a byte for the one server that lives on to read it
 
-    async def work(name: str, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        (tmp_path / name).touch()
+    async def never() -> None:
+        await asyncio.Event().wait()
+        (tmp_path / "task").touch()
+
+    async def work() -> None:
+        await asyncio.to_thread(os.read, waits, 1)
+        (tmp_path / "background").touch()
 
     @app.get("/")
     async def answer(background: BackgroundTasks) -> str:
-        tasks.add(asyncio.create_task(work("task", 60)))
-        background.add_task(work, "background", 0.2)
+        tasks.add(asyncio.create_task(never()))
+        background.add_task(work)
         return "accepted"
-
-    async def ask(url: str) -> str:
-        async with aiohttp.ClientSession(url) as client, client.get("/") as response:
-            return str(await response.json())
 
     def done() -> list[str]:
         return [path.name for path in tmp_path.iterdir()]
 
-    with serving(app) as server:
-        assert asyncio.run(ask(server.url)) == "accepted"
-        os.kill(server.pid, signal.SIGKILL)
-    assert done() == []
-    with serving(app) as server:
-        assert asyncio.run(ask(server.url)) == "accepted"
-        assert server.stop(within=30)
-    assert done() == ["background"]
+    for number, left in (signal.SIGKILL, []), (signal.SIGTERM, ["background"]):
+        with serving(app) as server:
+            asyncio.run(answered(server.url, functools.partial(os.kill, server.pid, number)))
+            assert done() == []
+            if number == signal.SIGTERM:
+                os.write(go_on, b".")
+            server.stop()
+        assert done() == left
+        assert server.status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    os.close(waits)
+    os.close(go_on)

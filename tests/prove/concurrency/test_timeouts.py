@@ -5,9 +5,10 @@ import contextlib
 import shutil
 import subprocess
 import sys
-import time
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -18,11 +19,10 @@ from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import rules
+from tests.parts import clock, rules
 from tests.parts.server import serving
 
 FOLDER = "concurrency/timeouts"
-
 
 INSTRUCTIONS = [
     "Give every call a timeout",
@@ -68,10 +68,12 @@ JUDGEMENTS = [
     indirect=True,
 )
 def test_the_caller_is_free_at_the_limit(snippet: ModuleType) -> None:
-    started = time.perf_counter()
-    with pytest.raises(TimeoutError):
-        asyncio.run(snippet.profile_within(limit=0.05, delay=0.5))
-    assert time.perf_counter() - started < 0.5
+    async def ended() -> float:
+        with pytest.raises(TimeoutError):
+            await snippet.profile_within(limit=0.005, delay=0.01)
+        return clock.now()
+
+    assert clock.run(ended()) == 0.005
 
 
 @pytest.mark.holds(
@@ -92,17 +94,20 @@ def test_the_caller_is_free_at_the_limit(snippet: ModuleType) -> None:
     indirect=True,
 )
 def test_other_tasks_run_while_the_call_waits(snippet: ModuleType) -> None:
-    async def count_turns() -> int:
-        call = asyncio.create_task(snippet.profile_within(limit=5, delay=0.05))
-        await asyncio.sleep(0)  # the call begins
-        turns = 0
-        while not call.done():
-            await asyncio.sleep(0.01)
-            turns += not call.done()
-        return turns
+    turns = []
 
-    turns = asyncio.run(count_turns())
-    assert turns > 0, f"other tasks ran {turns} times"
+    async def other() -> None:
+        turns.append("a turn")
+
+    async def call() -> int:
+        task = asyncio.create_task(other())
+        await snippet.profile_within(limit=5, delay=0.01)
+        meanwhile = len(turns)
+        await task
+        return meanwhile
+
+    ran = clock.run(call())
+    assert ran == 1, f"other tasks ran {ran} times"
 
 
 @pytest.mark.holds(
@@ -114,12 +119,28 @@ def test_the_limit_holds_once_the_client_awaits(
 ) -> None:
     monkeypatch.setattr(snippet, "fetch_profile", asyncio.sleep)  # both promise, one client blocks
     with pytest.raises(TimeoutError):
-        asyncio.run(snippet.profile_within(limit=0.01, delay=0.3))
+        clock.run(snippet.profile_within(limit=0.01, delay=0.3))
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
 def test_the_answer_arrives_when_it_is_in_time(snippet: ModuleType) -> None:
     assert asyncio.run(snippet.profile_within(limit=5, delay=0)) == "profile"
+
+
+class Prompt(ThreadPoolExecutor):
+    """A pool in which a call has begun when it is submitted, however busy the machine is."""
+
+    def submit(self, call: Any, /, *given: Any, **named: Any) -> Future[Any]:
+        """Submit a call, and wait until a thread runs it."""
+        begun = threading.Event()
+
+        def work() -> Any:
+            begun.set()
+            return call(*given, **named)
+
+        future = super().submit(work)
+        begun.wait()
+        return future
 
 
 @pytest.mark.holds(
@@ -130,14 +151,27 @@ def test_the_answer_arrives_when_it_is_in_time(snippet: ModuleType) -> None:
     "After a timeout the result is unknown, not failed.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/abandoned.py"], indirect=True)
-def test_the_thread_goes_on_after_the_limit(snippet: ModuleType) -> None:
-    async def charge() -> list[str]:
-        with pytest.raises(TimeoutError):
-            await snippet.charge_within(limit=0.05, order="B-2", delay=0.2)
-        return list(snippet.charged)
+def test_the_thread_goes_on_after_the_limit(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, asked = threading.Event(), list[float]()
 
+    def hold(delay: float) -> None:
+        asked.append(delay)
+        released.wait()
+
+    async def charge() -> list[str]:
+        asyncio.get_running_loop().set_default_executor(Prompt())
+        try:
+            with pytest.raises(TimeoutError):
+                await snippet.charge_within(limit=0.01, order="B-2", delay=60)
+            return list(snippet.charged)
+        finally:
+            released.set()
+
+    monkeypatch.setattr(snippet, "time", SimpleNamespace(sleep=hold))
     assert asyncio.run(charge()) == []  # run() waits for the thread, so it ends here
-    assert snippet.charged == ["B-2"]
+    assert (snippet.charged, asked) == (["B-2"], [60])
 
 
 @pytest.mark.holds(
@@ -148,15 +182,15 @@ def test_the_thread_goes_on_after_the_limit(snippet: ModuleType) -> None:
 def test_nothing_tells_of_a_limit_that_was_overrun(
     snippet: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert asyncio.run(snippet.profile_within(limit=0.01, delay=0.04)) == "profile"
+    assert asyncio.run(snippet.profile_within(limit=0.001, delay=0.004)) == "profile"
     assert not caplog.records
 
 
 async def deaf() -> str:
     """Take no notice of a cancellation."""
     with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.sleep(0.1)
-    await asyncio.sleep(0.05)
+        await asyncio.Event().wait()
+    await clock.passed(5)
     return "late"
 
 
@@ -165,14 +199,11 @@ async def deaf() -> str:
 )
 def test_who_swallows_the_cancellation_overruns_the_limit() -> None:
     async def call() -> tuple[str, float]:
-        started = time.perf_counter()
-        async with asyncio.timeout(0.01):
+        async with asyncio.timeout(1):
             answer = await deaf()
-        return answer, time.perf_counter() - started
+        return answer, clock.now()
 
-    answer, took = asyncio.run(call())
-    assert answer == "late"
-    assert took >= 0.05
+    assert clock.run(call()) == ("late", 6)
 
 
 @pytest.mark.holds(
