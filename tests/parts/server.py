@@ -48,6 +48,17 @@ class Server:
         return True
 
 
+def listener() -> socket.socket:
+    """Return a socket that listens on a free port of the loopback interface.
+
+    It names its protocol: only then asyncio sends each write at once, without Nagle's algorithm.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    return listening
+
+
 def free_port() -> int:
     """Return a port of the loopback interface on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -88,7 +99,7 @@ class Beside:
 async def beside(app: Any, **options: Any) -> AsyncIterator[Beside]:
     """Serve an ASGI app with uvicorn in this event loop, so that both have one clock."""
     options = {"timeout_graceful_shutdown": 0, **options}
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with listener() as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, **QUIET, **options))
         served = asyncio.create_task(server.serve(sockets=[listening]))
         try:
@@ -103,7 +114,7 @@ def serving(app: Any, **options: Any) -> Iterator[Server]:
     """Serve an ASGI app with uvicorn on a free port of the loopback interface."""
     with (
         tempfile.TemporaryDirectory(prefix="server-") as folder,
-        socket.create_server(("127.0.0.1", 0)) as listening,
+        listener() as listening,
     ):
         log, lines = Path(folder, "log"), Path(folder, "lines")
         ours, its = os.pipe()

@@ -87,7 +87,10 @@ def notes_of(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, calls: int) -
     """Return in which order an app's calls and a ping came."""
     app = Noted(snippet, monkeypatch)
     with serving(app) as server:
-        return asyncio.run(noted(server.url, app.began, calls))
+        notes = asyncio.run(noted(server.url, app.began, calls))
+    os.close(app.began)
+    os.close(app.begins)
+    return notes
 
 
 @pytest.mark.parametrize(

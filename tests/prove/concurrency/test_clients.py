@@ -1,8 +1,7 @@
 """What the page on clients claims."""
 
 import asyncio
-import time
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,10 +12,22 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import rules
-from tests.parts.server import free_port, serving
+from tests.parts import clock, rules
+from tests.parts.server import beside, free_port
 
 FOLDER = "concurrency/clients"
+MISBEHAVING = import_module("snippets.concurrency.clients.misbehaving").app
+
+
+def ask(snippet: ModuleType, *paths: str, limit: float = 5, app: Any = MISBEHAVING) -> list[str]:
+    """Return the names that a snippet gets from a service with the same clock, which jumps."""
+
+    async def names() -> list[str]:
+        async with beside(app) as server:
+            found: list[str] = await snippet.names(server.url, list(paths), limit=limit)
+            return found
+
+    return clock.run(names())
 
 
 @pytest.mark.parametrize(
@@ -33,26 +44,30 @@ FOLDER = "concurrency/clients"
     ],
     indirect=True,
 )
-def test_a_call_ends_at_its_limit(snippet: ModuleType, upstream: str) -> None:
-    async def wait_for(path: str) -> None:
-        call = asyncio.create_task(snippet.names(upstream, [path], limit=0.4))
-        done, _ = await asyncio.wait([call], timeout=1.6)
-        call.cancel()
-        assert done, f"{path} still waits at four times the limit"
-        with pytest.raises(TimeoutError):
-            await call
+def test_a_call_ends_at_its_limit(snippet: ModuleType) -> None:
+    async def ended(path: str) -> float:
+        async with beside(MISBEHAVING) as server:
+            started = clock.now()
+            call = asyncio.create_task(snippet.names(server.url, [path], limit=0.4))
+            done, _ = await asyncio.wait([call], timeout=1.6)
+            took = clock.now() - started
+            call.cancel()
+            assert done, f"{path} still waits at four times the limit"
+            with pytest.raises(TimeoutError):
+                await call
+            return took
 
     for path in "/hang", "/trickle":
-        asyncio.run(wait_for(path))
+        assert clock.run(ended(path)) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/unlimited.py"], indirect=True)
-def test_a_limit_of_the_read_ends_only_silence(snippet: ModuleType, upstream: str) -> None:
+def test_a_limit_of_the_read_ends_only_silence(snippet: ModuleType) -> None:
     with pytest.raises(TimeoutError):
-        asyncio.run(snippet.names(upstream, ["/hang"], limit=0.1))
+        ask(snippet, "/hang", limit=0.1)
     with pytest.raises(aiohttp.ClientResponseError, match="503"):
-        asyncio.run(snippet.names(upstream, ["/error"], limit=5))
-    assert len(asyncio.run(snippet.names(upstream, ["/whoami"], limit=5))) == 1
+        ask(snippet, "/error")
+    assert len(ask(snippet, "/whoami")) == 1
 
 
 def test_a_client_without_limits_waits_five_minutes(record_property: Any) -> None:
@@ -75,8 +90,8 @@ def test_a_client_without_limits_waits_five_minutes(record_property: Any) -> Non
     ],
     indirect=True,
 )
-def test_calls_share_a_connection(snippet: ModuleType, upstream: str) -> None:
-    clients = asyncio.run(snippet.names(upstream, ["/whoami"] * 3, limit=5))
+def test_calls_share_a_connection(snippet: ModuleType) -> None:
+    clients = ask(snippet, "/whoami", "/whoami", "/whoami")
     assert all(client.startswith("127.0.0.1:") for client in clients)
     assert len(set(clients)) == 1, f"the server saw {len(set(clients))} connections"
 
@@ -95,24 +110,24 @@ def test_calls_share_a_connection(snippet: ModuleType, upstream: str) -> None:
     ],
     indirect=True,
 )
-def test_an_error_of_the_service_is_raised(snippet: ModuleType, upstream: str) -> None:
+def test_an_error_of_the_service_is_raised(snippet: ModuleType) -> None:
     with pytest.raises(aiohttp.ClientResponseError, match="503"):
-        asyncio.run(snippet.names(upstream, ["/error"], limit=5))
+        ask(snippet, "/error")
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/unchecked.py"], indirect=True)
-def test_without_a_check_the_error_becomes_data(snippet: ModuleType, upstream: str) -> None:
-    assert asyncio.run(snippet.names(upstream, ["/error"], limit=5)) == ["unknown"]
-    (name,) = asyncio.run(snippet.names(upstream, ["/whoami"], limit=5))
+def test_without_a_check_the_error_becomes_data(snippet: ModuleType) -> None:
+    assert ask(snippet, "/error") == ["unknown"]
+    (name,) = ask(snippet, "/whoami")
     assert name.startswith("127.0.0.1:")
     with pytest.raises(TimeoutError):
-        asyncio.run(snippet.names(upstream, ["/hang"], limit=0.1))
+        ask(snippet, "/hang", limit=0.1)
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/misbehaving.py"], indirect=True)
 def test_the_server_misbehaves(snippet: ModuleType) -> None:
-    async def misbehaviour(url: str) -> None:
-        async with aiohttp.ClientSession(url) as client:
+    async def misbehaviour() -> None:
+        async with beside(snippet.app) as server, aiohttp.ClientSession(server.url) as client:
             async with client.get("/error") as answer:
                 assert answer.status == 503
                 assert await answer.json() == {"detail": "down for maintenance"}
@@ -120,24 +135,18 @@ def test_the_server_misbehaves(snippet: ModuleType) -> None:
                 host, _, port = (await answer.json())["name"].partition(":")
                 assert host == "127.0.0.1"
                 assert int(port) > 0
-            started = time.perf_counter()
+            started = clock.now()
             async with client.get("/trickle") as answer:
                 assert answer.content_type == "application/json"
                 assert [await answer.content.read(1) for _ in range(4)] == [b" "] * 4
-                assert 3 * 0.02 <= time.perf_counter() - started < 1
-                await asyncio.sleep(0.1)
-                assert len(answer.content.read_nowait()) < 20, "they come all the time"
+                assert clock.now() - started == pytest.approx(3 * 0.02)
             with pytest.raises(TimeoutError):
-                await client.get("/hang", timeout=aiohttp.ClientTimeout(0.2))
+                await client.get("/hang", timeout=aiohttp.ClientTimeout(5))
 
-    with serving(snippet.app, timeout_graceful_shutdown=0) as server:
-        asyncio.run(misbehaviour(server.url))
-        assert server.stop(within=5)
+    clock.run(misbehaviour())
 
 
-def test_the_limit_counts_while_the_call_waits_for_a_connection(
-    upstream: str, record_property: Any
-) -> None:
+def test_the_limit_counts_while_the_call_waits_for_a_connection(record_property: Any) -> None:
     queued = []
 
     async def note(*_: object) -> None:
@@ -147,24 +156,25 @@ def test_the_limit_counts_while_the_call_waits_for_a_connection(
         connector, trace = aiohttp.TCPConnector(limit=1), aiohttp.TraceConfig()
         trace.on_connection_queued_start.append(note)
         limit, most = aiohttp.ClientTimeout(total=0.05), aiohttp.TCPConnector().limit
-        async with aiohttp.ClientSession(
-            upstream, connector=connector, trace_configs=[trace]
-        ) as client:
+        async with (
+            beside(MISBEHAVING) as server,
+            aiohttp.ClientSession(server.url, connector=connector, trace_configs=[trace]) as client,
+        ):
             holds = asyncio.create_task(client.get("/hang"))
-            await asyncio.sleep(0)
+            waits = asyncio.create_task(client.get("/whoami", timeout=limit))
             with pytest.raises(TimeoutError):
-                await client.get("/whoami", timeout=limit)
+                await waits
             holds.cancel()
         return most
 
-    most = asyncio.run(second_call())
+    most = clock.run(second_call())
     assert most == 100
     assert queued == ["queued"]
     record_property("figure", f"{most} at")
 
 
-@pytest.fixture(scope="module")
-def strange() -> Iterator[str]:
+@pytest.fixture
+def strange() -> FastAPI:
     """A service that answers what isn't JSON, sets cookies, and remembers who waited for it."""
     app, waited = FastAPI(), list[str]()
 
@@ -183,7 +193,7 @@ def strange() -> Iterator[str]:
 
     @app.get("/slow")
     async def slow() -> None:
-        await asyncio.sleep(0.1)
+        await clock.passed(10)
         waited.append("done")
 
     @app.get("/waited")
@@ -199,54 +209,62 @@ def strange() -> Iterator[str]:
     async def whoami(request: Request) -> dict[str, str]:
         return {"name": request.cookies.get("user", "nobody")}
 
-    with serving(app) as server:
-        yield server.url.replace("127.0.0.1", "localhost")  # an address has no cookies
+    return app
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
-def test_each_failure_has_its_exception(snippet: ModuleType, strange: str) -> None:
-    nowhere = f"http://127.0.0.1:{free_port()}"
+def test_each_failure_has_its_exception(snippet: ModuleType, strange: FastAPI) -> None:
     failures = {
-        (strange, "/nothing"): aiohttp.ClientResponseError,
-        (strange, "/html"): aiohttp.ClientResponseError,
-        (nowhere, "/"): aiohttp.ClientConnectionError,
-        (strange, "/short"): aiohttp.ClientPayloadError,
-        (strange, "/slow"): TimeoutError,
-        (strange, "/broken"): ValueError,
+        "/nothing": aiohttp.ClientResponseError,
+        "/html": aiohttp.ClientResponseError,
+        "nowhere": aiohttp.ClientConnectionError,
+        "/short": aiohttp.ClientPayloadError,
+        "/slow": TimeoutError,
+        "/broken": ValueError,
     }
-    for (url, path), failure in failures.items():
+    nowhere = f"http://127.0.0.1:{free_port()}"
+
+    def call(path: str) -> None:
+        if path == "nowhere":
+            asyncio.run(snippet.names(nowhere, ["/"], limit=5))
+        ask(snippet, path, app=strange)
+
+    for path, failure in failures.items():
         with pytest.raises(failure) as raised:
-            asyncio.run(snippet.names(url, [path], limit=0.05 if path == "/slow" else 5))
+            call(path)
         kinds = {kind for kind in failures.values() if isinstance(raised.value, kind)}
         assert kinds == {failure}
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
-def test_the_service_goes_on_when_the_caller_gives_up(snippet: ModuleType, strange: str) -> None:
-    def done() -> int:
-        (waited,) = asyncio.run(snippet.names(strange, ["/waited"], limit=5))
-        return str(waited).count("done")
+def test_the_service_goes_on_when_the_caller_gives_up(
+    snippet: ModuleType, strange: FastAPI
+) -> None:
+    async def give_up() -> list[str]:
+        async with beside(strange) as server:
+            with pytest.raises(TimeoutError):
+                await snippet.names(server.url, ["/slow"], limit=1)
+            done = await snippet.names(server.url, ["/waited"], limit=1)
+            await clock.passed(10)
+            return [*done, *await snippet.names(server.url, ["/waited"], limit=1)]
 
-    before = done()
-    with pytest.raises(TimeoutError):
-        asyncio.run(snippet.names(strange, ["/slow"], limit=0.05))
-    for _ in range(500):
-        if done() > before:
-            return
-        time.sleep(0.01)
-    pytest.fail("the service gave up too")
+    assert clock.run(give_up()) == ["", "done"], "the service gave up too"
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
-def test_a_client_keeps_cookies_unless_told_otherwise(snippet: ModuleType, strange: str) -> None:
-    async def kept() -> str:
-        async with aiohttp.ClientSession(strange) as client:
-            async with client.get("/login"):
-                pass
-            return str(await snippet.name_at(client, "/whoami"))
+def test_a_client_keeps_cookies_unless_told_otherwise(
+    snippet: ModuleType, strange: FastAPI
+) -> None:
+    async def kept() -> list[str]:
+        async with beside(strange) as server:
+            url = server.url.replace("127.0.0.1", "localhost")  # an address has no cookies
+            async with aiohttp.ClientSession(url) as client:
+                async with client.get("/login"):
+                    pass
+                name = str(await snippet.name_at(client, "/whoami"))
+            return [name, *await snippet.names(url, ["/login", "/whoami"], 5)]
 
-    assert asyncio.run(kept()) == "ann"
-    assert asyncio.run(snippet.names(strange, ["/login", "/whoami"], 5)) == ["ann", "nobody"]
+    assert asyncio.run(kept()) == ["ann", "ann", "nobody"]
 
 
 @pytest.mark.parametrize("dont", ["per_call.py", "unlimited.py", "unchecked.py"])

@@ -26,6 +26,7 @@ from tests.parts.postgres import column
 from tests.parts.server import commanded, serving
 
 FOLDER = "concurrency/endpoints"
+LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
 
 INSTRUCTIONS = [
@@ -153,7 +154,8 @@ def test_a_waiting_request_holds_up_no_other(snippet: ModuleType, database: str)
         async with engine.begin() as connection:
             await connection.execute(text("LOCK TABLE users"))
             waits = asyncio.create_task(ask(url, "GET", "/users/1"))
-            await asyncio.sleep(0.05)
+            while not await connection.scalar(LOCKED_OUT):
+                pass  # until the request waits in the database
             assert (await ask(url, "GET", "/openapi.json"))[0] == 200
             waiting = not waits.done()
         assert (await waits)[0] == 404

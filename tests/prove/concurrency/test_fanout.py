@@ -1,21 +1,22 @@
 """What the page on fan-out claims."""
 
 import asyncio
-import time
 from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import pictures, rules
+from tests.parts import clock, pictures, rules
 from tests.parts.postgres import column
 
 FOLDER = "concurrency/fanout"
 CALLS = 40
+LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+WAIT = text("SELECT pg_advisory_xact_lock_shared(1)")  # until the test lets go
 
 
 async def fetch(
@@ -81,8 +82,7 @@ def test_each_number_has_its_task_from_the_start(snippet: ModuleType, database: 
     async def tasks() -> int:
         before = asyncio.all_tasks()
         fetching = asyncio.create_task(fetch(snippet, create_async_engine(database), calls=12))
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await clock.until(snippet.LIMIT.locked)  # by then, each of them has been made
         started = len(asyncio.all_tasks() - before)
         await fetching
         return started
@@ -99,7 +99,7 @@ def test_a_semaphore_belongs_to_the_loop_that_waits_for_it(snippet: ModuleType) 
 
     async def hold() -> None:
         async with snippet.LIMIT:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop, in which the eleventh asks
 
     asyncio.run(wait())
     other = pytest.RaisesExc(RuntimeError, match="is bound to a different event loop")
@@ -147,10 +147,10 @@ def test_nothing_goes_on_after_a_failure(snippet: ModuleType) -> None:
         with pytest.raises((ValueError, ExceptionGroup), match=r"bob|unhandled errors"):
             await snippet.notify_all(["ann@example.org", "bob", "cy@example.org"], sent)
         assert not sent
-        await asyncio.sleep(0.1)
+        await clock.passed(60)
         return len(sent)
 
-    late = asyncio.run(sent_after_the_failure())
+    late = clock.run(sent_after_the_failure())
     assert not late, f"{late} messages were sent after the failure"
 
 
@@ -159,11 +159,14 @@ def test_nothing_goes_on_after_a_failure(snippet: ModuleType) -> None:
 )
 def test_all_is_sent_when_nothing_fails(snippet: ModuleType) -> None:
     sent: list[str] = []
-    asyncio.run(snippet.notify_all(["ann@example.org", "cy@example.org"], sent))
+    clock.run(snippet.notify_all(["ann@example.org", "cy@example.org"], sent))
     assert sent == ["ann@example.org", "cy@example.org"]
-    started = time.perf_counter()
-    asyncio.run(snippet.main())
-    assert time.perf_counter() - started >= 0.1, "what it prints is too early to tell"
+
+    async def ended() -> float:
+        await snippet.main()
+        return clock.now()
+
+    assert clock.run(ended()) >= 0.1, "what it prints is too early to tell"
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
@@ -175,7 +178,7 @@ def test_a_second_try_sends_twice(snippet: ModuleType) -> None:
         await snippet.notify_all(["ann@example.org"], sent)
         return sent
 
-    assert asyncio.run(try_twice()) == ["ann@example.org"] * 2
+    assert clock.run(try_twice()) == ["ann@example.org"] * 2
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/cancelled.py"], indirect=True)
@@ -192,7 +195,7 @@ def test_a_task_group_takes_nothing_back(snippet: ModuleType) -> None:
             tasks.create_task(fail_later(first))
 
     with pytest.RaisesGroup(ValueError):
-        asyncio.run(send())
+        clock.run(send())
     assert sent == ["ann@example.org"]
 
 
@@ -201,10 +204,10 @@ def test_a_task_group_waits_for_the_tasks_that_it_cancels() -> None:
 
     async def work() -> None:
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             steps.append("cancelled")
-            await asyncio.sleep(0.01)
+            await clock.passed(10)
             steps.append("ended")
 
     async def limit() -> list[str]:
@@ -213,7 +216,7 @@ def test_a_task_group_waits_for_the_tasks_that_it_cancels() -> None:
                 tasks.create_task(work())
         return list(steps)
 
-    assert asyncio.run(limit()) == ["cancelled", "ended"]
+    assert clock.run(limit()) == ["cancelled", "ended"]
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
@@ -223,7 +226,7 @@ def test_gather_tries_all_and_returns_the_exceptions(snippet: ModuleType) -> Non
         return await asyncio.gather(*notes, return_exceptions=True)
 
     sent: list[str] = []
-    failed, worked = asyncio.run(try_all())
+    failed, worked = clock.run(try_all())
     assert isinstance(failed, ValueError)
     assert worked is None
     assert sent == ["ann@example.org"]
@@ -248,18 +251,40 @@ def shape(runs: dict[str, list[dict[str, float]]]) -> dict[str, tuple[float, flo
     }
 
 
+async def watched(snippet: ModuleType, database: str, at_once: int) -> list[dict[str, float]]:
+    """Return what is seen of calls whose queries end once all who get a connection have it."""
+    before, engine, using = asyncio.all_tasks(), create_async_engine(database), min(at_once, 15)
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        watch = asyncio.create_task(snippet.watch(CALLS, at_once))
+        while await connection.scalar(LOCKED_OUT) < using and not watch.done():
+            pass  # until they wait for the lock
+        if at_once == CALLS:  # the others have no connection, and fail
+            await clock.until(lambda: len(asyncio.all_tasks() - before) <= using + 1)
+    await engine.dispose()
+    seen: list[dict[str, float]] = await watch
+    return seen
+
+
 @pytest.mark.proves(f"{FOLDER}/pool.json")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/watch.py"], indirect=True)
-def test_the_data_shows_a_run(snippet: ModuleType, pytestconfig: pytest.Config) -> None:
-    fresh = {}
+def test_the_data_shows_a_run(
+    snippet: ModuleType,
+    database: str,
+    pytestconfig: pytest.Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fresh, updating = {}, pytestconfig.option.update_examples
+    if not updating:  # a picture shows queries that take time, a test needs none
+        monkeypatch.setattr(snippet, "text", lambda _: WAIT)
     for name, at_once in {"unbounded": CALLS, "bounded": 10}.items():
-        started = time.perf_counter()
-        seen = asyncio.run(snippet.watch(CALLS, at_once))
-        assert 0 < seen[0]["time"] <= seen[-1]["time"] <= time.perf_counter() - started
+        seen = asyncio.run(watched(snippet, database, at_once))
+        times = [moment["time"] for moment in seen]
+        assert times[0] > 0 and times == sorted(times)
         assert min(min(moment.values()) for moment in seen) >= 0
         assert seen[-1]["using"] == seen[-1]["waiting"] == 0
         fresh[name] = [{**moment, "time": round(1000 * moment["time"])} for moment in seen]
-    pictures.hold_data(f"{FOLDER}/pool", fresh, shape, pytestconfig.option.update_examples)
+    pictures.hold_data(f"{FOLDER}/pool", fresh, shape, shape(fresh), updating)
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)

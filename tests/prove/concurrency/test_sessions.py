@@ -2,7 +2,6 @@
 
 import asyncio
 import runpy
-import time
 from types import ModuleType
 from typing import Any
 
@@ -14,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.pool import NullPool
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import rules
+from tests.parts import clock, rules
 
 FOLDER = "concurrency/sessions"
-QUERY = 0.3  # seconds that a query of the snippets takes at least
+WAIT = "pg_advisory_xact_lock_shared(1)"  # in place of a slow query: until the test lets go
+LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
 
 class Base(orm.DeclarativeBase):
@@ -45,18 +45,32 @@ async def summary(snippet: ModuleType, database: str, **options: Any) -> Any:
         await engine.dispose()
 
 
-async def timed(snippet: ModuleType, database: str) -> tuple[Any, float]:
-    """Return what a snippet gives after a query in each of two sessions, and the seconds taken."""
-    engine = create_async_engine(database)
+def waiting(query: Any) -> Any:
+    """Return a slow query that waits for the test instead."""
+    assert "pg_sleep(0.3)" in query.text
+    return text(query.text.replace("pg_sleep(0.3)", WAIT))
+
+
+async def together(snippet: ModuleType, database: str) -> tuple[Any, int]:
+    """Return what a snippet gives on a warm pool, and how many of its queries ran at once."""
+    engine, asked = create_async_engine(database), []
     sessions = async_sessionmaker(engine)
-    async with sessions() as one, sessions() as other:
-        await one.execute(text("SELECT 1"))
-        await other.execute(text("SELECT 1"))
-    started = time.perf_counter()
-    found = await snippet.summary(sessions)
-    took = time.perf_counter() - started
+    async with sessions() as one, sessions() as other, sessions() as holder:
+        for session in one, other, holder:
+            await session.execute(text("SELECT 1"))
+        await holder.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        await one.rollback()
+        await other.rollback()
+        event.listen(engine.sync_engine, "before_cursor_execute", lambda *told: asked.append(told))
+        found = asyncio.create_task(snippet.summary(sessions))
+        await clock.until(lambda: len(asked) == 2)
+        pool: Any = engine.pool
+        ran = pool.checkedout() - 1  # a connection runs one query at a time
+        while await holder.scalar(LOCKED_OUT) < ran:
+            pass  # until they run
+    summary = await found
     await engine.dispose()
-    return found, took
+    return summary, ran
 
 
 @pytest.mark.parametrize(
@@ -77,8 +91,12 @@ async def timed(snippet: ModuleType, database: str) -> tuple[Any, float]:
 )
 @pytest.mark.parametrize("options", [{}, {"poolclass": NullPool}, {"pool_pre_ping": True}])
 def test_two_queries_run_at_once(
-    snippet: ModuleType, database: str, options: dict[str, Any]
+    snippet: ModuleType,
+    database: str,
+    options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(snippet, "COUNT", waiting(snippet.COUNT))  # for no one, so it is quick
     assert asyncio.run(summary(snippet, database, **options)) == (12, 345)
 
 
@@ -96,17 +114,21 @@ def test_two_queries_run_at_once(
     ],
     indirect=True,
 )
-def test_two_queries_take_less_than_one_after_the_other(snippet: ModuleType, database: str) -> None:
-    found, took = asyncio.run(timed(snippet, database))
+def test_two_queries_take_less_than_one_after_the_other(
+    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snippet, "COUNT", waiting(snippet.COUNT))
+    found, ran = asyncio.run(together(snippet, database))
     assert found == (12, 345)
-    assert took < 2 * QUERY, "they took as long as one after the other"
+    assert ran == 2, "they took as long as one after the other"
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
-def test_a_warm_pool_hides_the_fault(snippet: ModuleType, database: str) -> None:
-    found, took = asyncio.run(timed(snippet, database))
-    assert found == (12, 345)
-    assert took >= 2 * QUERY
+def test_a_warm_pool_hides_the_fault(
+    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snippet, "COUNT", waiting(snippet.COUNT))
+    assert asyncio.run(together(snippet, database)) == ((12, 345), 1)
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/empty_pool.py"], indirect=True)
@@ -160,6 +182,8 @@ def test_an_empty_pool_shows_only_a_session_that_is_not_connected(
         runpy.run_path(str(SNIPPETS / FOLDER / name))["summary"]
         for name in ("shared.py", "serial.py")
     )
+    for work in shared, serial:
+        work.__globals__["COUNT"] = waiting(work.__globals__["COUNT"])
     assert asyncio.run(snippet.shares_a_session(shared))
     assert asyncio.run(snippet.shares_a_session(warmed))
     assert not asyncio.run(snippet.shares_a_session(serial))
@@ -202,8 +226,12 @@ def test_requests_that_ask_for_a_second_connection_wait_for_each_other(
             if ends:
                 await own.commit()
                 await all_here.wait()
-            async with AsyncSession(engine) as another:
-                await another.execute(text("SELECT 1"))
+            try:
+                async with AsyncSession(engine) as another:
+                    await another.execute(text("SELECT 1"))
+            except PoolTimeoutError:
+                await all_here.wait()  # or the first that fails gives its own to the other
+                raise
 
     async def two() -> list[Any]:
         all_here = asyncio.Barrier(2)
