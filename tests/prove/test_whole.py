@@ -41,7 +41,6 @@ UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/clients.md",
     "concurrency/fanout.md",
     "concurrency/order.md",
-    "concurrency/sessions.md",
     "concurrency/streaming.md",
     "contributing.md",
     "drawing.md",

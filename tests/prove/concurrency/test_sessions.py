@@ -2,6 +2,7 @@
 
 import asyncio
 import runpy
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,23 @@ from tests.parts import clock, rules
 FOLDER = "concurrency/sessions"
 WAIT = "pg_advisory_xact_lock_shared(1)"  # in place of a slow query: until the test lets go
 LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+
+INSTRUCTIONS = [
+    "Open a session in each task that runs beside another, and pass the factory down instead of the session.",
+    "If you don't know whether two queries run at once, run one after the other.",
+    "Don't: share a session between tasks",
+    "Don't trust a green test",
+    "Create the engine and the async_sessionmaker once, in the lifespan, as snippets/service/src/accounts/main.py does.",
+    "Leave the session that a dependency gives to an endpoint in that endpoint.",
+    "End the request's own transaction before the tasks start, or let the first task take it.",
+    "Limit how many tasks ask for a connection.",
+]
+
+
+JUDGEMENTS = [
+    "We call the object that holds one connection and one transaction of the database a session.",
+]
 
 
 class Base(orm.DeclarativeBase):
@@ -73,6 +91,13 @@ async def together(snippet: ModuleType, database: str) -> tuple[Any, int]:
     return summary, ran
 
 
+@pytest.mark.holds(
+    "Give each task its own session",
+    'Two queries of one request run at once, and some requests fail with "This session is provisioning a new connection".',
+    "Here both tasks get the session of the caller.",
+    "The first task was still fetching the connection when the second task asked for it.",
+    "Look at count: each task opens a session and closes it.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -100,6 +125,12 @@ def test_two_queries_run_at_once(
     assert asyncio.run(summary(snippet, database, **options)) == (12, 345)
 
 
+@pytest.mark.holds(
+    "Both queries run at once, on two connections.",
+    "The tasks share a session here too, but the session has its connection before they start.",
+    "Nothing is raised and the answer is right, but the queries ran one after the other.",
+    "A connection of PostgreSQL runs one statement at a time, so two tasks on one session gain nothing where it works.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -123,6 +154,10 @@ def test_two_queries_take_less_than_one_after_the_other(
     assert ran == 2, "they took as long as one after the other"
 
 
+@pytest.mark.holds(
+    "The same code is green in the tests.",
+    "An earlier query that has warmed the pool hides the fault, so a test is green.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
 def test_a_warm_pool_hides_the_fault(
     snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
@@ -145,6 +180,10 @@ def test_one_task_runs_its_queries_in_one_session(snippet: ModuleType, database:
     assert ran == ["SELECT 1", "SELECT 2"]
 
 
+@pytest.mark.holds(
+    "The error comes when the pool has no idle connection to give: in a new process, or while all connections are in use.",
+    "With pool_pre_ping=True it comes each time that the session isn't connected yet.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
 @pytest.mark.parametrize(("ping", "busy"), [(True, False), (False, True)])
 def test_a_warm_pool_shows_it_where_it_has_no_idle_connection_at_once(
@@ -167,6 +206,11 @@ def test_a_warm_pool_shows_it_where_it_has_no_idle_connection_at_once(
         asyncio.run(after_a_query())
 
 
+@pytest.mark.holds(
+    "A test sees a shared session if its pool is empty.",
+    "Give the engine under test NullPool, and each session starts without a connection:",
+    "The test doesn't see a session that is connected already, as in serial.py.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/empty_pool.py"], indirect=True)
 def test_an_empty_pool_shows_only_a_session_that_is_not_connected(
     snippet: ModuleType, database: str
@@ -191,12 +235,19 @@ def test_an_empty_pool_shows_only_a_session_that_is_not_connected(
         asyncio.run(snippet.shares_a_session(broken))
 
 
-@pytest.mark.parametrize("dont", ["shared.py", "serial.py"])
-def test_no_rule_sees_it(dont: str) -> None:
-    folder = SNIPPETS / FOLDER
-    assert not rules.found_only_in(folder / dont, folder / "separate.py")
+@pytest.mark.holds(
+    "No rule of Ruff sees the fault.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py", f"{FOLDER}/serial.py"], indirect=True)
+def test_no_rule_sees_it(snippet: ModuleType) -> None:
+    dont = Path(str(snippet.__file__))
+    assert not rules.found_only_in(dont, dont.with_name("separate.py"))
 
 
+@pytest.mark.holds(
+    "A session takes a connection from the pool at its first query, and gives it back at the end of its transaction.",
+    "Two queries at once take two connections",
+)
 def test_a_session_holds_a_connection_while_its_transaction_lasts(database: str) -> None:
     async def connections() -> list[int]:
         engine = create_async_engine(database)
@@ -213,6 +264,9 @@ def test_a_session_holds_a_connection_while_its_transaction_lasts(database: str)
     assert asyncio.run(connections()) == [0, 1, 0]
 
 
+@pytest.mark.holds(
+    "Requests that hold a connection and ask for another wait for each other until the pool gives up.",
+)
 @pytest.mark.parametrize("ends", [True, False])
 def test_requests_that_ask_for_a_second_connection_wait_for_each_other(
     database: str, ends: bool
@@ -243,6 +297,10 @@ def test_requests_that_ask_for_a_second_connection_wait_for_each_other(
     assert asyncio.run(two()) == [None if ends else PoolTimeoutError] * 2
 
 
+@pytest.mark.holds(
+    "A task doesn't see what the request hasn't committed: its session is another transaction.",
+    "They share a transaction too: a rollback in one task takes back what the other did.",
+)
 def test_a_session_is_one_transaction_and_two_are_two(database: str) -> None:
     add, count = text("INSERT INTO posts VALUES (1)"), text("SELECT count(*) FROM posts")
 
@@ -272,6 +330,10 @@ def test_a_session_is_one_transaction_and_two_are_two(database: str) -> None:
     assert asyncio.run(counts()) == [1, 0, 0]
 
 
+@pytest.mark.holds(
+    "Often no second task is needed.",
+    "A join asks the database once, and sqlalchemy.orm.selectinload asks twice on one connection.",
+)
 def test_related_rows_need_one_connection(database: str) -> None:
     async def statements(option: Any) -> int:
         engine, asked = create_async_engine(database, pool_size=1, max_overflow=0), 0
@@ -325,12 +387,18 @@ def test_postgresql_stops_a_query_at_its_limit(database: str) -> None:
     asyncio.run(stop())
 
 
+@pytest.mark.holds(
+    "AsyncSession has no query: the call of older guides raises AttributeError.",
+)
 def test_the_session_of_the_legacy_api_is_not_the_asynchronous_one(database: str) -> None:
     engine = create_async_engine(database)
     with pytest.raises(AttributeError, match="no attribute 'query'"):
         AsyncSession(engine).query  # type: ignore[attr-defined]  # noqa: B018  that is the claim
 
 
+@pytest.mark.holds(
+    "On a synchronous session, sqlalchemy.orm.Query.get is legacy, and sqlalchemy.orm.Session.get takes its place.",
+)
 def test_the_get_of_the_legacy_api_warns() -> None:
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
