@@ -130,6 +130,15 @@ def weakened(file: Path) -> list[RefusedError]:
     return found
 
 
+def named(code: str) -> str:
+    """Return a pattern for what a test calls inline code: `a.b()` is b, an option is its name."""
+    if re.fullmatch(r"[\w.]+(?:\(\))?", code):
+        return rf"(?<!\w){re.escape(code.removesuffix('()').rpartition('.')[2])}(?!\w)"
+    if option := re.fullmatch(r"(\w+)=\w+", code):
+        return rf"(?<!\w){option[1]}\b"
+    return rf"(?<!\w){re.escape(code)}(?!\w)"
+
+
 class Judge:
     """Judges the sentences of a page by what a session ran."""
 
@@ -228,9 +237,7 @@ class Judge:
                 return [refusal(sentence, f"{names[0]} knows no {since[0]}", cure)]
         every = texts + "\n".join(block.text for block in prose.blocks(self.page))
         for code in prose.codes_in(sentence.markdown, sentence.text):
-            name = code.removesuffix("()").rpartition(".")[2] if "(" not in code else code
-            word = rf"(?<!\w){re.escape(name)}(?!\w)"
-            if not re.search(word, every) and not prose.stands(code, self.page):
+            if not re.search(named(code), every) and not prose.stands(code, self.page):
                 cure = "Show it in a block of the page, or use it in the test"
                 return [refusal(sentence, f"{names[0]} knows no `{code}`", cure)]
             self.codes.add(code)
