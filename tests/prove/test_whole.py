@@ -39,7 +39,6 @@ UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/blocking.md",
     "concurrency/choosing.md",
     "concurrency/clients.md",
-    "concurrency/fanout.md",
     "concurrency/order.md",
     "concurrency/streaming.md",
     "contributing.md",

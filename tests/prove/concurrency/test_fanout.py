@@ -1,22 +1,51 @@
 """What the page on fan-out claims."""
 
 import asyncio
+import contextlib
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import aiohttp
 import pytest
+from fastapi import FastAPI, HTTPException
 from sqlalchemy import event, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
-from tests.engine.pages import SNIPPETS
 from tests.parts import clock, pictures, rules
 from tests.parts.postgres import column
+from tests.parts.server import serving
 
 FOLDER = "concurrency/fanout"
 CALLS = 40
 LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 WAIT = text("SELECT pg_advisory_xact_lock_shared(1)")  # until the test lets go
+
+
+INSTRUCTIONS = [
+    "Limit how many tasks run at once",
+    "Start the tasks in an asyncio.TaskGroup, and let one semaphore for the process limit how many of them work at once.",
+    "If you don't know the limit, set it to half of the pool of connections, and measure.",
+    "Take a long list in parts.",
+    "Don't: start all calls at once",
+    "Do: let a failure stop the rest",
+    "Send a key with each message that makes a second one harmless.",
+    "Don't: leave tasks behind",
+    "Create the semaphore where the process starts: in the lifespan, or at the top of the module.",
+    "Count the processes: each has its own semaphore and its own pool.",
+    "Add up the pools of all processes.",
+    "Write two tests of your own endpoint.",
+    "Count the connections in use while two requests ask for more than the pool holds.",
+    "Make one task fail, wait, and look for what the others did meanwhile.",
+    "Copy watch for the count, and put your own call in place of its query.",
+]
+
+
+JUDGEMENTS = [
+    "We call it a fan-out when one request starts many tasks.",
+]
 
 
 async def fetch(
@@ -46,6 +75,12 @@ async def fetch(
     return found, peak
 
 
+@pytest.mark.holds(
+    "Without the semaphore all calls ask for a connection in the same moment.",
+    "A call that gets no connection within pool_timeout fails with sqlalchemy.exc.TimeoutError, which isn't the built-in one.",
+    "The blocks here set a short pool_timeout.",
+    "While a task waits for the semaphore, pool_timeout doesn't run.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -68,6 +103,10 @@ def test_each_call_gets_its_answer(snippet: ModuleType, database: str) -> None:
     assert found == [number**2 for number in range(CALLS)]
 
 
+@pytest.mark.holds(
+    "At most 10 connections were in use, also when two requests did this at once.",
+    "Look at fetch: a task waits for the semaphore before it asks the pool for a connection.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
 def test_ten_connections_are_in_use_at_most(
     snippet: ModuleType, database: str, record_property: Any
@@ -77,6 +116,9 @@ def test_ten_connections_are_in_use_at_most(
     assert peak == 10
 
 
+@pytest.mark.holds(
+    "The semaphore limits what works, not what waits: each number has its task from the start.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
 def test_each_number_has_its_task_from_the_start(snippet: ModuleType, database: str) -> None:
     async def tasks() -> int:
@@ -90,6 +132,9 @@ def test_each_number_has_its_task_from_the_start(snippet: ModuleType, database: 
     assert asyncio.run(tasks()) == 2 + 12  # the one that fetches, the request, and the numbers'
 
 
+@pytest.mark.holds(
+    "Create a new semaphore for each event loop that a test runs: a semaphore belongs to the loop in which a task first waits for it.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
 def test_a_semaphore_belongs_to_the_loop_that_waits_for_it(snippet: ModuleType) -> None:
     async def wait() -> None:
@@ -107,12 +152,24 @@ def test_a_semaphore_belongs_to_the_loop_that_waits_for_it(snippet: ModuleType) 
         asyncio.run(wait())
 
 
+@pytest.mark.holds(
+    "PostgreSQL takes 100 connections by default, and keeps 3 of them for superusers.",
+)
 def test_what_the_server_and_the_pool_give(database: str, record_property: Any) -> None:
     (most,) = column(database, "SHOW max_connections")
+    (kept,) = column(database, "SHOW superuser_reserved_connections")
     record_property("figure", f"{most} connections")
+    record_property("figure", f"{kept} of")
+    assert (int(most), int(kept)) == (100, 3)
     assert not issubclass(PoolTimeoutError, TimeoutError)
 
 
+@pytest.mark.holds(
+    'An endpoint makes a call for each of many ids, all at once, and fails with "QueuePool limit of size 5 overflow 10 reached" in the busiest hour.',
+    "SQLAlchemy's pool holds 15 connections by default, and a call waits 30 seconds for one.",
+    "With the default the same calls pass: the failure isn't there in tests.",
+    "With the pool's default timeout and quick queries, the same code passes in the tests.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/unbounded.py"], indirect=True)
 def test_the_pool_has_fifteen_connections_and_thirty_seconds(
     snippet: ModuleType, database: str, record_property: Any
@@ -124,9 +181,17 @@ def test_the_pool_has_fifteen_connections_and_thirty_seconds(
     assert peak == pool.size() + pool._max_overflow == 15
     record_property("figure", f"{peak} connections")
     record_property("figure", f"{pool._timeout:g} seconds")
+    failed, _ = asyncio.run(fetch(snippet, create_async_engine(database, pool_timeout=0.05)))
+    assert "QueuePool limit of size 5 overflow 10 reached" in str(failed[0])
     record_property("figure", f"{CALLS} calls")
 
 
+@pytest.mark.holds(
+    "When one task of a group fails, the group cancels the others, waits until they have ended, and raises an ExceptionGroup.",
+    "asyncio.gather raises the first error too, but the others go on, and nobody waits for them.",
+    "A task group gives concurrent code the shape of a block: when it ends, all that it started has ended.",
+    "No task of a group outlives the request that asked for it, or its session.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -169,6 +234,9 @@ def test_all_is_sent_when_nothing_fails(snippet: ModuleType) -> None:
     assert clock.run(ended()) >= 0.1, "what it prints is too early to tell"
 
 
+@pytest.mark.holds(
+    "The caller sees a failure and tries again, and one message is sent twice.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
 def test_a_second_try_sends_twice(snippet: ModuleType) -> None:
     async def try_twice() -> list[str]:
@@ -181,6 +249,9 @@ def test_a_second_try_sends_twice(snippet: ModuleType) -> None:
     assert clock.run(try_twice()) == ["ann@example.org"] * 2
 
 
+@pytest.mark.holds(
+    "A task group takes nothing back that was sent before the failure.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/cancelled.py"], indirect=True)
 def test_a_task_group_takes_nothing_back(snippet: ModuleType) -> None:
     sent: list[str] = []
@@ -199,6 +270,11 @@ def test_a_task_group_takes_nothing_back(snippet: ModuleType) -> None:
     assert sent == ["ann@example.org"]
 
 
+@pytest.mark.holds(
+    "A task group ends late if a clean-up does",
+    "A task group waits for the tasks that it cancels.",
+    "So a timeout around the group ends after the clean-up of its slowest task, not at the limit.",
+)
 def test_a_task_group_waits_for_the_tasks_that_it_cancels() -> None:
     steps = []
 
@@ -219,6 +295,9 @@ def test_a_task_group_waits_for_the_tasks_that_it_cancels() -> None:
     assert clock.run(limit()) == ["cancelled", "ended"]
 
 
+@pytest.mark.holds(
+    "Use asyncio.gather with return_exceptions=True where all must be tried, and look at each result.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
 def test_gather_tries_all_and_returns_the_exceptions(snippet: ModuleType) -> None:
     async def try_all() -> list[Any]:
@@ -232,11 +311,79 @@ def test_gather_tries_all_and_returns_the_exceptions(snippet: ModuleType) -> Non
     assert sent == ["ann@example.org"]
 
 
-@pytest.mark.parametrize(
-    ("dont", "do"), [("unbounded.py", "bounded.py"), ("orphaned.py", "cancelled.py")]
+@pytest.mark.holds("No rule of Ruff asks for a limit.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/unbounded.py"], indirect=True)
+def test_no_rule_asks_for_a_limit(snippet: ModuleType) -> None:
+    dont = Path(str(snippet.__file__))
+    assert not rules.found_only_in(dont, dont.with_name("bounded.py"))
+
+
+@pytest.mark.holds("No rule of Ruff minds asyncio.gather.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
+def test_no_rule_minds_gather(snippet: ModuleType) -> None:
+    dont = Path(str(snippet.__file__))
+    assert "asyncio.gather" in dont.read_text()
+    assert not rules.found_only_in(dont, dont.with_name("cancelled.py"))
+
+
+@pytest.mark.holds(
+    "Raise an HTTPException outside the group, as an ExceptionGroup with an HTTPException in it is answered 500.",
 )
-def test_no_rule_sees_it(dont: str, do: str) -> None:
-    assert not rules.found_only_in(SNIPPETS / FOLDER / dont, SNIPPETS / FOLDER / do)
+def test_a_group_with_an_http_exception_is_answered_500() -> None:
+    app = FastAPI()
+
+    async def missing() -> None:
+        raise HTTPException(404)
+
+    @app.get("/inside")
+    async def inside() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(missing())
+
+    @app.get("/outside")
+    async def outside() -> None:
+        try:
+            await inside()
+        except* HTTPException:
+            raise HTTPException(404) from None
+
+    async def statuses(url: str) -> list[int]:
+        async with (
+            aiohttp.ClientSession(url) as client,
+            client.get("/inside") as first,
+            client.get("/outside") as second,
+        ):
+            return [first.status, second.status]
+
+    with serving(app) as server:
+        assert asyncio.run(statuses(server.url)) == [500, 404]
+
+
+@pytest.mark.holds(
+    "Before Python 3.13, a task that fails in its clean-up makes the group swallow the cancellation, and the timeout raises nothing.",
+)
+def test_a_group_can_swallow_a_cancellation() -> None:
+    async def fail_late() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError from None
+
+    async def inner() -> None:
+        with contextlib.suppress(ExceptionGroup):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(fail_late())
+
+    async def outer() -> str:
+        try:
+            async with asyncio.timeout(1):
+                await inner()
+                await clock.passed(5)
+        except TimeoutError:
+            return "a timeout"
+        return "nothing"
+
+    assert clock.run(outer()) == ("nothing" if sys.version_info < (3, 13) else "a timeout")
 
 
 def shape(runs: dict[str, list[dict[str, float]]]) -> dict[str, tuple[float, float, float]]:
@@ -266,6 +413,12 @@ async def watched(snippet: ModuleType, database: str, at_once: int) -> list[dict
     return seen
 
 
+@pytest.mark.holds(
+    "How the pool fills, drawn",
+    "The same 40 calls, unbounded and bounded.",
+    "How it was recorded and drawn",
+    "This program ran the calls and noted each change.",
+)
 @pytest.mark.proves(f"{FOLDER}/pool.json")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/watch.py"], indirect=True)
 def test_the_data_shows_a_run(
@@ -287,6 +440,10 @@ def test_the_data_shows_a_run(
     pictures.hold_data(f"{FOLDER}/pool", fresh, shape, shape(fresh), updating)
 
 
+@pytest.mark.holds(
+    "Connections in use, calls that wait and calls that failed, over time",
+    "unbounded: 25 failed, bounded: 0 failed",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
 def test_the_picture_is_drawn_from_the_data(
     snippet: ModuleType, pytestconfig: pytest.Config
