@@ -38,7 +38,6 @@ UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/background.md",
     "concurrency/blocking.md",
     "concurrency/choosing.md",
-    "concurrency/clients.md",
     "concurrency/order.md",
     "concurrency/streaming.md",
     "contributing.md",

@@ -3,14 +3,19 @@ import os
 import time
 
 import aiohttp
+from pydantic import BaseModel
+
+
+class User(BaseModel):
+    name: str
 
 
 async def name_at(client: aiohttp.ClientSession, path: str) -> str:
-    """Return the name that a service answers, or raise what went wrong."""
+    """Return the name of a user, or raise what went wrong."""
     async with client.get(path) as answer:
         answer.raise_for_status()
-        body = await answer.json()
-    return str(body["name"])
+        user = User.model_validate_json(await answer.read())
+    return user.name
 
 
 async def names(url: str, paths: list[str], limit: float) -> list[str]:

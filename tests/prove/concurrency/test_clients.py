@@ -1,6 +1,10 @@
 """What the page on clients claims."""
 
 import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -8,8 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import clock, rules
@@ -17,6 +22,27 @@ from tests.parts.server import beside, free_port
 
 FOLDER = "concurrency/clients"
 MISBEHAVING = import_module("snippets.concurrency.clients.misbehaving").app
+
+
+INSTRUCTIONS = [
+    "Keep one HTTP client for each remote service",
+    "Open one client for each remote service, give each call a timeout in total, and look at the status before the body.",
+    "If you don't know how long to wait, set 5 seconds, and measure.",
+    "Install aiohttp and pydantic, and set UPSTREAM_URL to the address of a service: the server under Check is one.",
+    "Catch these exceptions where you have another answer to give:",
+    "Don't: open a client for each call",
+    "Don't: limit the read alone",
+    "Don't: take an error for data",
+    "Open the client in the lifespan of the app, keep it in the state of the app, and close it at the end.",
+    "Set total of aiohttp.ClientTimeout, which counts from the call to the end of the body, the wait for a connection included.",
+    "Test your client against a server that misbehaves:",
+    "Run uvicorn misbehaving:app in the file's folder, and set UPSTREAM_URL to its address.",
+]
+
+
+JUDGEMENTS = [
+    "We call the object that keeps connections to a remote service and sends requests over them a client.",
+]
 
 
 def ask(snippet: ModuleType, *paths: str, limit: float = 5, app: Any = MISBEHAVING) -> list[str]:
@@ -30,6 +56,12 @@ def ask(snippet: ModuleType, *paths: str, limit: float = 5, app: Any = MISBEHAVI
     return clock.run(names())
 
 
+@pytest.mark.holds(
+    "Our service calls another service, and waits for it without end, opens a connection for each call, or takes an error for data.",
+    "A timeout for each read looks like a timeout for the call.",
+    "Each space starts the timeout anew, so the call never ends.",
+    "This service sends a space now and then.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -70,13 +102,28 @@ def test_a_limit_of_the_read_ends_only_silence(snippet: ModuleType) -> None:
     assert len(ask(snippet, "/whoami")) == 1
 
 
+@pytest.mark.holds(
+    "Without it aiohttp gives up after 5 minutes.",
+    "Set sock_connect too, as your aiohttp.ClientTimeout replaces aiohttp's 30 seconds for a connection.",
+    "Set keepalive_timeout below the time after which the remote service closes an idle connection: aiohttp's 15 seconds are longer than uvicorn's 5.",
+)
 def test_a_client_without_limits_waits_five_minutes(record_property: Any) -> None:
     minutes = (aiohttp.client.DEFAULT_TIMEOUT.total or 0) / 60
     assert minutes == 5
-    record_property("figure", "5 minutes")
+    assert aiohttp.client.DEFAULT_TIMEOUT.sock_connect == 30
     assert aiohttp.ClientTimeout(sock_read=1).total is None
+    assert aiohttp.ClientTimeout(total=1).sock_connect is None
+    assert asyncio.run(kept_alive()) == 15
+    assert asyncio.run(kept_alive(keepalive_timeout=4)) == 4
+    assert uvicorn.Config("app").timeout_keep_alive == 5
+    record_property("figure", f"{minutes:g} minutes")
 
 
+@pytest.mark.holds(
+    "A client keeps its connections, and closes them with itself.",
+    "The tests are green, because the other service answers in time there.",
+    "Here each call opens a new connection, with its handshakes.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -96,6 +143,9 @@ def test_calls_share_a_connection(snippet: ModuleType) -> None:
     assert len(set(clients)) == 1, f"the server saw {len(set(clients))} connections"
 
 
+@pytest.mark.holds(
+    "Look at name_at: it looks at the status, then checks the body against a model.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -115,6 +165,10 @@ def test_an_error_of_the_service_is_raised(snippet: ModuleType) -> None:
         ask(snippet, "/error")
 
 
+@pytest.mark.holds(
+    "The service was down for maintenance and said so in JSON.",
+    "The caller took that for a user called unknown.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/unchecked.py"], indirect=True)
 def test_without_a_check_the_error_becomes_data(snippet: ModuleType) -> None:
     assert ask(snippet, "/error") == ["unknown"]
@@ -124,6 +178,9 @@ def test_without_a_check_the_error_becomes_data(snippet: ModuleType) -> None:
         ask(snippet, "/hang", limit=0.1)
 
 
+@pytest.mark.holds(
+    "A service fails in more ways than it works: it refuses, errs, hangs, or sends its answer a byte at a time.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/misbehaving.py"], indirect=True)
 def test_the_server_misbehaves(snippet: ModuleType) -> None:
     async def misbehaviour() -> None:
@@ -146,6 +203,9 @@ def test_the_server_misbehaves(snippet: ModuleType) -> None:
     clock.run(misbehaviour())
 
 
+@pytest.mark.holds(
+    "Set limit of aiohttp.TCPConnector if many calls run at once: a client opens 100 connections at most by default.",
+)
 def test_the_limit_counts_while_the_call_waits_for_a_connection(record_property: Any) -> None:
     queued = []
 
@@ -173,6 +233,69 @@ def test_the_limit_counts_while_the_call_waits_for_a_connection(record_property:
     record_property("figure", f"{most} at")
 
 
+BODIES = {"empty": "", "list": "[]", "null": "null", "keyless": "{}"}
+
+
+async def hung_up(snippet: ModuleType) -> None:
+    """Call a service that closes the connection when a request arrives."""
+    async with raw(lambda number: None) as (url, _):
+        await snippet.names(url, ["/"], limit=5)
+
+
+@asynccontextmanager
+async def raw(answer: Callable[[int], bytes | None]) -> AsyncIterator[tuple[str, list[str]]]:
+    """Serve requests by their number in the connection; without an answer the service hangs up.
+
+    Yield its address, and the first line of each request that arrived.
+    """
+    arrived: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            for number in itertools.count(1):
+                head = await reader.readuntil(b"\r\n\r\n")
+                arrived.append(head.decode().partition(" HTTP")[0])
+                if (sent := answer(number)) is None:
+                    break
+                writer.write(sent)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", arrived
+
+
+@pytest.mark.holds(
+    "A connection that closes while it is used",
+    "A remote service can close an idle connection in the moment that a request goes out on it.",
+    "aiohttp then sends a GET again on a new connection, so the service can see it twice.",
+    "A POST fails with aiohttp.ServerDisconnectedError, and its result is unknown.",
+)
+def test_what_a_client_does_when_a_kept_connection_closes() -> None:
+    fine = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    async def seen(method: str) -> list[str]:
+        async with (
+            raw(lambda number: fine if number == 1 else None) as (url, arrived),
+            aiohttp.ClientSession(url) as client,
+        ):
+            async with client.get("/first"):
+                pass
+            async with client.request(method, "/second"):
+                return arrived
+
+    assert asyncio.run(seen("GET")) == ["GET /first", "GET /second", "GET /second"]
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        asyncio.run(seen("POST"))
+
+
+async def kept_alive(**options: Any) -> float:
+    """Return for how many seconds a client keeps an idle connection."""
+    connector = aiohttp.TCPConnector(**options)
+    await connector.close()
+    return connector._keepalive_timeout or 0.0
+
+
 @pytest.fixture
 def strange() -> FastAPI:
     """A service that answers what isn't JSON, sets cookies, and remembers who waited for it."""
@@ -190,6 +313,10 @@ def strange() -> FastAPI:
     async def short() -> StreamingResponse:
         said = {"Content-Length": "9", "Content-Type": "application/json"}
         return StreamingResponse(iter(['{"na']), headers=said)
+
+    @app.get("/elsewhere")
+    async def elsewhere() -> Response:
+        return RedirectResponse("ftp://localhost/")
 
     @app.get("/slow")
     async def slow() -> None:
@@ -209,33 +336,60 @@ def strange() -> FastAPI:
     async def whoami(request: Request) -> dict[str, str]:
         return {"name": request.cookies.get("user", "nobody")}
 
+    @app.get("/body/{name}")
+    async def body(name: str) -> Response:
+        return Response(BODIES[name], media_type="application/json")
+
     return app
 
 
+@pytest.mark.holds(
+    "aiohttp.ClientResponseError | The status is an error.",
+    "aiohttp.ClientConnectionError | There is no connection, or the service hung up before it answered.",
+    "aiohttp.ClientPayloadError | The body ends too early.",
+    "TimeoutError | The answer isn't complete at the timeout. What the service did is unknown.",
+    "ValueError | The body isn't what the model declares: empty, no JSON, a list, null, without a key.",
+    "All of aiohttp's exceptions are aiohttp.ClientError, also the one for a redirect to another scheme.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
 def test_each_failure_has_its_exception(snippet: ModuleType, strange: FastAPI) -> None:
     failures = {
         "/nothing": aiohttp.ClientResponseError,
-        "/html": aiohttp.ClientResponseError,
+        "/html": ValueError,
         "nowhere": aiohttp.ClientConnectionError,
         "/short": aiohttp.ClientPayloadError,
         "/slow": TimeoutError,
         "/broken": ValueError,
+        "/body/empty": ValueError,
+        "/body/list": ValueError,
+        "/body/null": ValueError,
+        "/body/keyless": ValueError,
+        "hangs up": aiohttp.ClientConnectionError,
+        "/elsewhere": aiohttp.NonHttpUrlRedirectClientError,
     }
     nowhere = f"http://127.0.0.1:{free_port()}"
 
     def call(path: str) -> None:
         if path == "nowhere":
             asyncio.run(snippet.names(nowhere, ["/"], limit=5))
-        ask(snippet, path, app=strange)
+        elif path == "hangs up":
+            asyncio.run(hung_up(snippet))
+        else:
+            ask(snippet, path, app=strange)
 
     for path, failure in failures.items():
         with pytest.raises(failure) as raised:
             call(path)
         kinds = {kind for kind in failures.values() if isinstance(raised.value, kind)}
         assert kinds == {failure}
+        others = (TimeoutError, ValueError)
+        assert isinstance(raised.value, aiohttp.ClientError) == (failure not in others)
 
 
+@pytest.mark.holds(
+    "When the caller gives up, an endpoint of the service goes on with the request.",
+    "So the caller's timeout bounds the caller alone.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
 def test_the_service_goes_on_when_the_caller_gives_up(
     snippet: ModuleType, strange: FastAPI
@@ -251,6 +405,9 @@ def test_the_service_goes_on_when_the_caller_gives_up(
     assert clock.run(give_up()) == ["", "done"], "the service gave up too"
 
 
+@pytest.mark.holds(
+    "Give it a cookie jar that keeps nothing: aiohttp's own jar sends the cookies that the service set for another user.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
 def test_a_client_keeps_cookies_unless_told_otherwise(
     snippet: ModuleType, strange: FastAPI
@@ -267,11 +424,17 @@ def test_a_client_keeps_cookies_unless_told_otherwise(
     assert asyncio.run(kept()) == ["ann", "ann", "nobody"]
 
 
+@pytest.mark.holds(
+    "No rule of Ruff sees the mistakes above.",
+)
 @pytest.mark.parametrize("dont", ["per_call.py", "unlimited.py", "unchecked.py"])
 def test_no_rule_sees_it(dont: str) -> None:
     assert not rules.found_only_in(SNIPPETS / FOLDER / dont, SNIPPETS / FOLDER / "shared.py")
 
 
+@pytest.mark.holds(
+    "Ruff's S113 asks for a timeout in calls of requests, and refuses one of httpx that switches its timeout off.",
+)
 def test_a_rule_asks_for_a_limit_of_other_clients(tmp_path: Path) -> None:
     for number, (call, refused) in enumerate(
         [
