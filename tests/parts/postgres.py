@@ -78,7 +78,7 @@ class Postgres:
                 still = int(await connection.fetchval(CONNECTED, name))
                 if not still:
                     break
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # the server counts who left a moment later
             return still + int(await connection.fetchval(ABANDONED, name))
 
     async def tell(self, statement: str) -> None:
@@ -125,5 +125,5 @@ def wait(server: Postgres, log: Path) -> None:
         try:
             return asyncio.run(server.tell("SELECT 1"))
         except (OSError, asyncpg.CannotConnectNowError):
-            time.sleep(0.02)
+            time.sleep(0.02)  # it starts
     raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")
