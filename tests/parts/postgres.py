@@ -113,15 +113,15 @@ def running() -> Iterator[Postgres]:
     ):
         server = Postgres(port)
         try:
-            wait(server, base / "log")
+            wait(server, keeper, base / "log")
             yield server
         finally:
             keeper.communicate()  # which closes its standard input first
 
 
-def wait(server: Postgres, log: Path) -> None:
-    """Return once the server answers; fail with its log after ten seconds."""
-    for _ in range(500):
+def wait(server: Postgres, keeper: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return once the server answers; fail with its log where it ends instead."""
+    while keeper.poll() is None:
         try:
             return asyncio.run(server.tell("SELECT 1"))
         except (OSError, asyncpg.CannotConnectNowError):

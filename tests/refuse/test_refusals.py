@@ -6,11 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.parts import clock
 from tests.parts.copies import copied
 from tests.refuse.breaks import BREAKS
 from tests.refuse.conftest import Answer
@@ -18,10 +18,10 @@ from tests.refuse.edits import Break
 
 pytestmark = pytest.mark.refusal
 LEDGER = "docs/ledger.json"
-SLOW = """
+ENDLESS = """
 
 def test_that_gives_time_to_interrupt_it() -> None:
-    time.sleep(50)
+    __import__("signal").pause()
 """
 
 
@@ -71,16 +71,15 @@ def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
     for number in numbers:
         copy = copied(tmp_path / number.name, ledger=True)
         with (copy / "tests/prove/concurrency/test_blocking.py").open("a") as tests:
-            tests.write(SLOW)
+            tests.write(ENDLESS)
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         sessions[number] = subprocess.Popen(
             command, cwd=copy, env=environment, stdout=subprocess.DEVNULL
         )
-    running = dict(sessions)
-    while running:
-        for number in [n for n in running if not (tmp_path / n.name / LEDGER).exists()]:
-            running.pop(number).send_signal(number)  # it takes the ledger away when it begins
-        time.sleep(0.005)
+    for number, session in sessions.items():
+        ledger = tmp_path / number.name / LEDGER
+        clock.wait(lambda ledger=ledger: not ledger.exists())  # it takes it away when it begins
+        session.send_signal(number)
     for number, session in sessions.items():
         assert session.wait() != 0, f"{number.name} does not end it"
         ledger = tmp_path / number.name / LEDGER
