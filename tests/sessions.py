@@ -1,6 +1,6 @@
 """What `pytest` does without arguments: prove, then check what was proven, in several sessions.
 
-What needs no ledger gets what the others leave of the processor: they measure time.
+All get their share of the processors: no test measures how much that is.
 """
 
 import os
@@ -100,12 +100,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
     patient = [*told, "-o", "timeout=300"]  # seconds: a hang, not a slow machine
-    with scratch(), session("nice", *patient, *ASIDE, aside=True) as aside:
+    with scratch(), session(*patient, *ASIDE, aside=True) as aside:
         with session(*told, *PROVE) as prove:
             if status := prove.status():
                 return status
         with (
-            session("nice", *patient, *CHECK, aside=True) as check,
+            session(*patient, *CHECK, aside=True) as check,
             session(*told, *SERVICE) as service,
         ):
             others = (service, check, aside)

@@ -111,6 +111,6 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("REQUIRE_BROWSER"):
             raise AssertionError("Chromium is required here: install the package chromium.")
         pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # CI requires it
-    expect.set_options(timeout=30_000)  # milliseconds: a hang, not a slow machine
+    expect.set_options(timeout=120_000)  # milliseconds: a hang, not a slow machine
     with launched(program) as browser:
         yield browser

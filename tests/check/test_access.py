@@ -94,22 +94,24 @@ def test_the_keyboard_is_enough(page: Page) -> None:
 
 @pytest.fixture
 def settled(tab: Page, address: str) -> Page:
-    """The tab on one page, when Material has closed its menus: 125 ms after it arrived."""
+    """The tab on one page, when Material has closed its menus: by a timer that is due before."""
     page = visit(tab, address, PAGES[0])
-    page.wait_for_timeout(150)
+    page.evaluate("new Promise((due) => { setTimeout(due, 150); })")
     return page
 
 
 @pytest.mark.parametrize("screen", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_each_stop_before_the_article_shows(settled: Page, screen: ViewportSize) -> None:
     resize(settled, screen)
-    without = settled.screenshot(type="jpeg")
+    without = settled.screenshot(type="jpeg", animations="disabled")
     for _ in range(100):
         settled.keyboard.press("Tab")
         if settled.evaluate("document.activeElement.closest('article') !== null"):
             return
         # What opens on focus takes a moment.
-        changes = (settled.screenshot(type="jpeg") != without for _ in range(5))
+        changes = (
+            settled.screenshot(type="jpeg", animations="disabled") != without for _ in range(5)
+        )
         assert any(changes), settled.evaluate("document.activeElement.outerHTML")
     raise AssertionError("Tab does not come to the article")
 

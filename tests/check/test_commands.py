@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import psutil
 import pytest
 
 from tests.engine.pages import ROOT
+from tests.parts import clock
 from tests.parts.copies import copied
 from tests.sessions import MEMORY, STARTER, scratch
 
@@ -26,11 +26,11 @@ def test_room() -> None: ...
 def test_after() -> None: ...
 """
 WAITS = """\
-import pathlib, time
+import pathlib, signal
 
 def test_waits() -> None:
     pathlib.Path("{}").touch()
-    time.sleep(50)
+    signal.pause()
 """
 READY, SERVICE_READY = ".venv/ready", ".venv/service/ready"
 COMMANDS = "snippets/data/commands.toml"
@@ -155,13 +155,12 @@ def test_a_killed_run_ends_and_the_next_one_cleans_up(
     waits, room = copy / "waits", copy / "tests/prove/concurrency/test_a.py"
     room.write_text(WAITS.format(waits))
     run = subprocess.Popen([sys.executable, "-m", "pytest"], cwd=copy, stdout=subprocess.DEVNULL)
-    while not waits.exists():
-        assert run.poll() is None
-        time.sleep(0.01)
+    clock.wait(lambda: waits.exists() or run.poll() is not None)
+    assert run.poll() is None
     sessions = psutil.Process(run.pid).children(recursive=True)
     run.kill()
     run.wait()
-    assert not psutil.wait_procs(sessions, timeout=20)[1]
+    psutil.wait_procs(sessions)  # or this test ends at its own limit
     name = f"playbook-{run.pid}-*"
     room.unlink()
     places = (MEMORY, Path(tempfile.gettempdir()))

@@ -127,7 +127,7 @@ class Trial:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
                 while process.status() != psutil.STATUS_ZOMBIE:  # which init may be slow to reap
-                    time.sleep(0.001)
+                    time.sleep(0.001)  # nothing tells of that
         while self.folder.exists():  # a database that lost its session removes its own part
             shutil.rmtree(self.folder, ignore_errors=True)
 

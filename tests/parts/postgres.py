@@ -78,7 +78,7 @@ class Postgres:
                 still = int(await connection.fetchval(CONNECTED, name))
                 if not still:
                     break
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # the server counts who left a moment later
             return still + int(await connection.fetchval(ABANDONED, name))
 
     async def tell(self, statement: str) -> None:
@@ -113,17 +113,17 @@ def running() -> Iterator[Postgres]:
     ):
         server = Postgres(port)
         try:
-            wait(server, base / "log")
+            wait(server, keeper, base / "log")
             yield server
         finally:
             keeper.communicate()  # which closes its standard input first
 
 
-def wait(server: Postgres, log: Path) -> None:
-    """Return once the server answers; fail with its log after ten seconds."""
-    for _ in range(500):
+def wait(server: Postgres, keeper: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return once the server answers; fail with its log where it ends instead."""
+    while keeper.poll() is None:
         try:
             return asyncio.run(server.tell("SELECT 1"))
         except (OSError, asyncpg.CannotConnectNowError):
-            time.sleep(0.02)
+            time.sleep(0.02)  # it starts
     raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")

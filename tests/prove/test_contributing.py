@@ -23,6 +23,7 @@ from tests.engine.run import Run
 from tests.prove.steps import steps, take, take_back
 
 SHOWN = runpy.run_path(str(SNIPPETS / "contributing/tests/prove/concurrency/test_order.py"))
+pytestmark = pytest.mark.timeout(300)  # the first waits for sessions of their own
 CLAIM = SHOWN["test_each_word_has_its_own_length"]
 ENVIRONMENT = {
     **os.environ,

@@ -14,12 +14,7 @@ from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
-from tests.prove import claims, holding, prose
-
-ESCAPE = re.compile(
-    r"# (?P<comment>noqa|type: ignore|pragma: no cover|fmt: skip)"
-    r"|pytest\.(?:mark\.)?(?P<mark>skipif|skip|xfail|importorskip)\b"
-)
+from tests.prove import claims, escapes, holding, prose
 
 
 def tree(*rooms: Path, end: str = "") -> list[Path]:
@@ -130,20 +125,14 @@ def test_no_shown_code_hides_from_coverage() -> None:
 
 
 def test_every_escape_tells_its_reason(pytestconfig: pytest.Config) -> None:
-    escapes = pytestconfig.stash[STATE].told["escapes"] = []
+    told = pytestconfig.stash[STATE].told["escapes"] = []
     for file in tree(SNIPPETS, ROOT / "tests", end=".py"):
-        for number, line in enumerate(file.read_text().splitlines(), start=1):
-            escape = ESCAPE.search(line)
-            if not escape or file == Path(__file__):
-                continue
-            told = re.search(r"  +(?:# )?(\S.*)", line[escape.end() :])
-            kind = escape["comment"] or escape["mark"]
-            if not told:
+        for line, kind, reason in escapes.escapes(file, slept=not file.is_relative_to(SNIPPETS)):
+            if not reason:
                 cure = "Write the reason on the same line, two spaces after it"
-                raise RefusedError(file, number, f"{kind} gives no reason", cure)
+                raise RefusedError(file, line, f"{kind} gives no reason", cure)
             path = str(file.relative_to(ROOT))
-            found = {"path": path, "line": number, "kind": kind, "reason": told[1]}
-            escapes.append(found)
+            told.append({"path": path, "line": line, "kind": kind, "reason": reason})
 
 
 def test_nothing_is_left_running() -> None:

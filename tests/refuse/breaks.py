@@ -14,76 +14,42 @@ from tests.refuse.edits import (
     NEW,
     ONE,
     PAGE,
-    SHOWN,
-    SITE,
     TEST,
     TWO,
     WHOLE,
     Break,
     append,
-    bad,
+    both,
     edit,
-    fence,
     forge,
-    inline,
+    only,
     show,
     swap,
+    whole,
 )
+from tests.refuse.fences import FENCES
 
 BLOCKING = "snippets/concurrency/blocking"
 OUTBOX = "snippets/concurrency/background/outbox.py"
-EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
 STALE = "    if not asyncio:\n        print(1)\n        #> 1\n"
 EXIT = "    raise SystemExit(3)\n"
-OPEN = "# --8<-- [start:open]\nprint(1)\n"
-SLEEP = '["sleep", "30"]{}'
+SLEEP = '["sleep", "600"]{}'  # longer than any session
+BOUND, BLOCK = only("bounded.py"), only("blocked.py")
 LOOSE = (
     f"import subprocess\n\nsubprocess.Popen({SLEEP})  # noqa: S607  bad on purpose\n"
     'print("started")\n#> started\n'
 )
 
 BREAKS = [
-    Break("nothing", lambda _: None, arguments=WHOLE, recorded=True),
-    # What stands in a fence
-    bad("missing file", fence("nowhere.py"), "there is no file"),
-    bad("missing section", fence(f"{SHOWN}:nowhere", SHOWN), "no section nowhere"),
-    bad(
-        "empty section", fence(f"{SHOWN}:empty", SHOWN), "py:empty is empty", append(BOUNDED, EMPTY)
-    ),
-    bad(
-        "open section",
-        fence(f"{SHOWN}:open", SHOWN),
-        "no section open with one start and one end",
-        append(BOUNDED, OPEN),
-    ),
-    bad("empty file", fence("void.py"), "is empty", append("snippets/void.py", "\n")),
-    bad("inline fence", inline(), "labelled 'python'"),
-    bad("inline fence with a title", '```python title="x.py"\nprint(1)\n```', "something else"),
-    bad("unlabelled fence", "```\nprint(1)\n```", "labelled ''"),
-    bad("wrong label", fence(SHOWN).replace("python", "sh"), "sh is no label"),
-    bad("wrong title", fence(SHOWN, "x.py"), "the title names x.py but"),
-    bad("in a tab", inline('=== "One"', "    "), "labelled 'python'"),
-    bad("in an admonition", inline("!!! note", "    "), "labelled 'python'"),
-    bad("in a list", inline("- An item", "    "), "labelled 'python'"),
-    bad("in four backticks", inline(mark="````"), "labelled 'python'"),
-    bad("in tildes", inline(mark="~~~"), "labelled 'python'"),
-    bad("trailing space", fence(SHOWN).replace('"\n```', '" \n```'), "something else"),
-    bad("unknown inline code", "Call `asyncio.timeuot`.", "`asyncio.timeuot` is no text"),
-    bad("wrong version", "Ruff 0.1.0 knows.", "Ruff 0.1.0 is not the version"),
-    Break(
-        "indented code",
-        append(PAGE, "\n    print(1)\n"),
-        PAGE,
-        "block concurrency/timeouts:7.*the site shows",
-        SITE,
-        recorded=True,
-    ),
+    Break("nothing", lambda _: None, recorded=True),
+    *FENCES,
     # What the snippet does
     Break(
         "changed output",
         edit(BOUNDED, "#> profile", "#> account"),
         BOUNDED,
         "the output changed: shown '#> account', written '#> profile'",
+        BOUND,
         block=ONE,
     ),
     Break(
@@ -91,23 +57,33 @@ BREAKS = [
         edit(f"{FOLDER}/check.out", "All checks passed!", "All good!"),
         f"{FOLDER}/check.out",
         "the output changed",
+        only("check.sh", "check.out"),
     ),
-    Break("stale output", append(BOUNDED, STALE), BOUNDED, "no print that ran"),
-    Break("type error", edit(BOUNDED, "main() -> None", "main() -> int"), BOUNDED, "mypy return"),
-    Break("lint error", append(BOUNDED, "    assert asyncio\n"), BOUNDED, "ruff S101"),
-    Break("layout", edit(BOUNDED, "limit=5", "limit = 5"), BOUNDED, "black writes", WHOLE),
+    Break("stale output", append(BOUNDED, STALE), BOUNDED, "no print that ran", BOUND),
+    Break(
+        "type error",
+        edit(BOUNDED, "main() -> None", "main() -> int"),
+        BOUNDED,
+        "mypy return",
+        BOUND,
+    ),
+    Break("lint error", append(BOUNDED, "    assert asyncio\n"), BOUNDED, "ruff S101", BOUND),
+    Break(
+        "layout", edit(BOUNDED, "limit=5", "limit = 5"), BOUNDED, "black writes", whole("laid_out")
+    ),
     Break(
         "script that the linter refuses",
         edit(f"{FOLDER}/check.sh", "ruff check bounded.py", "ruff check $(echo bounded.py)"),
         f"{FOLDER}/check.sh",
         "shellcheck",
-        WHOLE,
+        whole("shellcheck"),
     ),
     Break(
         "healed don't",
         edit(BLOCKED, "    time.sleep(delay)", "    await asyncio.sleep(delay)"),
         TEST,
         'blocked.py is shown as a "don\'t" and no longer fails',
+        BLOCK,
         block=TWO,
     ),
     Break(
@@ -115,6 +91,7 @@ BREAKS = [
         edit(BLOCKED, "    time.sleep(delay)", "    time.sleep(str(delay))"),
         TEST,
         ELSEWHERE,
+        BLOCK,
         block=TWO,
     ),
     Break(
@@ -122,53 +99,78 @@ BREAKS = [
         edit(BLOCKED, "import time\n", "import time\n\nraise RuntimeError\n"),
         TEST,
         ELSEWHERE,
+        BLOCK,
         block=TWO,
     ),
     Break(
-        "don't without its finding", edit(TEST, "ASYNC251", "ASYNC250"), BLOCKED, "ruff ASYNC251"
+        "don't without its finding",
+        edit(TEST, "ASYNC251", "ASYNC250"),
+        BLOCKED,
+        "ruff ASYNC251",
+        BLOCK,
     ),
     Break(
         "don't that doesn't say how",
         edit(TEST, "strict=True", "strict=False"),
         TEST,
         "does not say how it fails",
+        BLOCK,
     ),
-    Break("don't among the do", edit(PAGE, "## Don't", "## Or"), PAGE, "but it stands under 'Or'"),
+    Break(
+        "don't among the do",
+        edit(PAGE, "## Don't", "## Or"),
+        PAGE,
+        "but it stands under 'Or'",
+        BLOCK,
+    ),
     Break(
         "do that fails",
         edit(BOUNDED, "async with asyncio.timeout(limit)", "async with asyncio.timeout(None)"),
         TEST,
         "bounded.py fails its test",
+        BOUND,
         block=ONE,
     ),
-    Break("script that fails", append(BOUNDED, EXIT), BOUNDED, "it fails: SystemExit: 3"),
+    Break("script that fails", append(BOUNDED, EXIT), BOUNDED, "it fails: SystemExit: 3", BOUND),
     Break(
         "not on any page",
         append(f"{FOLDER}/spare.py", "print(1)\n#> 1\n"),
         f"{FOLDER}/spare.py",
         "no page shows this file",
-        WHOLE,
+        whole("is_shown"),
     ),
-    Break("not executed", show("spare.py", "LIMIT = 5\n"), PAGE, "no test executes"),
+    Break(
+        "not executed", show("spare.py", "LIMIT = 5\n"), PAGE, "no test executes", only("spare.py")
+    ),
     Break(
         "line not executed",
         append(BOUNDED, "    if not asyncio:\n        raise SystemExit\n"),
         BOUNDED,
         "no passing test runs it",
+        BOUND,
     ),
     Break(
         "invalid syntax",
         append(BOUNDED, "return return\n"),
         BOUNDED,
         "invalid syntax",
+        BOUND,
         block=ONE,
     ),
-    Break("hang", append(BOUNDED, "    time.sleep(60)\n"), BOUNDED, "it did not end", limit=3),
     Break(
-        "hang in a thread",
-        append(BOUNDED, "    asyncio.run(asyncio.to_thread(time.sleep, 60))\n"),
+        "hang",
+        append(BOUNDED, "    time.sleep(600)\n"),
         BOUNDED,
         "it did not end",
+        only("(run and bounded.py)"),
+        limit=3,
+    ),
+    Break(
+        "hang in a thread",
+        append(BOUNDED, "    asyncio.run(asyncio.to_thread(time.sleep, 600))\n"),
+        BOUNDED,
+        "it did not end",
+        only("(run and bounded.py)"),
         limit=3,
     ),
     Break(
@@ -178,6 +180,7 @@ BREAKS = [
         ),
         PAGE,
         "leaves behind: litter",
+        only("litter.py"),
     ),
     Break(
         "file left in the project",
@@ -188,26 +191,28 @@ BREAKS = [
         ),
         f"{FOLDER}/litter.py",
         "writes in the project",
+        only("litter.py"),
     ),
     Break(
         "connection left behind",
         edit(OUTBOX, "    await engine.dispose()\n", ""),
         OUTBOX,
         "it leaves 1 connection to the database",
-        ("docs/concurrency/background.md",),
+        ("docs/concurrency/background.md", "-k", "(run and outbox.py) or nobody_keeps"),
     ),
     Break(
         "process left behind",
         show("loose.py", LOOSE.format("")),
         PAGE,
         "leaves behind: a running process",
+        only("loose.py"),
     ),
     Break(
         "process that hides",
         show("loose.py", LOOSE.format(", start_new_session=True")),
         PAGE,
-        "leaves a process running: sleep 30",
-        WHOLE,
+        "leaves a process running: sleep 600",
+        (*only("(run and loose.py)", "left_running"), WHOLE),
     ),
     # What the concurrency chapter claims
     Break(
@@ -215,6 +220,7 @@ BREAKS = [
         edit(BOUNDED, "await fetch_profile", "fetch_profile"),
         TEST,
         "bounded.py fails its test",
+        BOUND,
         reports=2,  # the test fails, and Python says that a coroutine was never awaited
     ),
     Break(
@@ -222,6 +228,7 @@ BREAKS = [
         edit(BLOCKED, "delay=4 * limit", "delay=2 * limit"),
         BLOCKED,
         "the output changed: shown '#> took at least four times the limit: True'",
+        BLOCK,
         block=TWO,
     ),
     Break(
@@ -243,13 +250,17 @@ BREAKS = [
         swap(BOUNDED, BLOCKED),
         TEST,
         'bounded.py fails its test|blocked.py is shown as a "don\'t" and no longer fails',
+        only("is_free_at_the_limit"),
         reports=2,
     ),
     Break(
         "figure that no run gives",
-        edit(PAGE, "took four times", "took five times"),
+        both(
+            edit(PAGE, "took four times", "took five times"),
+            edit(TEST, "took four times", "took five times"),
+        ),
         PAGE,
-        "no run gives the figure 'five times'",
+        "give no figure 'five times'",
     ),
     Break(
         "picture with stale data",
@@ -273,6 +284,7 @@ BREAKS = [
         lambda copy: (copy / FOLDER / "ruff.toml").write_text("line-length = 88\n"),
         TEST,
         "ruff.toml fails its test",
+        (f"{TEST}::test_the_rules_refuse_a_driver_that_blocks_and_only_that",),
     ),
     Break("edited ledger", forge, "docs/ledger.json", "not as a session wrote it", recorded=True),
     Break(
@@ -280,7 +292,14 @@ BREAKS = [
         append(TEST, "X = 1  # {}: E501\n".format("noqa")),
         TEST,
         "noqa gives no reason",
-        WHOLE,
+        whole("escape"),
+    ),
+    Break(
+        "sleep without a reason",
+        append(TEST, "\n\nasync def nap() -> None:\n    await asyncio.sleep(1)\n"),
+        TEST,
+        "sleep gives no reason",
+        whole("escape"),
     ),
     Break(
         "broken link",

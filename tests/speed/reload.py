@@ -23,6 +23,7 @@ from tests.speed.generate import generate
 
 PAGES, BLOCKS = 30, 10
 LIMIT = 2.0  # seconds
+HANG = 240_000  # milliseconds
 EDITS = {
     "docs/generated/page0.md": ("## Block 0", "## Block nought"),
     "snippets/generated/page0/b0.py": ("A balance", "A running sum"),
@@ -52,7 +53,7 @@ def served(copy: Path) -> Iterator[str]:
                     socket.create_connection((host, port)).close()
                     break
                 except ConnectionRefusedError:
-                    time.sleep(0.05)  # it is building
+                    time.sleep(0.05)  # it is building, and tells nobody when it has
             yield f"http://{address}/"
         finally:
             if server.poll() is None:
@@ -64,6 +65,7 @@ def reloads(browser: Browser, copy: Path) -> dict[str, float]:
     took = {}
     with served(copy) as address, browser.new_context() as context:
         page = context.new_page()
+        page.set_default_timeout(HANG)
         answer = page.goto(f"{address}generated/page0/")
         assert answer and answer.status == 200
         for path in EDITS:

@@ -3,12 +3,12 @@
 import asyncio
 import gc
 import json
+import logging
 import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Annotated, Any
 
 import aiohttp
@@ -19,22 +19,25 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import rules
-from tests.parts.server import Server, commanded, serving
+from tests.parts import clock, rules
+from tests.parts.server import beside, commanded, serving
 
 FOLDER = "concurrency/streaming"
-ROW = 0.1  # seconds until the next row
+A_WHILE = 1.0  # seconds of the clock that jumps once nothing else happens
 
 
-async def arrivals(url: str) -> list[tuple[float, Any]]:
-    """Return each event of a stream, and when it arrived."""
-    started = time.perf_counter()
-    async with aiohttp.ClientSession(url) as client, client.get("/progress") as answer:
+async def arrivals(app: FastAPI) -> list[tuple[float, Any]]:
+    """Return each event of a stream, and when it arrived after the first row was asked for."""
+    async with (
+        beside(app) as server,
+        aiohttp.ClientSession(server.url) as client,
+        client.get("/progress") as answer,
+    ):
         assert answer.content_type == "text/event-stream"
         assert answer.headers["X-Accel-Buffering"] == "no"
         assert answer.headers["Cache-Control"] == "no-cache"
         return [
-            (time.perf_counter() - started, json.loads(line.removeprefix(b"data: ")))
+            (round(clock.now(), 6), json.loads(line.removeprefix(b"data: ")))
             async for line in answer.content
             if line.startswith(b"data: ")
         ]
@@ -54,12 +57,10 @@ async def arrivals(url: str) -> list[tuple[float, Any]]:
     indirect=True,
 )
 def test_each_event_arrives_when_there_is_one(snippet: ModuleType) -> None:
-    with serving(snippet.app) as server:
-        events = asyncio.run(arrivals(server.url))
+    events = clock.run(arrivals(snippet.app))
     assert [event for _, event in events] == [{"done": n, "of": 3} for n in range(1, 4)]
-    assert events[-1][0] >= 3 * ROW, "there was nothing to wait for"
-    spread = events[-1][0] - events[0][0]
-    assert spread > ROW, "the events arrived together"
+    assert events[-1][0] == 0.3, "there was nothing to wait for"
+    assert [time for time, _ in events] == [0.1, 0.2, 0.3], "the events arrived together"
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/events.py"], indirect=True)
@@ -69,12 +70,15 @@ def test_a_comment_is_sent_when_there_is_no_event(
     record_property("figure", f"{sse._PING_INTERVAL:g} seconds")
     monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.01)
 
-    async def first_line(url: str) -> bytes:
-        async with aiohttp.ClientSession(url) as client, client.get("/progress") as answer:
+    async def first_line() -> bytes:
+        async with (
+            beside(snippet.app) as server,
+            aiohttp.ClientSession(server.url) as client,
+            client.get("/progress") as answer,
+        ):
             return await answer.content.readline()
 
-    with serving(snippet.app) as server:
-        assert asyncio.run(first_line(server.url)) == b": ping\n"
+    assert clock.run(first_line()) == b": ping\n"
 
 
 @asynccontextmanager
@@ -92,67 +96,50 @@ async def who_reads(client: aiohttp.ClientSession) -> list[str]:
         return [str(reader) for reader in await answer.json()]
 
 
-async def seat_is_free(url: str, path: str = "/readers") -> bool:
-    """Tell whether the seat of a reader who has left is free, or gets free when a path is asked."""
+async def seat_is_free(url: str) -> bool:
+    """Tell whether the seat of a reader who has left gets free."""
+    await clock.passed(A_WHILE)
     async with aiohttp.ClientSession(url) as client:
-        for _ in range(20):
-            async with client.get(path):
-                pass
-            if not await who_reads(client):
-                return True
-            await asyncio.sleep(0.01)
-    return False
+        return not await who_reads(client)
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py", f"{FOLDER}/held.py"], indirect=True)
-def test_the_seat_of_a_reader_who_keeps_up_is_free_again(
-    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(snippet, "PAUSE", 60)  # it waits at its await, however busy the machine is
+def test_the_seat_of_a_reader_who_keeps_up_is_free_again(snippet: ModuleType) -> None:
+    async def come_and_go() -> bool:
+        async with beside(snippet.app) as server:
+            async with reading(server.url):
+                pass
+            return await seat_is_free(server.url)
 
-    async def come_and_go(url: str) -> bool:
-        async with reading(url):
-            pass
-        return await seat_is_free(url)
-
-    with serving(snippet.app) as server:
-        assert asyncio.run(come_and_go(server.url))
+    assert clock.run(come_and_go())
 
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """No garbage collection, also in processes that are forked."""
+    """No garbage collection, and no log: it would keep tracebacks, and by them generators."""
     gc.disable()
+    logging.disable()
     yield
+    logging.disable(logging.NOTSET)
     gc.enable()
 
 
-def leave_unread(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, then: str = "/sent") -> bool:
-    """Stop reading, leave when nothing can be sent any more, ask; tell whether the seat is free."""
-    ticks = 0
+async def leave_unread(snippet: ModuleType, then: Callable[[], object]) -> bool:
+    """Stop reading, leave when nothing can be sent any more, do something; is the seat free?"""
+    async with beside(snippet.app) as server:
+        async with reading(server.url):
+            await clock.passed(A_WHILE)  # it passes once nothing is sent any more
+        await clock.passed(A_WHILE)
+        then()
+        return await seat_is_free(server.url)
 
-    async def sleep(_: float) -> None:
-        nonlocal ticks
-        ticks += 1
-        await asyncio.sleep(0)
 
-    async def collect() -> None:
-        gc.collect()
-
-    async def come_and_go(url: str) -> bool:
-        async with reading(url) as client:
-            seen = [-1]
-            while len(set(seen[-5:])) > 1 or len(seen) < 5:  # until nothing is sent any more
-                async with client.get("/sent") as answer:
-                    seen.append(await answer.json())
-        return await seat_is_free(url, then)
-
-    monkeypatch.setattr(snippet, "asyncio", SimpleNamespace(sleep=sleep))
+@pytest.fixture
+def eager(snippet: ModuleType, uncollected: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The snippet, which sends much, and as soon as it can."""
+    clock.at_once(snippet, monkeypatch)
     monkeypatch.setattr(snippet, "TICK", "tick" * 500_000)
-    snippet.app.get("/sent")(lambda: ticks)
-    snippet.app.get("/collect")(collect)
-    with serving(snippet.app) as server:
-        return asyncio.run(come_and_go(server.url))
+    return snippet
 
 
 @pytest.mark.parametrize(
@@ -168,52 +155,42 @@ def leave_unread(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, then: str
     ],
     indirect=True,
 )
-def test_the_seat_of_a_reader_who_stopped_reading_is_free_again(
-    snippet: ModuleType, uncollected: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert leave_unread(snippet, monkeypatch), "the seat stays taken"
+def test_the_seat_of_a_reader_who_stopped_reading_is_free_again(eager: ModuleType) -> None:
+    assert clock.run(leave_unread(eager, then=str)), "the seat stays taken"
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/held.py"], indirect=True)
-def test_the_garbage_collector_frees_the_seat(
-    snippet: ModuleType, uncollected: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert leave_unread(snippet, monkeypatch, then="/collect")
+def test_the_garbage_collector_frees_the_seat(eager: ModuleType) -> None:
+    assert clock.run(leave_unread(eager, then=gc.collect))
 
 
-def test_a_clean_up_can_await_in_a_dependency_only(tmp_path: Path) -> None:
-    app = FastAPI()
+def test_a_clean_up_can_await_in_a_dependency_only() -> None:
+    app, steps = FastAPI(), list[str]()
 
     async def dependency() -> AsyncIterator[None]:
         yield
-        await asyncio.sleep(0.01)
-        (tmp_path / "dependency").touch()
+        await clock.passed(0.1)
+        steps.append("dependency")
 
     @app.get("/", response_class=EventSourceResponse, dependencies=[Depends(dependency)])
     async def stream() -> AsyncIterator[ServerSentEvent]:
         try:
             yield ServerSentEvent(data="tick", id="7")
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
-            (tmp_path / "begun").touch()
-            await asyncio.sleep(0)
-            (tmp_path / "generator").touch()
+            steps.append("begun")
+            await clock.passed(0.1)
+            steps.append("generator")
 
-    async def come_and_go(url: str) -> None:
-        async with aiohttp.ClientSession(url) as client, client.get("/") as answer:
-            assert await answer.content.readline() == b'data: "tick"\n'
-            assert await answer.content.readline() == b"id: 7\n"
+    async def come_and_go() -> list[str]:
+        async with beside(app) as server:
+            async with aiohttp.ClientSession(server.url) as client, client.get("/") as answer:
+                assert await answer.content.readline() == b'data: "tick"\n'
+                assert await answer.content.readline() == b"id: 7\n"
+            await clock.passed(A_WHILE)
+            return list(steps)
 
-    with serving(app) as server:
-        asyncio.run(come_and_go(server.url))
-        for _ in range(500):
-            if (tmp_path / "dependency").exists():
-                break
-            time.sleep(0.01)
-        else:
-            pytest.fail("the dependency is not closed")
-        assert (tmp_path / "begun").exists()
-        assert not (tmp_path / "generator").exists()
+    assert clock.run(come_and_go()) == ["begun", "dependency"]
 
 
 def test_a_session_of_a_dependency_is_held_by_the_stream(database: str) -> None:
@@ -235,14 +212,14 @@ def test_a_session_of_a_dependency_is_held_by_the_stream(database: str) -> None:
         session: Annotated[AsyncSession, Depends(get_session)],
     ) -> AsyncIterator[int | None]:
         yield await session.scalar(text("SELECT 1"))
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     @app.get("/short", response_class=EventSourceResponse)
     async def short() -> AsyncIterator[int | None]:
         async with AsyncSession(engine) as session:
             number = await session.scalar(text("SELECT 1"))
         yield number
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     @app.get("/other")
     async def other(session: Annotated[AsyncSession, Depends(get_session)]) -> None:
@@ -261,12 +238,16 @@ def test_a_session_of_a_dependency_is_held_by_the_stream(database: str) -> None:
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py"], indirect=True)
 def test_without_a_limit_an_endless_stream_holds_up_the_shutdown(snippet: ModuleType) -> None:
-    async def stop_while_read(server: Server) -> bool:
-        async with reading(server.url):
-            return await asyncio.to_thread(server.stop, within=0.5)
+    async def stop_while_read() -> tuple[bool, bool]:
+        async with beside(snippet.app, timeout_graceful_shutdown=None) as server:
+            async with reading(server.url):
+                server.end()
+                await clock.passed(A_WHILE)
+                held = not server.served.done()
+            await clock.passed(A_WHILE)
+            return held, server.served.done()
 
-    with serving(snippet.app) as server:
-        assert not asyncio.run(stop_while_read(server))
+    assert clock.run(stop_while_read()) == (True, True)
 
 
 def test_a_limit_ends_an_endless_stream_and_waits_for_no_clean_up(tmp_path: Path) -> None:
@@ -276,11 +257,11 @@ def test_a_limit_ends_an_endless_stream_and_waits_for_no_clean_up(tmp_path: Path
             said, _ = await asyncio.to_thread(server.communicate, timeout=30)
         return said
 
-    slowly = '        await asyncio.sleep(1)\n        print("the seat is free")'
+    slowly = '        await asyncio.Event().wait()\n        print("the seat is free")'
     source = (SNIPPETS / FOLDER / "ticks.py").read_text()
     assert "        readers.remove(reader)" in source
     (tmp_path / "ticks.py").write_text(source.replace("        readers.remove(reader)", slowly))
-    options = ["--timeout-graceful-shutdown", "1", "ticks:app"]
+    options = ["--timeout-graceful-shutdown", "0", "ticks:app"]
     with commanded(tmp_path, *options) as (url, server):
         said = asyncio.run(stop_while_read(url, server))
     assert "timeout graceful shutdown exceeded" in said

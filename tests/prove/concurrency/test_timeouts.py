@@ -219,7 +219,7 @@ def test_wait_for_was_another_thing() -> None:
     async def swallowed() -> bool:
         answer = asyncio.get_running_loop().create_future()
         call = asyncio.create_task(asyncio.wait_for(answer, 60))
-        await asyncio.sleep(0)  # the call begins
+        await asyncio.sleep(0)  # a turn of the loop, in which the call begins
         answer.set_result("answer")
         call.cancel()
         await asyncio.wait([call])
@@ -360,7 +360,7 @@ def test_a_timeout_cancels_its_own_task_where_it_waits() -> None:
     seen: list[str] = []
 
     async def other() -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it ends one turn of the loop after the other
         seen.append("the other task ends")
 
     async def call() -> int:
