@@ -173,6 +173,8 @@ class Judge:
             else:
                 refused = [r for claim in told if (r := claims.misplaced(sentence, claim))]
             found += refused
+            if kind == "judgement":  # what we recommend, nobody measures
+                self.figures |= set(prose.figures_in(sentence.markdown, sentence.text))
             names = sorted({claim.function for claim in tests})
             passed = not (refused or (tests and (red or self.failed(tests))))
             self.enter(number, sentence, kind, names, passed=passed)

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import itertools
+import signal
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -18,7 +20,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import clock, rules
-from tests.parts.server import beside, free_port
+from tests.parts.server import beside, commanded, free_port
 
 FOLDER = "concurrency/clients"
 MISBEHAVING = import_module("snippets.concurrency.clients.misbehaving").app
@@ -27,7 +29,6 @@ MISBEHAVING = import_module("snippets.concurrency.clients.misbehaving").app
 INSTRUCTIONS = [
     "Keep one HTTP client for each remote service",
     "Open one client for each remote service, give each call a timeout in total, and look at the status before the body.",
-    "If you don't know how long to wait, set 5 seconds, and measure.",
     "Install aiohttp and pydantic, and set UPSTREAM_URL to the address of a service: the server under Check is one.",
     "Catch these exceptions where you have another answer to give:",
     "Don't: open a client for each call",
@@ -36,12 +37,13 @@ INSTRUCTIONS = [
     "Open the client in the lifespan of the app, keep it in the state of the app, and close it at the end.",
     "Set total of aiohttp.ClientTimeout, which counts from the call to the end of the body, the wait for a connection included.",
     "Test your client against a server that misbehaves:",
-    "Run uvicorn misbehaving:app in the file's folder, and set UPSTREAM_URL to its address.",
+    "Run uvicorn --timeout-graceful-shutdown 1 misbehaving:app in the file's folder, and set UPSTREAM_URL to the address that it prints.",
 ]
 
 
 JUDGEMENTS = [
     "We call the object that keeps connections to a remote service and sends requests over them a client.",
+    "We recommend 5 seconds if you don't know how long to wait.",
 ]
 
 
@@ -231,6 +233,26 @@ def test_the_limit_counts_while_the_call_waits_for_a_connection(record_property:
     assert most == 100
     assert queued == ["queued"]
     record_property("figure", f"{most} at")
+
+
+@pytest.mark.proves(f"{FOLDER}/misbehaving.py")
+@pytest.mark.holds("With this limit it ends at SIGTERM, although calls hang.")
+def test_the_misbehaving_server_ends_at_sigterm() -> None:
+    async def stop(url: str, server: subprocess.Popen[str]) -> int:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await writer.drain()
+        async with aiohttp.ClientSession(url) as client, client.get("/whoami") as answer:
+            assert answer.status == 200
+        server.terminate()
+        said, _ = await asyncio.to_thread(server.communicate)
+        writer.close()
+        assert "timeout graceful shutdown exceeded" in said
+        return server.returncode
+
+    command = ["--timeout-graceful-shutdown", "1", "misbehaving:app"]
+    with commanded(SNIPPETS / FOLDER, *command) as (url, server):
+        assert asyncio.run(stop(url, server)) in (0, -signal.SIGTERM)
 
 
 BODIES = {"empty": "", "list": "[]", "null": "null", "keyless": "{}"}
