@@ -34,7 +34,6 @@ UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/blocking.md",
     "concurrency/choosing.md",
     "concurrency/order.md",
-    "concurrency/streaming.md",
     "contributing.md",
     "drawing.md",
     "index.md",

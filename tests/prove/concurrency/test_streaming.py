@@ -26,6 +26,34 @@ FOLDER = "concurrency/streaming"
 A_WHILE = 1.0  # seconds of the clock that jumps once nothing else happens
 
 
+INSTRUCTIONS = [
+    "Stream events to a browser",
+    "Use a stream when a browser must show progress while a job runs.",
+    "Yield each event when there is one, put what the stream holds into a dependency, and set a limit for the shutdown.",
+    "If you don't know whether you need a stream, let the client ask again: an endpoint that answers once is simpler.",
+    "Don't: collect the rows first",
+    "Do: give back what a stream holds",
+    "Don't: clean up in the generator",
+    "Set a limit: uvicorn --timeout-graceful-shutdown 1 ticks:app.",
+    "Choose a limit that is shorter than the time after which your platform kills the process.",
+    "Read in short transactions, and send between them.",
+    "Move the session from the endpoint's dependencies into the loop: one short transaction for each batch.",
+    "Give a lock on another machine an end of its own.",
+    "Give each fastapi.sse.ServerSentEvent an id: a browser that comes back sends it as Last-Event-ID, and your endpoint goes on from there.",
+    "Give a stream a longest life, as a reader whose machine vanished isn't noticed until the network gives up.",
+    "Set the limit of the shutdown where the process starts.",
+    "Copy these three tests to your own stream:",
+    "Read the first event, and check that the last one isn't there already.",
+    "Stop reading, leave, and look whether what the stream held is free.",
+    "Send SIGTERM while a reader listens, and check that the process ends.",
+]
+
+
+JUDGEMENTS = [
+    "We call a response that sends one event after another, as long as both sides want, a stream: server-sent events, or SSE.",
+]
+
+
 async def arrivals(app: FastAPI) -> list[tuple[float, Any]]:
     """Return each event of a stream, and when it arrived after the first row was asked for."""
     async with (
@@ -43,6 +71,11 @@ async def arrivals(app: FastAPI) -> list[tuple[float, Any]]:
         ]
 
 
+@pytest.mark.holds(
+    "Look at progress: it yields inside the loop, and EventSourceResponse turns each value into an event with JSON.",
+    "FastAPI tells nginx not to keep events back.",
+    "The response has the form of a stream, and its events arrive together at the end.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -63,6 +96,30 @@ def test_each_event_arrives_when_there_is_one(snippet: ModuleType) -> None:
     assert [time for time, _ in events] == [0.1, 0.2, 0.3], "the events arrived together"
 
 
+@pytest.mark.holds(
+    "Until then the browser has the status and the headers alone, and all rows are in memory.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/collected.py"], indirect=True)
+def test_the_headers_come_at_once(snippet: ModuleType) -> None:
+    async def headers_and_event() -> tuple[float, float]:
+        async with (
+            beside(snippet.app) as server,
+            aiohttp.ClientSession(server.url) as client,
+            client.get("/progress") as answer,
+        ):
+            assert answer.status == 200
+            headers = clock.now()
+            await answer.content.readuntil(b"\n")
+            return headers, clock.now()
+
+    headers, event = clock.run(headers_and_event())
+    assert headers == pytest.approx(0)
+    assert event == pytest.approx(0.3)
+
+
+@pytest.mark.holds(
+    "It sends a comment after 15 seconds without an event, so that the connection isn't idle.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/events.py"], indirect=True)
 def test_a_comment_is_sent_when_there_is_no_event(
     snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, record_property: Any
@@ -103,6 +160,10 @@ async def seat_is_free(url: str) -> bool:
         return not await who_reads(client)
 
 
+@pytest.mark.holds(
+    "The seat of a reader who has left is free again.",
+    "This works while the reader keeps up.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py", f"{FOLDER}/held.py"], indirect=True)
 def test_the_seat_of_a_reader_who_keeps_up_is_free_again(snippet: ModuleType) -> None:
     async def come_and_go() -> bool:
@@ -142,6 +203,10 @@ def eager(snippet: ModuleType, uncollected: None, monkeypatch: pytest.MonkeyPatc
     return snippet
 
 
+@pytest.mark.holds(
+    "Hold it in a dependency: FastAPI ends the dependency when the stream ends.",
+    "When a reader stops reading, the buffers of the connection fill, and the generator waits at its yield.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -159,11 +224,18 @@ def test_the_seat_of_a_reader_who_stopped_reading_is_free_again(eager: ModuleTyp
     assert clock.run(leave_unread(eager, then=str)), "the seat stays taken"
 
 
+@pytest.mark.holds(
+    "If the reader then leaves, nothing wakes the generator, and the seat stays taken until Python's garbage collector finds it.",
+    "A generator runs when somebody asks it for the next value, so a server that can't send doesn't wake it.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/held.py"], indirect=True)
 def test_the_garbage_collector_frees_the_seat(eager: ModuleType) -> None:
     assert clock.run(leave_unread(eager, then=gc.collect))
 
 
+@pytest.mark.holds(
+    "Put each lock or seat into a dependency: its clean-up can await, one in the generator is cancelled again.",
+)
 def test_a_clean_up_can_await_in_a_dependency_only() -> None:
     app, steps = FastAPI(), list[str]()
 
@@ -193,6 +265,11 @@ def test_a_clean_up_can_await_in_a_dependency_only() -> None:
     assert clock.run(come_and_go()) == ["begun", "dependency"]
 
 
+@pytest.mark.holds(
+    "A stream holds what it uses",
+    "A session from a dependency is a connection that no other request gets while the stream lasts.",
+    "A stream that is written like other endpoints keeps its events back, holds a database connection for hours, or keeps the process from ending at a deployment.",
+)
 def test_a_session_of_a_dependency_is_held_by_the_stream(database: str) -> None:
     engine = create_async_engine(database, pool_size=1, max_overflow=0, pool_timeout=0.05)
 
@@ -236,6 +313,10 @@ def test_a_session_of_a_dependency_is_held_by_the_stream(database: str) -> None:
         assert asyncio.run(beside(server.url, "/held")) == 500
 
 
+@pytest.mark.holds(
+    "A shutdown waits for open streams",
+    "After SIGTERM, uvicorn waits for open requests, and an endless stream never ends: the process stays.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py"], indirect=True)
 def test_without_a_limit_an_endless_stream_holds_up_the_shutdown(snippet: ModuleType) -> None:
     async def stop_while_read() -> tuple[bool, bool]:
@@ -250,6 +331,9 @@ def test_without_a_limit_an_endless_stream_holds_up_the_shutdown(snippet: Module
     assert clock.run(stop_while_read()) == (True, True)
 
 
+@pytest.mark.holds(
+    "At the limit uvicorn cancels the stream and exits, and doesn't wait for clean-ups.",
+)
 def test_a_limit_ends_an_endless_stream_and_waits_for_no_clean_up(tmp_path: Path) -> None:
     async def stop_while_read(url: str, server: subprocess.Popen[str]) -> str:
         async with reading(url):
@@ -269,6 +353,9 @@ def test_a_limit_ends_an_endless_stream_and_waits_for_no_clean_up(tmp_path: Path
     assert "the seat is free" not in said
 
 
+@pytest.mark.holds(
+    "No rule of Ruff sees whether a generator yields early, or what it holds.",
+)
 @pytest.mark.parametrize(("dont", "do"), [("collected.py", "events.py"), ("held.py", "ticks.py")])
 def test_no_rule_sees_it(dont: str, do: str) -> None:
     assert not rules.found_only_in(SNIPPETS / FOLDER / dont, SNIPPETS / FOLDER / do)
