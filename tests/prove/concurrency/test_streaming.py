@@ -39,7 +39,6 @@ INSTRUCTIONS = [
     "Read in short transactions, and send between them.",
     "Move the session from the endpoint's dependencies into the loop: one short transaction for each batch.",
     "Give a lock on another machine an end of its own.",
-    "Give each fastapi.sse.ServerSentEvent an id: a browser that comes back sends it as Last-Event-ID, and your endpoint goes on from there.",
     "Give a stream a longest life, as a reader whose machine vanished isn't noticed until the network gives up.",
     "Set the limit of the shutdown where the process starts.",
     "Copy these three tests to your own stream:",
