@@ -41,7 +41,7 @@ INSTRUCTIONS = [
     "Give a lock on another machine an end of its own.",
     "Give a stream a longest life, as a reader whose machine vanished isn't noticed until the network gives up.",
     "Set the limit of the shutdown where the process starts.",
-    "Copy these three tests to your own stream:",
+    "Write these tests for your own stream:",
     "Read the first event, and check that the last one isn't there already.",
     "Stop reading, leave, and look whether what the stream held is free.",
     "Send SIGTERM while a reader listens, and check that the process ends.",
