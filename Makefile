@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test site update mutate bench lock
+.PHONY: help serve test site update mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
@@ -40,6 +40,9 @@ mutate: $(READY)  ## Change each snippet in many small ways, and list what its t
 bench: $(READY)  ## Measure what the proof of a block costs, and how soon a saved change shows.
 	$(BIN)/python -m tests.speed.bench
 	$(BIN)/python -m tests.speed.reload
+
+bare:  ## Run .ci/run in an empty Debian, as root; it takes minutes.
+	.ci/bare
 
 lock: $(READY) $(SERVICE_READY)  ## Renew requirements.txt, and first the locks of the service.
 	$(MAKE) --no-print-directory --directory $(SERVICE) VENV=../../.venv/service lock

@@ -1,15 +1,18 @@
 """How gunicorn runs the service; each value can be overridden on the command line."""
 
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
 
+from fastapi import FastAPI
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 from uvicorn import Config
 
 from accounts import logs
+from accounts.config import Settings
 
 wsgi_app = "accounts.main:create_app()"
 worker_class = "uvicorn_worker.UvicornWorker"
@@ -20,15 +23,32 @@ timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # Seconds that an idle connection stays open: longer than the proxy keeps it, or the
 # proxy sends a request into a connection that is being closed.
 keepalive = 75
+# Each connection is an open file, of which a process may raise its own limit up to the
+# hard one. As many as `backlog` are accepted before any is closed again.
+FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+FILES = 65_536 if FILES == resource.RLIM_INFINITY else min(FILES, 65_536)
+resource.setrlimit(
+    resource.RLIMIT_NOFILE, (FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+)
+backlog = 256
+OTHER_FILES = 256  # the database's, the cache's, the metrics'
 max_requests, max_requests_jitter = 0, 0
 logconfig_dict = logs.config()
 control_socket_disable = True
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Let uvicorn cancel what still runs a second before, and end in order."""
+    """Let uvicorn cancel what still runs a second before, and end in order.
+
+    Its connections are limited, so that silent ones never take all open files.
+    """
+    from accounts.connections import limited  # noqa: PLC0415  it counts, see below
+
     server: Config = vars(worker)["config"]
     server.timeout_graceful_shutdown = worker.cfg.graceful_timeout - 1
+    app: FastAPI = vars(worker)["wsgi"]
+    settings: Settings = app.state.settings
+    server.http = limited(settings, FILES - backlog - OTHER_FILES)
 
 
 # --8<-- [start:metrics]

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, expect
 from tests.engine import ledger
 from tests.engine.pages import ROOT
 from tests.parts.chromium import launched
+from tests.parts.system import missing
 
 FORK = {"REPO_URL": "https://example.org/fork/playbook", "EDIT_URI": "edit/main/docs/"}
 
@@ -106,11 +107,10 @@ def address(host: tuple[Path, str], site: Path) -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, headless."""
-    program = shutil.which("chromium")
-    if program is None:
+    if absent := missing("browser"):
         if os.environ.get("REQUIRE_BROWSER"):
-            raise AssertionError("Chromium is required here: install the package chromium.")
-        pytest.skip("NO BROWSER TESTS: install the package chromium to run them")  # CI requires it
+            raise AssertionError(f"A browser is required here: install {absent[0]}.")
+        pytest.skip(f"NO BROWSER TESTS: install {absent[0]} to run them")  # CI requires it
     expect.set_options(timeout=120_000)  # milliseconds: a hang, not a slow machine
-    with launched(program) as browser:
+    with launched(str(shutil.which("chromium"))) as browser:
         yield browser

@@ -12,8 +12,11 @@ import pytest
 import yaml
 
 from tests.engine.pages import ROOT
+from tests.parts.system import LISTS, listed
 
 SCRIPT = ROOT / ".ci/run"
+SERVICE = ROOT / "snippets/service"
+INSTALL = SERVICE / "dev/install.sh"
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
 TEST = ROOT / ".github/workflows/test.yml"
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
@@ -98,20 +101,46 @@ def test_the_workflow_runs_the_script() -> None:
     assert job["steps"][-1]["run"] == "bash .ci/run"
 
 
-def test_the_script_is_sound() -> None:
-    assert os.access(SCRIPT, os.X_OK)
-    done = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True)
+@pytest.mark.parametrize("script", [SCRIPT, INSTALL, SERVICE / ".ci/run"])
+def test_a_script_is_sound(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    done = subprocess.run(["shellcheck", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert SCRIPT.read_text().splitlines()[-1] == "REQUIRE_BROWSER=1 REQUIRE_IMAGE=1 make test"
 
 
-THERE = ("buildah", "git", "make", "newuidmap", "podman", "runc")
+def test_no_package_is_listed_twice() -> None:
+    packages = [package for path in LISTS for _, package, _ in listed(path)]
+    assert len(packages) == len(set(packages)) > 8
+
+
+@pytest.mark.parametrize(("script", "lists"), [(SCRIPT, LISTS), (SERVICE / ".ci/run", LISTS[1:])])
+def test_a_script_requires_what_the_lists_serve(script: Path, lists: list[Path]) -> None:
+    uses = {use for path in lists for *_, use in listed(path)} - {"all"}
+    required = re.findall(r"REQUIRE_(\w+)=1", script.read_text())
+    assert sorted(required) == sorted(use.upper() for use in uses)
+
+
+# The programs of the lists, but Chromium; python3 is a stub that knows its modules, or doesn't.
+THERE = [
+    name.partition(",")[0]
+    for path in LISTS
+    for name, *_ in listed(path)
+    if not name.startswith(("python3", "chromium"))
+]
+MADE = "make test 11"
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Runner:
     """Run the script where only stubs stand; those without a body note how they are called."""
     note = 'echo "${0##*/} $* ${REQUIRE_BROWSER-}${REQUIRE_IMAGE-}${DEBIAN_FRONTEND-}" >> "$NOTES"'
+    copy = tmp_path / "copy"
+    for file in (SCRIPT, INSTALL, *LISTS):
+        to = copy / file.relative_to(ROOT)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        text = file.read_text().replace("PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin", "true")
+        to.write_text(text)
+        to.chmod(0o755)
 
     def start(*names: str, **bodies: str) -> tuple[int, list[str], str]:
         for name in ("bash", "dirname", "env"):
@@ -123,7 +152,7 @@ def run(tmp_path: Path) -> Runner:
         notes = tmp_path / "notes"
         notes.touch()
         done = subprocess.run(
-            [SCRIPT],
+            [copy / ".ci/run"],
             env={"PATH": str(tmp_path), "NOTES": str(notes)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -136,18 +165,30 @@ def run(tmp_path: Path) -> Runner:
 
 def test_the_script_installs_nothing_that_is_there(run: Runner) -> None:
     status, notes, _ = run("apt-get", "chromium", *THERE, python3="exit 0")
-    assert (status, notes) == (0, ["make test 11"])
+    assert (status, notes) == (0, [MADE])
+
+
+@pytest.mark.parametrize("absent", THERE)
+def test_the_script_installs_each_package_that_is_missing(run: Runner, absent: str) -> None:
+    (package,) = [p for path in LISTS for n, p, _ in listed(path) if n.split(",")[0] == absent]
+    there = [name for name in THERE if name != absent]
+    install = f"apt-get install -y --no-install-recommends {package} noninteractive"
+    status, notes, error = run("apt-get", "chromium", "crun", *there, python3="exit 0", id="echo 0")
+    if absent == "make":  # the stub of apt-get brings none
+        assert (status, notes[1:]) == (127, [install]), error
+    else:
+        assert (status, notes[1:]) == (0, [install, MADE]), error
 
 
 @pytest.mark.parametrize("user", [0, 1000])
-def test_the_script_installs_what_is_missing(run: Runner, user: int) -> None:
+def test_the_script_becomes_root_where_it_is_not(run: Runner, user: int) -> None:
     sudo = 'echo "sudo $1" >> "$NOTES"; shift; exec "$@"'
     status, notes, _ = run("apt-get", *THERE, id=f"echo {user}", sudo=sudo, python3="exit 1")
     assert status == 0
     assert [line for line in notes if not line.startswith("sudo")] == [
         "apt-get update noninteractive",
         "apt-get install -y --no-install-recommends chromium python3-venv noninteractive",
-        "make test 11",
+        MADE,
     ]
     assert notes.count("sudo --non-interactive") == (2 if user else 0)
 
@@ -155,4 +196,4 @@ def test_the_script_installs_what_is_missing(run: Runner, user: int) -> None:
 def test_the_script_says_what_to_do_when_it_cannot_install(run: Runner) -> None:
     status, notes, error = run("apt-get", *THERE, id="echo 1000", python3="exit 0")
     assert (status, notes) == (1, [])
-    assert ".ci/run: install chromium as root, then run this again" in error
+    assert "install.sh: install chromium as root, then run this again" in error

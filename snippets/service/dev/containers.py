@@ -3,7 +3,7 @@
 import configparser
 import contextlib
 import os
-import shutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from dev import base_image, containers_end
+from dev import base_image, containers_end, system
 from dev.folders import temporary
 from dev.keeper import kept
 
@@ -21,6 +21,7 @@ DRIVERS = ["overlay", "vfs"]  # the first copies nothing, the second works anywh
 RUNTIMES = ["crun", "runc"]
 LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
 LOCAL = "localhost/base"
+PROBE = "packaging"  # small, and what the build installs needs it
 SERVERS = {"docker.io": "registry-1.docker.io"}
 # What pip installs builds one wheel, and runs once.
 QUICK = "[install]\ncompile = false\ndisable-pip-version-check = true"
@@ -34,12 +35,20 @@ class CommandError(Exception):
 
 def missing() -> list[str]:
     """Return the packages that these containers need and this machine lacks."""
-    programs = {"buildah": "buildah", "podman": "podman"}
-    if os.geteuid():  # then a container's users come out of /etc/subuid
-        programs["newuidmap"] = "uidmap"
-    if CGROUP_2.exists() and CGROUP_2.read_text().strip():  # crun refuses a mixture
-        programs["runc"] = "runc"
-    return [package for name, package in programs.items() if not shutil.which(name)]
+    packages = system.missing("image")
+    if not os.geteuid():  # else a container's users come out of /etc/subuid
+        packages = [name for name in packages if name != "uidmap"]
+    if not runtimes() and "runc" not in packages:
+        packages.append("runc")
+    return packages
+
+
+def runtimes() -> dict[str, str]:
+    """Return the paths of the runtimes that are there and may work, best first."""
+    mixed = CGROUP_2.exists() and CGROUP_2.read_text().strip()  # crun refuses a mixture
+    usable = ["runc"] if mixed else RUNTIMES
+    found = {name: system.find(name) for name in usable}
+    return {name: path for name, path in found.items() if path}
 
 
 class Containers:
@@ -50,7 +59,8 @@ class Containers:
         self.environment = {**os.environ, **containers_end.environment(folder)}
         for name in ("tmp", "user"):
             (folder / name).mkdir(mode=0o700)
-        self.configure(RUNTIMES[0])
+        self.runtimes = runtimes()
+        self.configure(*next(iter(self.runtimes.items())))
         for driver in DRIVERS:
             (folder / "storage.conf").write_text(
                 f'[storage]\ndriver = "{driver}"\n'
@@ -103,14 +113,28 @@ class Containers:
         archive.unlink()
         return LOCAL, f"the Python that runs the tests; {host}: {reason}"
 
+    def reach_index(self, image: str, *options: str) -> None:
+        """Raise `ConnectionError` when a build from an image can't reach pip's index.
+
+        The options are those of the build.
+        """
+        run = ["podman", "run", "--rm", "--network=host", *options, image, "python3"]
+        pip = ["-m", "pip", "--retries=1", "--timeout=10", "download", "--no-deps"]
+        try:
+            self.tell(*run, *pip, "--no-cache-dir", "--dest=/tmp", PROBE)
+        except CommandError as error:
+            if broken := re.search(r"connection broken by '(.*)'", str(error)):
+                reason = re.sub(r"<.*?>: ", "", broken[1])
+                raise ConnectionError(reason) from error
+
     def choose_runtime(self, image: str) -> str:
         """Return the first runtime that can run Python in an image here.
 
         Raises `CommandError` with what they said when none can.
         """
         reasons = []
-        for runtime in filter(shutil.which, RUNTIMES):
-            self.configure(runtime)
+        for runtime, path in self.runtimes.items():
+            self.configure(runtime, path)
             try:
                 self.tell(
                     "podman",
@@ -128,7 +152,7 @@ class Containers:
                 return runtime
         raise CommandError("; ".join(reasons))
 
-    def configure(self, runtime: str) -> None:
+    def configure(self, runtime: str, path: str) -> None:
         """Set what podman would else ask of systemd, or set higher than it may.
 
         The file is replaced at once: podman may still clean up after a container
@@ -140,6 +164,7 @@ class Containers:
             f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
             f'lock_type = "file"\nruntime = "{runtime}"\n'  # shared memory would stay
             f'tmp_dir = "{self.folder}/libpod"\n'
+            f'[engine.runtimes]\n{runtime} = ["{path}"]\n'
         )
         new.replace(self.folder / "containers.conf")
 

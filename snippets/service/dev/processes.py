@@ -22,11 +22,16 @@ def migrate(url: str, revision: str = "head") -> None:
 
 
 def gunicorn(
-    environment: Mapping[str, str], port: int, log: IO[bytes] | None = None
+    environment: Mapping[str, str],
+    port: int,
+    log: IO[bytes] | None = None,
+    files: str = "",
 ) -> AbstractContextManager[Program]:
-    """Serve with two processes, as the image does."""
+    """Serve with two processes, as the image does, which may open so many files."""
     bind = f"--bind=127.0.0.1:{port}"
     program = [PYTHON, "-m", "gunicorn", f"--config={ROOT}/gunicorn.conf.py", bind]
+    if files:
+        program = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', files, *program]
     return kept(program, environment=environment, log=log)
 
 

@@ -18,6 +18,7 @@ from dev.folders import temporary
 from dev.postgres import Postgres
 from dev.processes import migrate
 
+pytest_plugins = ["tests.system"]
 TOKEN_KEY = "a key for tests, of 32 bytes or more"  # noqa: S105  it opens nothing else
 NUMBERS = itertools.count(1)
 

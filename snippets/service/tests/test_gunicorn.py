@@ -1,6 +1,7 @@
 """How gunicorn is configured: its file, read as gunicorn does."""
 
 import os
+import resource
 import runpy
 import tempfile
 from pathlib import Path
@@ -9,8 +10,12 @@ from types import SimpleNamespace
 import gunicorn.config
 import pytest
 import uvicorn
+from pydantic import SecretStr
 
+from accounts.config import Settings
+from accounts.connections import Connection
 from dev.processes import ROOT
+from tests.conftest import TOKEN_KEY
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -44,9 +49,39 @@ def test_another_process_counts_apart(
     assert len(list(folder.iterdir())) == 2
 
 
-def test_a_request_is_cancelled_before_its_process_is_killed() -> None:
+def started(*names: str) -> tuple[gunicorn.config.Config, uvicorn.Config]:
+    """Return the configurations after a worker's start, with these settings."""
     config, server = gunicorn.config.Config(), uvicorn.Config("app")
-    for name in ("graceful_timeout", "post_worker_init"):
-        config.set(name, read()[name])
-    config.post_worker_init(SimpleNamespace(cfg=config, config=server))
+    told = read()
+    for name in (*names, "post_worker_init"):
+        config.set(name, told[name])
+    settings = Settings(
+        database_url=SecretStr("postgresql://host/name"),
+        redis_url=SecretStr("redis://host"),
+        token_key=SecretStr(TOKEN_KEY),
+    )
+    app = SimpleNamespace(state=SimpleNamespace(settings=settings))
+    worker = SimpleNamespace(cfg=config, config=server, wsgi=app)
+    config.post_worker_init(worker)
+    return config, server
+
+
+def test_a_request_is_cancelled_before_its_process_is_killed() -> None:
+    config, server = started("graceful_timeout")
     assert server.timeout_graceful_shutdown == config.graceful_timeout - 1 == 20
+
+
+@pytest.mark.parametrize("hard", [1024, 4096, 10**6, resource.RLIM_INFINITY])
+def test_connections_leave_files_for_all_else(
+    hard: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [(1024, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.append(both))
+    config, server = started("backlog")
+    files, still = limits[-1]
+    assert still == hard
+    assert files == {1024: 1024, 4096: 4096}.get(hard, 65_536)
+    assert isinstance(server.http, type)
+    assert issubclass(server.http, Connection)
+    assert 512 <= server.http.most == files - config.backlog - 256

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import re
 import shutil
 import socket
@@ -22,21 +21,14 @@ from dev.postgres import Postgres
 from dev.processes import ROOT
 from tests.conftest import TOKEN_KEY, database
 from tests.fixtures.sample_data import ANN
+from tests.system import refuse
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the build
 
-
-def refuse(reason: str) -> None:
-    """Fail where these tests are required, as in CI; else skip them."""
-    if os.environ.get("REQUIRE_IMAGE"):
-        raise AssertionError(f"The image's tests are required here: {reason}")
-    reason = f"NO TESTS OF THE IMAGE: {reason}"
-    pytest.skip(reason, allow_module_level=True)  # CI requires them
-
-
 if absent := missing():
-    refuse(f"install {', '.join(absent)} to run them")
+    refuse("image", f"install {', '.join(absent)} to run them")
 
+IMAGE = "localhost/accounts"
 LOCKED_DOWN = [
     *["--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp"],
     *["--cap-drop=all", "--security-opt=no-new-privileges"],
@@ -50,7 +42,7 @@ class Image:
 
     containers: Containers
     base: str
-    name: str = "localhost/accounts"
+    name: str = IMAGE
 
     def tell(self, script: str) -> list[str]:
         """Run a script by the image's Python; return the lines that it prints."""
@@ -129,11 +121,23 @@ def image(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> I
     try:
         containers.choose_runtime(base)
     except CommandError as error:
-        refuse(f"no container can run here: {error}")
-    image = Image(containers, origin)
-    options = [f"--build-arg=BASE={base}", *index_options(containers.folder)]
-    containers.build(image.name, context, *options)
-    return image
+        refuse("image", f"no container can run here: {error}")
+    index = index_options(containers.folder)
+    reach_index(containers, base, index)
+    try:
+        containers.build(IMAGE, context, f"--build-arg=BASE={base}", *index)
+    except CommandError:
+        reach_index(containers, base, index)  # it may be gone since
+        raise
+    return Image(containers, origin)
+
+
+def reach_index(containers: Containers, base: str, options: list[str]) -> None:
+    """Skip the tests where the build can't reach the index, or fail in CI."""
+    try:
+        containers.reach_index(base, *options)
+    except ConnectionError as error:
+        refuse("image", f"it can't be built, since pip reaches no index: {error}")
 
 
 @pytest.fixture(scope="module")

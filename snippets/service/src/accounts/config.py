@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     """Seconds for which a user stays in the cache; 0 turns it off."""
     body_limit: int = Field(default=65_536, gt=0)
     """Bytes of a request's body, beyond which it is answered 413."""
+    request_timeout: float = Field(default=10.0, gt=0)
+    """Seconds in which a client must have sent its request, head and body."""
     smtp_host: str = "127.0.0.1"
     """The host of the mail server."""
     smtp_port: int = 25

@@ -22,6 +22,7 @@ from dev.processes import ROOT
 from tests.fixtures.sample_data import ANN
 from tests.survival.conftest import NO_TLS, wait_until
 
+PASSED = ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "GNUMAKEFLAGS"]
 LEFT_OUT = shutil.ignore_patterns(".*", "htmlcov", "*.egg-info")
 
 
@@ -33,16 +34,20 @@ def copy(tmp_path: Path) -> Path:
 
 @contextmanager
 def make(copy: Path, log: Path, *told: str, **environment: str) -> Iterator[Program]:
-    """Run make in the copy, with this environment's packages and the copy's code."""
+    """Run make in the copy, with this environment's packages and the copy's code.
+
+    A make that runs these tests would else pass on its options, and be quoted.
+    """
     command = ["make", *told, f"BIN={Path(sys.executable).parent}", "READY="]
     paths = {"PYTHONPATH": f"{copy}/src:{copy}"}
+    outside = {name: value for name, value in os.environ.items() if name not in PASSED}
     with (
         log.open("wb") as output,
         kept(
             command,
             folder=copy,
             keep_folder=True,
-            environment={**os.environ, **paths, **environment},
+            environment={**outside, **paths, **environment},
             log=output,
         ) as program,
     ):
