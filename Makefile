@@ -32,7 +32,7 @@ site: $(READY)  ## Build the site strictly into site/.
 
 update: $(READY)  ## Rewrite shown outputs and versions, and show the diff.
 	$(BIN)/pytest --update-examples docs tests/prove; status=$$?; \
-		git --no-pager diff -- docs snippets README.md; exit $$status
+		git --no-pager diff -- docs snippets tests/prove README.md; exit $$status
 
 mutate: $(READY)  ## Change each snippet in many small ways, and list what its tests accept.
 	$(BIN)/python -m tests.mutate $(ONLY)

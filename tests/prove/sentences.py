@@ -26,7 +26,7 @@ ROW = re.compile(r"\s*\|(.+)\|\s*$")
 RULE = re.compile(r"\s*\|[-:| ]+\|\s*$")
 ALT = re.compile(r"!\[([^\[\]]+)\]|<img[^>]* alt=\"([^\"]+)\"")
 SVG = re.compile(r"<(title|desc)>([^<]+)</")
-SKIPPED = re.compile(r":::|\{:|\[[^\]]+\]: |<!--|\s*<svg")
+SKIPPED = re.compile(r"\s*<[^>]* data-|:::|\{:|\[[^\]]+\]: |<!--|\s*<svg")
 LABELS = {  # of sections, which say what stands there and nothing that is true or false
     "When you need this",
     "The rule",

@@ -36,7 +36,6 @@ UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/order.md",
     "contributing.md",
     "drawing.md",
-    "index.md",
     "proof.md",
     "service.md",
 }
