@@ -197,7 +197,9 @@ def documents() -> set[str]:
     hosts = set(WORDS["documentation"])
     for package in metadata.distributions():
         for told in package.metadata.get_all("Project-URL") or []:
-            hosts.add(urlsplit(told.partition(", ")[2].strip()).hostname or "")
+            label, _, address = told.partition(", ")
+            if re.match(r"doc|home", label, re.IGNORECASE):
+                hosts.add(urlsplit(address.strip()).hostname or "")
     return hosts - CODE_HOSTS - {""}
 
 
