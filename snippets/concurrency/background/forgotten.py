@@ -11,7 +11,7 @@ sent: list[str] = []
 
 async def send_welcome(email: str) -> None:
     """Stand in for a slow call to a mail service."""
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(5)
     sent.append(email)
 
 

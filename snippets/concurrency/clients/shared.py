@@ -30,9 +30,9 @@ async def main() -> None:
     clients = await names(url, ["/whoami", "/whoami", "/whoami"], limit=5)
     print("connections:", len(set(clients)))
     #> connections: 1
-    for path in "/error", "/hang", "/trickle":
+    for path, limit in ("/error", 5), ("/hang", 0.1), ("/trickle", 0.1):
         try:
-            await names(url, [path], limit=0.1)
+            await names(url, [path], limit)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             print(path, type(error).__name__)
             #> /error ClientResponseError

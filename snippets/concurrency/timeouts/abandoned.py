@@ -18,11 +18,11 @@ async def charge_within(limit: float, order: str, delay: float) -> None:
 
 async def main() -> None:
     try:
-        await charge_within(limit=0.05, order="A-17", delay=0.2)
+        await charge_within(limit=0.05, order="A-17", delay=0.5)
     except TimeoutError:
         print("at the limit:", charged)
         #> at the limit: []
-    await asyncio.sleep(0.35)
+    await asyncio.get_running_loop().shutdown_default_executor()  # waits for the thread
     print("a moment later:", charged)
     #> a moment later: ['A-17']
 
