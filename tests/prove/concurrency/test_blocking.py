@@ -5,8 +5,10 @@ import itertools
 import os
 import re
 import socket
+import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,9 +18,11 @@ import aiohttp
 import pytest
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, FastAPI
+from fastapi.responses import FileResponse
 
+from tests.engine.pages import SNIPPETS
 from tests.parts import clock, pictures, rules
-from tests.parts.server import serving
+from tests.parts.server import beside, commanded, serving
 
 FOLDER = "concurrency/blocking"
 STALLED = pytest.param(
@@ -30,6 +34,26 @@ STALLED = pytest.param(
         pytest.mark.finding("ruff", "ASYNC251", line=11),
     ],
 )
+
+
+INSTRUCTIONS = [
+    "Call what blocks from a def endpoint, or give it to a thread, and never call it in a coroutine.",
+    "If you don't know whether a library blocks, look for await in front of its calls: without one it does.",
+    "Do: write def where the whole endpoint blocks",
+    "Do: give one call to a thread",
+    "Don't: block in a coroutine",
+    "Set the timeout in the blocking client itself, and give each service an anyio.CapacityLimiter of its own.",
+    "List the libraries that your endpoints call, and find those whose calls you don't await.",
+    "Change an async def endpoint that awaits nothing to def.",
+    "Give the blocking call to asyncio.to_thread where the endpoint awaits something else too.",
+    "Set a timeout in each blocking client, such as timeout=5 of requests.",
+    "Take an asynchronous library instead, if the call is frequent.",
+]
+
+
+JUDGEMENTS = [
+    "We call it a blocking call when it keeps its thread until it returns: time.sleep, requests.get, a driver without await.",
+]
 
 
 class Noted:
@@ -93,6 +117,16 @@ def notes_of(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, calls: int) -
     return notes
 
 
+@pytest.mark.holds(
+    "Keep blocking calls out of the event loop",
+    "One slow request makes all others wait, the health check too, while the processor is idle.",
+    "FastAPI runs a def endpoint in a thread, so the event loop stays free.",
+    "Where the rest of the endpoint awaits, give only the blocking call to a thread:",
+    "The word async makes the same call hold up all others.",
+    "No other request was answered meanwhile.",
+    "A blocking call has no such await, so nothing else runs until it returns.",
+    "A thread waits beside the loop.",
+)
 @pytest.mark.parametrize(
     "snippet", [f"{FOLDER}/threaded.py", f"{FOLDER}/offloaded.py", STALLED], indirect=True
 )
@@ -104,6 +138,10 @@ def test_other_requests_are_answered_meanwhile(
     assert pings, f"{pings} pings were answered while a call blocked: {notes}"
 
 
+@pytest.mark.holds(
+    "The tests are green, because they send one request at a time.",
+    "Of 3 calls at once, each began after the one before had ended: they ran one after the other.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/stalled.py"], indirect=True)
 def test_calls_that_block_run_one_after_the_other(
     snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, record_property: Any
@@ -114,6 +152,10 @@ def test_calls_that_block_run_one_after_the_other(
     record_property("figure", "3 times")
 
 
+@pytest.mark.holds(
+    "The pool of threads has an end",
+    "FastAPI uses the threads of AnyIO, 40 in each process, and the next call waits until one is free.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/pool.py"], indirect=True)
 def test_the_pool_runs_forty_calls_at_once(snippet: ModuleType, record_property: Any) -> None:
     assert asyncio.run(snippet.start(calls=40)) == (40, 0)
@@ -121,6 +163,11 @@ def test_the_pool_runs_forty_calls_at_once(snippet: ModuleType, record_property:
     record_property("figure", "40 in")
 
 
+@pytest.mark.holds(
+    "A slow service can take all threads",
+    "One service that hangs behind def endpoints takes all threads of the pool.",
+    "Then each other def endpoint waits, and each endpoint with a def dependency.",
+)
 def test_a_full_pool_holds_up_def_endpoints_and_def_dependencies() -> None:
     app, end = FastAPI(), threading.Event()
 
@@ -169,25 +216,82 @@ def test_a_full_pool_holds_up_def_endpoints_and_def_dependencies() -> None:
         assert all(asyncio.run(fill(server.url)))
 
 
-def test_a_limiter_gives_a_service_its_share() -> None:
-    async def share() -> tuple[float, int, float]:
-        end, limiter = threading.Event(), CapacityLimiter(2)
+@pytest.mark.holds(
+    "A timeout around the thread doesn't help.",
+    "A call that asyncio.timeout cuts gives its place in an anyio.CapacityLimiter back, and its thread goes on.",
+)
+def test_a_call_that_is_cut_gives_its_place_back_and_goes_on() -> None:
+    async def share() -> tuple[int, int, float]:
+        end, limiter, began = threading.Event(), CapacityLimiter(2), list[int]()
+
+        def call() -> None:
+            began.append(1)
+            end.wait()
+
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(3):
-                tasks.create_task(to_thread.run_sync(end.wait, limiter=limiter))
+            held = [tasks.create_task(run(call, limiter)) for _ in range(3)]
             await clock.until(lambda: limiter.statistics().tasks_waiting)
-            told = limiter.statistics()
+            waiting = limiter.statistics().tasks_waiting
+            held[0].cancel()
+            await clock.until(lambda: len(began) == 3)
+            told = limiter.statistics().borrowed_tokens, len(began)
             end.set()
-        used = to_thread.current_default_thread_limiter().statistics().borrowed_tokens
-        return told.borrowed_tokens, told.tasks_waiting, used
+        return waiting, *told
 
-    assert asyncio.run(share()) == (2, 1, 0)
+    async def run(call: Callable[[], None], limiter: CapacityLimiter) -> None:
+        async with asyncio.timeout(None):  # which cancels as `cancel` does, at the limit
+            await to_thread.run_sync(call, limiter=limiter)
+
+    assert asyncio.run(share()) == (1, 2, 3), "3 threads run in a limiter for 2"
 
 
+@pytest.mark.holds(
+    "A dependency that is a class and a FileResponse take threads of the pool too.",
+)
+def test_what_else_takes_threads_of_the_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, file, stock, taken = FastAPI(), tmp_path / "file", to_thread.run_sync, list[str]()
+    file.touch()
+
+    class Page:
+        pass
+
+    @app.get("/class", dependencies=[Depends(Page)])
+    @app.get("/nothing")
+    async def nothing() -> None: ...
+
+    @app.get("/file")
+    async def response() -> FileResponse:
+        return FileResponse(file)
+
+    async def note(call: Any, *told: Any, **named: Any) -> Any:
+        taken.append("a thread")
+        return await stock(call, *told, **named)
+
+    async def threads() -> dict[str, bool]:
+        found = {}
+        async with beside(app) as server, aiohttp.ClientSession(server.url) as client:
+            for path in "/nothing", "/class", "/file":
+                taken.clear()
+                async with client.get(path) as answer:
+                    assert answer.status == 200
+                found[path] = bool(taken)
+        return found
+
+    monkeypatch.setattr(to_thread, "run_sync", note)
+    assert asyncio.run(threads()) == {"/class": True, "/file": True, "/nothing": False}
+
+
+@pytest.mark.holds(
+    "asyncio.to_thread has other threads: four more than the machine has processors, 32 at most.",
+    "Before Python 3.13 this counts the processors of the machine, since then those that the process may use.",
+    "asyncio's own event loop looks up host names with them, so when calls hold them all, no connection to a new host name opens.",
+)
 def test_names_are_looked_up_in_the_threads_of_to_thread(
     monkeypatch: pytest.MonkeyPatch, record_property: Any
 ) -> None:
-    processors = "process_cpu_count" if hasattr(os, "process_cpu_count") else "cpu_count"
+    processors = "process_cpu_count" if sys.version_info >= (3, 13) else "cpu_count"
     most = min(32, (getattr(os, processors)() or 1) + 4)
     for count, threads, figure in (3, 7, "four more"), (64, 32, "32 at"):
         with monkeypatch.context() as machine:
@@ -226,6 +330,12 @@ def shape(turns: dict[str, list[float]]) -> dict[str, tuple[bool, int]]:
     return {way: (gaps[way] >= 200, int(turns[way][-1] // 50)) for way in turns}
 
 
+@pytest.mark.holds(
+    "Run this heartbeat over your own code in a test: a task that does nothing but wake up tells whether anything stalls the loop.",
+    "Each line is a turn, in which other requests get their share.",
+    "The data of the picture, and how it is drawn",
+    "The picture is made from what this program recorded.",
+)
 @pytest.mark.proves(f"{FOLDER}/stall.json")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/heartbeat.py"], indirect=True)
 def test_only_a_call_that_blocks_stalls_the_loop(
@@ -243,6 +353,9 @@ def test_only_a_call_that_blocks_stalls_the_loop(
     pictures.hold_data(f"{FOLDER}/stall", fresh, shape, wanted, pytestconfig.option.update_examples)
 
 
+@pytest.mark.holds(
+    "Turns of the event loop during three ways to sleep",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
 def test_the_picture_is_drawn_from_the_data(
     snippet: ModuleType, pytestconfig: pytest.Config
@@ -279,6 +392,31 @@ def test_the_debug_mode_names_the_task_that_blocks(
         )
 
 
+@pytest.mark.holds(
+    "Before Python 3.12, PYTHONASYNCIODEBUG=1 logs nothing under uvicorn.",
+    "Since Python 3.12, it logs a step of more than 100 milliseconds, and names a task of uvicorn instead of your endpoint.",
+)
+def test_the_debug_mode_under_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(url: str) -> None:
+        async with aiohttp.ClientSession(url) as client, client.get("/report") as answer:
+            assert answer.status == 200
+
+    monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
+    with commanded(SNIPPETS / FOLDER, "stalled:app") as (url, server):
+        asyncio.run(ask(url))
+        server.terminate()
+        said, _ = server.communicate()
+    told = [line for line in said.splitlines() if re.match("Executing .* took", line)]
+    assert bool(told) == (sys.version_info >= (3, 12)), said
+    assert all("RequestResponseCycle.run_asgi" in line for line in told)
+    assert not any("report" in line.partition(" took ")[0] for line in told)
+    with asyncio.Runner() as runner:
+        assert runner.get_loop().slow_callback_duration == 0.1, "100 milliseconds"
+
+
+@pytest.mark.holds(
+    "The event loop runs in one thread, and changes tasks only at an await that has to wait.",
+)
 def test_a_task_goes_on_at_an_await_that_need_not_wait() -> None:
     steps = []
 
@@ -296,6 +434,11 @@ def test_a_task_goes_on_at_an_await_that_need_not_wait() -> None:
     assert steps == ["first", "first", "second", "second"]
 
 
+@pytest.mark.holds(
+    "Ruff's ASYNC rules know time.sleep, the calls of subprocess, requests.get, and files that are opened in a coroutine.",
+    "They don't know the get of a session of requests.",
+    "They see a call only where it stands in the coroutine itself.",
+)
 def test_the_rules_know_some_calls_and_only_in_the_coroutine(tmp_path: Path) -> None:
     calls = {
         "time.sleep(1)": "ASYNC251",
@@ -313,3 +456,9 @@ def test_the_rules_know_some_calls_and_only_in_the_coroutine(tmp_path: Path) -> 
             file.write("\n\nasync def work() -> None:\n    block()\n")
         assert code in rules.found(direct)
         assert not {code for code in rules.found(hidden) if code.startswith("ASYNC")}
+    session = tmp_path / "session.py"
+    session.write_text(
+        "import requests\n\n\nasync def work() -> None:\n"
+        '    with requests.Session() as session:\n        session.get("http://localhost")\n'
+    )
+    assert not {code for code in rules.found(session) if code.startswith("ASYNC")}
