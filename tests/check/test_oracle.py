@@ -65,7 +65,7 @@ def executable(source: str) -> set[int]:
 
 def within(source: str, section: str | None) -> set[int]:
     """Return the lines of a file between the two marks of a section, or all."""
-    texts = source.splitlines()
+    texts = [line.strip() for line in source.splitlines()]
     marks = [f"# --8<-- [{end}:{section}]" for end in ("start", "end")]
     start, end = (texts.index(mark) for mark in marks) if section else (-1, len(texts))
     return set(range(start + 2, end + 1))

@@ -36,20 +36,20 @@ class Runs:
         if any(item.path.is_relative_to(room) for item in items):
             self.told = self.pool.submit(every, reports)
         else:
-            self.told = self.pool.submit(some, self.wanted(keys))
+            named = {name for _, names in keys for name in names}
+            self.told = self.pool.submit(some, named, self.last())
             self.found = self.pool.submit(linted, self.files) if self.files else None
         self.twins: dict[Key, Future[Told]] = {
             key: self.pool.submit(patched, key[0], key[1]) for key in keys if key[0]
         }
 
-    def wanted(self, keys: set[Key]) -> set[str]:
-        """Return the tests that ran the shown files last time, and those that pages name."""
+    def last(self) -> set[str] | None:
+        """Return the tests that ran the shown files last time, if all are known."""
         covers = self.session.previous.get("covers", {})
         paths = [str(file.relative_to(SERVICE)) for file in self.files]
         if any(path not in covers for path in paths):
-            return set()
-        ran = {test for path in paths for test in covers[path]}
-        return ran.union(*(tests for _, tests in keys))
+            return None
+        return {test for path in paths for test in covers[path]}
 
     @cached_property
     def evidence(self) -> Told:
@@ -114,7 +114,8 @@ def begun(item: pytest.Item, name: str, patch: str | None, told: Told) -> dict[s
     ends = {t: end for t, end in told.ended.items() if t == name or t.startswith(parts)}
     if ends and all(end.get("when", "call") == "call" for end in ends.values()):
         return ends
-    said = [end["said"] for end in told.ended.values() if "when" in end] + told.said.splitlines()
+    said = [end["said"] for end in told.ended.values() if end.get("when", "call") != "call"]
+    said += told.said.splitlines() if told.status > 1 else ["pytest finds no such test"]
     file, line = (SNIPPETS / patch, 1) if patch else (item.path, (item.location[1] or 0) + 1)
     reason = f"the service's test {name} does not begin: {next(filter(None, said), '')}"
     raise RefusedError(file, line, reason, NEXT)

@@ -8,6 +8,7 @@ a copy of its own, on which only the named test runs.
 import configparser
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -72,8 +73,11 @@ def recorded(folder: Path) -> Told:
     return told
 
 
-def pytest_in(home: Path, folder: Path, *arguments: str) -> tuple[int, str]:
-    """Run the service's pytest in its place or on a copy; return its status and output."""
+def pytest_in(home: Path, folder: Path, name: str, *arguments: str) -> tuple[int, str]:
+    """Run the service's pytest in its place or on a copy; return its status and output.
+
+    What it records stands under a name in a folder.
+    """
     if not BIN.exists():
         reason = "the service's environment isn't there"
         raise RefusedError(ROOT / "Makefile", 1, reason, "Run `make .venv/service/ready`")
@@ -81,7 +85,7 @@ def pytest_in(home: Path, folder: Path, *arguments: str) -> tuple[int, str]:
     options, told = recording(folder)
     inside = {
         "COVERAGE_FILE": f"{folder}/data",
-        "GATE": "pages",
+        "GATE": name,
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": f"{home}/src:{home}:{folder}",
@@ -98,16 +102,39 @@ def pytest_in(home: Path, folder: Path, *arguments: str) -> tuple[int, str]:
         return process.returncode, output.read()
 
 
-def some(tests: set[str]) -> Told:
-    """Run some tests of the service where it stands; all that record lines, if one is unknown."""
+def some(named: set[str], ran: set[str] | None) -> Told:
+    """Run the tests that pages name, and those that ran the shown files last time.
+
+    Where nobody knows the latter, all run that record lines.
+    """
     with tempfile.TemporaryDirectory(prefix="playbook-") as base:
-        status, said = pytest_in(SERVICE, Path(base), *sorted(tests)) if tests else (4, "")
-        if whole := status == 4:  # there is no such test, or none was recorded
+        folder, gone = Path(base), set[str]()
+        if ran is not None:
+            told, gone = those(named | ran, folder)
+        if whole := ran is None or bool(gone & ran):
             suite = shlex.split(GATES["suite"].format(coverage="--cov"))[1:]
-            status, said = pytest_in(SERVICE, Path(base), *suite)
-        told = recorded(Path(base))
-    told.whole, told.said, told.status = whole, said, status
-    return told
+            told = pytest_in(SERVICE, folder, "suite", *suite)
+            if left := named - recorded(folder).ended.keys():
+                those(left, folder)
+        found = recorded(folder)
+    found.whole, (found.status, found.said) = whole, told
+    return found
+
+
+def those(tests: set[str], folder: Path) -> tuple[tuple[int, str], set[str]]:
+    """Run some tests where the service stands; return what pytest told, and which aren't there."""
+    gone, told = set[str](), (4, "")
+    while told[0] == 4 and (left := tests - gone or {"--collect-only"}):
+        told = pytest_in(SERVICE, folder, "those", *sorted(left))
+        here = {
+            t
+            for t in left
+            if re.search(rf"not found: (\S*/)?{re.escape(t)}$", told[1], re.MULTILINE)
+        }
+        if not here:
+            break
+        gone |= here
+    return told, gone
 
 
 def every(reports: Path) -> Told:
@@ -131,7 +158,7 @@ def patched(patch: str, tests: tuple[str, ...]) -> Told:
     with tempfile.TemporaryDirectory(prefix="playbook-") as base:
         ignored = shutil.ignore_patterns(".*", "__pycache__")
         copy = shutil.copytree(SERVICE, Path(base, "accounts"), ignore=ignored)
-        command = ["git", "apply", "--verbose", str(SNIPPETS / patch)]
+        command = ["git", "apply", str(SNIPPETS / patch)]
         alone = {**os.environ, "GIT_CEILING_DIRECTORIES": base, "LC_ALL": "C"}
         done = subprocess.run(command, cwd=copy, env=alone, capture_output=True, text=True)
         if done.returncode:
@@ -140,7 +167,7 @@ def patched(patch: str, tests: tuple[str, ...]) -> Told:
             raise RefusedError(SNIPPETS / patch, 1, f"it no longer applies: {first[0]}", cure)
         folder = Path(base, "told")
         folder.mkdir()
-        status, said = pytest_in(copy, folder, *tests)
+        status, said = pytest_in(copy, folder, "those", *tests)
         told = recorded(folder)
     told.said, told.status = said, status
     return told
