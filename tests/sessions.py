@@ -1,5 +1,6 @@
 """What `pytest` does without arguments: prove, then check what was proven, in several sessions.
 
+The service's own tests run within the first: what they tell stands in the ledger that it writes.
 All get their share of the processors: no test measures how much that is.
 """
 
@@ -21,7 +22,7 @@ import pytest
 
 from tests.engine.pages import ROOT
 
-PROVE = ["docs", "tests/prove", "tests/service"]
+PROVE = ["docs", "tests/prove", "tests/service"]  # has work for two processors
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
 CHECK = ["tests/check", "tests/refuse", "-m", "recorded"]
 STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it

@@ -171,6 +171,8 @@ def resolver() -> SnippetPreprocessor:
 @functools.cache
 def parses(file: Path) -> bool:
     """Tell whether a file is Python at all."""
+    if file.suffix != ".py":
+        return False
     with contextlib.suppress(SyntaxError, UnicodeDecodeError):
         return bool(compile(file.read_text(), file, "exec"))
     return False

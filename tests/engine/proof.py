@@ -51,6 +51,7 @@ class Session:
     passed: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     seconds: dict[str, float] = field(default_factory=dict)  # of the service's tests
+    named: set[str] = field(default_factory=set)  # of those, by pages' tests
     crashes: dict[str, tuple[Path, int, str]] = field(default_factory=dict)  # of those, untold
     findings: Found = field(default_factory=dict)  # in the service
     red: set[str] = field(default_factory=set)
@@ -190,7 +191,20 @@ class Session:
         named = self.proving[block.path] if block.of_service else set()
         own = {item: lines for item, lines in ran.items() if item.startswith(HOME)}
         others = {item: lines for item, lines in ran.items() if lines or item in named}
-        return {item: others[item] for item in others.keys() - own} | fewest(own, self.seconds)
+        return {item: others[item] for item in others.keys() - own} | self.fewest(own)
+
+    def fewest(self, ran: Lines) -> Lines:
+        """Return as few tests of the service as run these lines: named ones, then quick ones."""
+        chosen, left = Lines(), set[int]().union(*ran.values())
+        first = sorted(
+            ran, key=lambda test: (test not in self.named, self.seconds.get(test, 0), test)
+        )
+        while left:
+            counts = [len(ran[test] & left) for test in first]
+            best = first[counts.index(max(counts))]
+            chosen[best] = ran[best]
+            left = left - ran[best]
+        return chosen
 
     def entry(self, block: Block, ran: Lines, lines: set[int], executed: set[int]) -> Entry:
         """Return the block as the ledger holds it, not yet passed."""
@@ -241,13 +255,3 @@ class Session:
         if block.heading.startswith("Don't") != (expected["outcome"] == "fail"):
             reason = f"its test must {expected['outcome']}, but it stands under {block.heading!r}"
             raise block.refuse(reason, "Move it, or declare in its test how it must fail")
-
-
-def fewest(ran: Lines, seconds: dict[str, float]) -> Lines:
-    """Return as few of some tests as run the same lines together: quick ones, in a fixed order."""
-    chosen, left = Lines(), set[int]().union(*ran.values())
-    while left:
-        best = max(sorted(ran), key=lambda test: (len(ran[test] & left), -seconds.get(test, 0)))
-        chosen[best] = ran[best]
-        left = left - ran[best]
-    return chosen

@@ -11,7 +11,7 @@ import pytest
 from tests.engine.batch import Found
 from tests.engine.pages import HOME, ROOT, SNIPPETS, RefusedError, parses
 from tests.engine.plugin import STATE
-from tests.engine.proof import Session, fewest
+from tests.engine.proof import Session
 from tests.parts.service import RUNNING, SERVICE, End, Told, every, linted, patched, some
 
 AT_ONCE = 2
@@ -66,7 +66,7 @@ class Runs:
                 session.failed.add(HOME + test)
                 session.crashes[HOME + test] = SERVICE / end["path"], end["line"], end["said"]
         if told.whole and session.passed.intersection(session.seconds):
-            files = [path for path in told.lines if path.endswith(".py")]
+            files = [path for path in told.lines if path.endswith(".py") and path[0] != "."]
             session.told["covers"] = {path: cover(session, path) for path in sorted(files)}
         if self.found:
             session.findings |= self.found.result()
@@ -124,8 +124,8 @@ def begun(item: pytest.Item, name: str, patch: str | None, told: Told) -> dict[s
 def cover(session: Session, path: str) -> list[str]:
     """Return the tests that run together all lines of a file which any of them runs."""
     ran = session.lines[f"service/{path}"].items()
-    chosen = fewest({test: told for test, told in ran if test in session.passed}, session.seconds)
-    return sorted(test.removeprefix(HOME) for test in chosen)
+    own = {test: lines for test, lines in ran if test in session.passed and test.startswith(HOME)}
+    return sorted(test.removeprefix(HOME) for test in session.fewest(own))
 
 
 def key_of(item: pytest.Item) -> Key:

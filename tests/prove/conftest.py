@@ -68,8 +68,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         tests = item.get_closest_marker("service")
         if tests:
             item.add_marker(pytest.mark.timeout(600))  # it waits for those
-        if path and tests:
-            session.proving[path] |= {item.nodeid, *(HOME + name for name in tests.args)}
+        own = {HOME + name for name in tests.args} if tests else set()
+        session.named |= own
+        if path and own:
+            session.proving[path] |= {item.nodeid, *own}
         if path and item.get_closest_marker("proves"):
             session.proving[path].add(item.nodeid)
         elif path and xfail:
