@@ -8,6 +8,7 @@ import ast
 import functools
 import hashlib
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -128,9 +129,12 @@ def test_each_title_is_the_file_and_links_to_it(site: Path, recorded: dict[str, 
 
 
 def test_each_block_is_proven(recorded: dict[str, Any]) -> None:
+    told = recorded.get("service", {}).get("skipped") and not os.environ.get("REQUIRE_IMAGE")
     for block in recorded["blocks"]:
-        outcomes = [proof["outcome"] for proof in block["proofs"]]
-        assert outcomes == ["passed"], f"docs/{block['page']}:{block['line']}: {outcomes}"
+        outcomes = {proof["outcome"] for proof in block["proofs"]}
+        assert outcomes and outcomes <= ({"passed", "skipped"} if told else {"passed"}), (
+            f"docs/{block['page']}:{block['line']}: {outcomes}"
+        )
 
 
 def test_each_executable_line_ran(site: Path, recorded: dict[str, Any]) -> None:
@@ -165,7 +169,8 @@ def exists(test: str) -> bool:
 def test_each_named_test_exists(recorded: dict[str, Any]) -> None:
     for block in recorded["blocks"]:
         tests = block["proofs"][0]["tests"]
-        assert tests, f"docs/{block['page']}:{block['line']}: no test is named"
+        skipped = block["proofs"][0]["outcome"] == "skipped"
+        assert tests or skipped, f"docs/{block['page']}:{block['line']}: no test is named"
         gone = [test for test in tests if not exists(test)]
         assert not gone, f"docs/{block['page']}:{block['line']}: no such tests: {gone}"
 

@@ -147,6 +147,8 @@ def pytest_runtest_makereport(
             report.longrepr = str(call.excinfo.value)
     elif call.when == "call" and (report.passed or hasattr(report, "wasxfail")):
         session.passed.add(item.nodeid)
+    elif report.skipped:
+        session.skipped.add(item.nodeid)
     return report
 
 

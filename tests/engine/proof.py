@@ -50,6 +50,7 @@ class Session:
     runs: dict[str, Run] = field(default_factory=lambda: defaultdict(Run))
     passed: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
     seconds: dict[str, float] = field(default_factory=dict)  # of the service's tests
     named: set[str] = field(default_factory=set)  # of those, by pages' tests
     crashes: dict[str, tuple[Path, int, str]] = field(default_factory=dict)  # of those, untold
@@ -163,6 +164,9 @@ class Session:
         if python or block.language == "diff":
             self.hold_place(block)
         (proof,) = entry["proofs"]
+        if not ran and self.skipped & self.proving[block.path]:
+            proof["outcome"] = "skipped"  # its test says what is missing here
+            return
         if missing := lines - executed:
             reason, cure = (
                 "no passing test runs it",
