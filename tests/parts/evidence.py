@@ -1,7 +1,12 @@
-"""What a session learns from the service's tests, and the pages' tests that rest on them."""
+"""What a session learns from the service's tests, and the pages' tests that rest on them.
+
+A section needs no declaration: the tests that run its lines prove it. For the rest, a page's test
+calls the fixture `service`, and the mark `service` names the service's tests on which it rests. So
+`proves` declares that they use a file, and `failing` that one of them fails under a patch.
+"""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -102,10 +107,16 @@ class Runs:
                 ran[item.nodeid] = lines
 
     def close(self) -> None:
-        """End what still runs."""
-        for process in list(RUNNING):
-            process.terminate()
-        self.pool.shutdown(cancel_futures=True)
+        """End what still runs, each once: it may clean up."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        futures: set[Future[Any]] = {self.told, *self.twins.values()}
+        told = set[Any]()
+        while True:
+            for process in RUNNING - told:
+                process.terminate()
+                told.add(process)
+            if not wait(futures, timeout=0.2).not_done:
+                return
 
 
 def begun(item: pytest.Item, name: str, patch: str | None, told: Told) -> dict[str, End]:

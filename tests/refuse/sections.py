@@ -16,7 +16,9 @@ TWIN = (f"{TEST}::test_an_unknown_user_gets_an_answer[design/errors/unanswered.p
 START, END = "# --8<-- [start:{}]\n", "# --8<-- [end:{}]\n"
 ANSWERS = END.format("answers")
 GONE = '    UserNotFoundError: (404, "User not found", {}),\n'
-SPARE = f"{START}def spare() -> None:\n    raise KeyError\n\n\n{END}".format("spare", "spare")
+SPARE = f'{START}def spare() -> None:\n    """Fail."""\n    raise KeyError\n\n\n{END}'.format(
+    "spare", "spare"
+)
 MAIN = 'if __name__ == "__main__":\n'
 SURVIVAL = "no passing test runs it; what tests/survival starts, .*coverage can't see"
 
