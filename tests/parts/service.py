@@ -74,9 +74,9 @@ def recorded(folder: Path) -> Told:
 
 
 def pytest_in(home: Path, folder: Path, name: str, *arguments: str) -> tuple[int, str]:
-    """Run the service's pytest in its place or on a copy; return its status and output.
+    """Run the service's pytest; return its status and output.
 
-    What it records stands under a name in a folder.
+    What it records stands under a name in a folder: of a copy, not which lines ran.
     """
     if not BIN.exists():
         reason = "the service's environment isn't there"
@@ -91,7 +91,8 @@ def pytest_in(home: Path, folder: Path, name: str, *arguments: str) -> tuple[int
         "PYTHONPATH": f"{home}/src:{home}:{folder}",
         **told,
     }
-    command = [f"{BIN}/python", "-m", "pytest", "--quiet", *options, "--cov-report=", *arguments]
+    options = [*options, "--cov-report="] if home == SERVICE else options[-1:]
+    command = [f"{BIN}/python", "-m", "pytest", "--quiet", *options, *arguments]
     with tempfile.TemporaryFile("w+") as output:
         with subprocess.Popen(
             command, cwd=home, env=outside | inside, stdout=output, stderr=output
@@ -146,7 +147,10 @@ def every(reports: Path) -> Told:
     options, environment = recording(told)
     junit = f"--junit-xml={reports}/$GATE.xml"
     environment["PYTHONPATH"] = f"{alone}/src:{alone}:{told}"
-    environment["PYTEST_ADDOPTS"] = shlex.join([*options, "--durations=10"]) + f" {junit}"
+    environment["PYTEST_ADDOPTS"] = (
+        shlex.join([*options, "--durations=10"])
+        + f" {junit}"
+    )
     status, said = make(alone, "l", **environment)
     found = recorded(told)
     found.whole, found.said, found.status = True, said, status
@@ -176,7 +180,10 @@ def patched(patch: str, tests: tuple[str, ...]) -> Told:
 def linted(files: set[Path]) -> Found:
     """Return what the service's own mypy and ruff find in some of its files."""
     told, environment = {}, {**os.environ, "MYPY_CACHE_DIR": str(CACHE)}
-    for tool, options in {"mypy": MYPY, "ruff": ["check", "--quiet", RUFF[-1]]}.items():
+    for tool, options in {
+        "mypy": MYPY,
+        "ruff": ["check", "--quiet", "--no-cache", RUFF[-1]],
+    }.items():
         command = [f"{BIN}/{tool}", *options, *sorted(map(str, files))]
         done = subprocess.run(command, cwd=SERVICE, env=environment, capture_output=True, text=True)
         told[tool] = done.stdout, done.stderr, done.returncode
