@@ -147,10 +147,7 @@ def every(reports: Path) -> Told:
     options, environment = recording(told)
     junit = f"--junit-xml={reports}/$GATE.xml"
     environment["PYTHONPATH"] = f"{alone}/src:{alone}:{told}"
-    environment["PYTEST_ADDOPTS"] = (
-        shlex.join([*options, "--durations=10"])
-        + f" {junit}"
-    )
+    environment["PYTEST_ADDOPTS"] = shlex.join([*options, "--durations=10"]) + f" {junit}"
     status, said = make(alone, "l", **environment)
     found = recorded(told)
     found.whole, found.said, found.status = True, said, status
