@@ -97,7 +97,8 @@ class Session:
     def run(self, block: Block, item: str) -> None:
         """Run the block's file, once a session, and hold what it shows."""
         if block.of_service:
-            self.hold_tests(self.lines[block.path])
+            tests = self.failed.intersection(self.lines[block.path])
+            self.hold_tests(tests if tests <= self.crashes.keys() else ())  # one message for all
             return
         if block.language not in CHECKS or block.path in self.runs or self.failing(block):
             return

@@ -126,7 +126,8 @@ def begun(item: pytest.Item, name: str, patch: str | None, told: Told) -> dict[s
     if ends and all(end.get("when", "call") == "call" for end in ends.values()):
         return ends
     said = [end["said"] for end in told.ended.values() if end.get("when", "call") != "call"]
-    said += told.said.splitlines() if told.status > 1 else ["pytest finds no such test"]
+    broken = told.status in (2, 3, 4)  # it was interrupted, or can't read what it is to run
+    said += told.said.splitlines() if broken else ["pytest finds no such test"]
     file, line = (SNIPPETS / patch, 1) if patch else (item.path, (item.location[1] or 0) + 1)
     reason = f"the service's test {name} does not begin: {next(filter(None, said), '')}"
     raise RefusedError(file, line, reason, NEXT)

@@ -75,13 +75,13 @@ SECTIONS = [
         "mypy ",
         append(f"snippets/{TOKENS}", '\n\nLENGTH: int = "32"\n'),
     ),
-    shows(
+    Break(
         "section whose test fails",
-        ERRORS,
-        "answers",
-        "snippets/service/tests/test_handlers.py",
-        "fails: ",
         edit(f"snippets/{ERRORS}", '{"detail": detail}', '{"error": detail}'),
+        "snippets/service/tests/test_handlers.py",
+        "test_an_unknown_user_is_not_found.1. fails: ",
+        ("docs/design/errors.md",),
+        recorded=True,
     ),
     Break(
         "patch that no longer applies",
