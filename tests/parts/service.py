@@ -109,10 +109,10 @@ def some(named: set[str], ran: set[str] | None) -> Told:
     Where nobody knows the latter, all run that record lines.
     """
     with tempfile.TemporaryDirectory(prefix="playbook-") as base:
-        folder, gone = Path(base), set[str]()
+        folder, told = Path(base), (0, "")
         if ran is not None:
-            told, gone = those(named | ran, folder)
-        if whole := ran is None or bool(gone & ran):
+            told = those(named | ran, folder)
+        if whole := ran is None or bool(ran - recorded(folder).ended.keys()):
             suite = shlex.split(GATES["suite"].format(coverage="--cov"))[1:]
             told = pytest_in(SERVICE, folder, "suite", *suite)
             if left := named - recorded(folder).ended.keys():
@@ -122,20 +122,20 @@ def some(named: set[str], ran: set[str] | None) -> Told:
     return found
 
 
-def those(tests: set[str], folder: Path) -> tuple[tuple[int, str], set[str]]:
-    """Run some tests where the service stands; return what pytest told, and which aren't there."""
-    gone, told = set[str](), (4, "")
-    while told[0] == 4 and (left := tests - gone or {"--collect-only"}):
-        told = pytest_in(SERVICE, folder, "those", *sorted(left))
-        here = {
-            t
-            for t in left
-            if re.search(rf"not found: (\S*/)?{re.escape(t)}$", told[1], re.MULTILINE)
-        }
-        if not here:
-            break
-        gone |= here
-    return told, gone
+def those(tests: set[str], folder: Path) -> tuple[int, str]:
+    """Run some tests where the service stands, but for those that aren't there."""
+    asked = {test: test for test in tests}
+    while True:
+        arguments = sorted({*asked.values()}) or ["--collect-only"]  # which imports, at least
+        told = pytest_in(SERVICE, folder, "those", *arguments)
+        gone = re.findall(r"not found: (\S+)$", told[1], re.MULTILINE)
+        names = {test: name.partition("[")[0] for test, name in asked.items()}  # as it says them
+        lost = {t for t, name in names.items() if any(path.endswith(name) for path in gone)}
+        if told[0] != 4 or not lost:
+            return told
+        # Without its parameters, where it has any: pytest doesn't say which of them it misses.
+        again = {test: names[test] for test in lost if asked[test] != names[test]}
+        asked = {test: name for test, name in asked.items() if test not in lost} | again
 
 
 def every(reports: Path) -> Told:
