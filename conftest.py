@@ -1,3 +1,8 @@
 """Load the engine for pages and tests alike: pytest looks for it only here."""
 
-pytest_plugins = ["tests.engine.plugin", "tests.parts.plugin", "tests.sessions"]
+pytest_plugins = [
+    "tests.engine.plugin",
+    "tests.parts.plugin",
+    "tests.parts.evidence",
+    "tests.sessions",
+]

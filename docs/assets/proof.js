@@ -14,6 +14,7 @@ function verdict(block, run, shown) {
   const proof = block?.proofs.at(-1);
   if (!proof) return ["unproven", "No run is recorded for this block."];
   if (shown && shown !== block.sha256) return ["broken", "Not proven: the text shown is not the text that ran."];
+  if (proof.outcome === "skipped") return ["unproven", "Not run where the rest was: a program was missing."];
   if (proof.outcome !== "passed") return ["broken", `Failed on Python ${run.python}, ${day(run.date)}.`];
   const how = block.kind === "dont" ? "Fails as described" : "Proven";
   return ["passed", `${how} on Python ${run.python}, ${day(run.date)}`];

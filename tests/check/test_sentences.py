@@ -42,7 +42,7 @@ def said(page: BeautifulSoup) -> set[str]:
     found = set[str]()
     for name, text in texts:
         whole = " ".join(text.split())
-        found |= {whole} if name not in ("p", "li", "dd") else set(END.split(whole))
+        found |= {whole} if name not in ("p", "li", "dd", "figcaption") else set(END.split(whole))
     return {sentence.strip() for sentence in found} - {""}
 
 

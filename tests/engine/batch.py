@@ -23,7 +23,7 @@ class Batch:
     def __init__(self, files: list[str]) -> None:
         context = multiprocessing.get_context("fork")
         self.answer, told = context.Pipe(duplex=False)
-        self.process = context.Process(target=lambda: told.send(check(files)))
+        self.process = context.Process(target=lambda: told.send(checked(files)))
         self.process.start()
         told.close()
 
@@ -34,24 +34,29 @@ class Batch:
         return found
 
 
-def check(files: list[str]) -> Found:
+def checked(files: list[str]) -> Found:
     """Return what mypy and ruff find in some files, with the project's rules."""
     from mypy import api  # noqa: PLC0415  in the child, for it takes a while to load
 
-    found: Found = defaultdict(set)
     if not files:
-        return found
+        return defaultdict(set)
     os.chdir(ROOT)
     lint = subprocess.run([*RUFF, *files], capture_output=True, text=True)
     with CACHE_LOCK.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        types, told = api.run([*MYPY, *files]), (lint.stdout, lint.stderr, lint.returncode)
-    for tool, (output, errors, status) in {"mypy": types, "ruff": told}.items():
+        types = api.run([*MYPY, *files])
+    return findings({"mypy": types, "ruff": (lint.stdout, lint.stderr, lint.returncode)}, ROOT)
+
+
+def findings(told: dict[str, tuple[str, str, int]], home: Path) -> Found:
+    """Return what the tools said in a folder; raise `RuntimeError` for one that did not run."""
+    found: Found = defaultdict(set)
+    for tool, (output, errors, status) in told.items():
         if status not in (0, 1):
             raise RuntimeError(f"{tool} did not run: {output}{errors}")
         for entry in map(json.loads, output.splitlines()):
             line = entry["location"]["row"] if tool == "ruff" else entry["line"]
-            file = ROOT / entry["filename" if tool == "ruff" else "file"]
+            file = home / entry["filename" if tool == "ruff" else "file"]
             if entry["severity"] == "error":
                 found[file].add((tool, entry["code"], line, entry["message"].rstrip(".")))
     return found

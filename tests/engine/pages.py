@@ -17,14 +17,21 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 ROOT = Path(__file__).parents[2]
 DOCS, SNIPPETS = ROOT / "docs", ROOT / "snippets"
+HOME = "snippets/service/"  # before the names of the service's tests
 SUFFIXES = {
     "python": ".py",
+    "diff": ".patch",
     "sh": ".sh",
     "toml": ".toml",
+    "ini": ".ini",
     "json": ".json",
     "yaml": ".yml",
+    "sql": ".sql",
+    "mako": ".mako",
     "text": ".out",
     "markdown": ".md",
+    "dockerfile": "Dockerfile",  # a name without a suffix
+    "makefile": "Makefile",
 }
 
 LEXER = RawFencedCodeBlockLexer(re.compile(r"(?P<info>[^\n]*)\n?"))
@@ -75,6 +82,11 @@ class Block:
         """The snippet's file."""
         return SNIPPETS / self.path
 
+    @property
+    def of_service(self) -> bool:
+        """Tell whether the service's own tests prove the block."""
+        return self.file.is_relative_to(ROOT / HOME)
+
     def refuse(self, reason: str, cure: str, line: int | None = None) -> RefusedError:
         """Return the refusal of this block, at a line of its file or at its fence."""
         return RefusedError(self.file if line else self.page, line or self.line, reason, cure)
@@ -121,7 +133,7 @@ def read(document: Document, ordinal: int, region: Region) -> Block:
     if info["title"] != path:
         reason = f"the title names {info['title']} but the include shows {path}"
         raise refuse(reason, f'Write title="{path}", or include the file that the title names')
-    if SUFFIXES.get(language) != Path(path).suffix:
+    if SUFFIXES.get(language) != (Path(path).suffix or Path(path).name):
         known = ", ".join(f"{name} for {suffix}" for name, suffix in SUFFIXES.items())
         raise refuse(f"{language} is no label for {path}", f"Use one of: {known}")
     if not (SNIPPETS / path).is_file():
@@ -159,6 +171,8 @@ def resolver() -> SnippetPreprocessor:
 @functools.cache
 def parses(file: Path) -> bool:
     """Tell whether a file is Python at all."""
+    if file.suffix != ".py":
+        return False
     with contextlib.suppress(SyntaxError, UnicodeDecodeError):
         return bool(compile(file.read_text(), file, "exec"))
     return False

@@ -72,10 +72,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def rank(item: pytest.Item) -> int:
-    """Return when an item's turn comes: tests, runs, proofs, then what holds for all."""
-    if item.path.suffix == ".md":
-        return 1 if " run " in item.name else 2
-    return 3 if item.path.name == "test_whole.py" else 0
+    """Return when an item's turn comes: tests, runs, proofs, then what holds for all.
+
+    What waits for the tests of the service comes after the proofs, in the same order.
+    """
+    turn = 0 if item.path.suffix != ".md" else 2 if " proof " in item.name else 1
+    block = getattr(getattr(item, "example", None), "parsed", None)
+    waits = "service_runs" in getattr(item, "fixturenames", ())
+    if isinstance(block, Block):
+        waits = block.of_service or block.language == "diff"
+    return 6 if item.path.name == "test_whole.py" else turn + 3 * waits
 
 
 @pytest.hookimpl(trylast=True)
@@ -141,6 +147,8 @@ def pytest_runtest_makereport(
             report.longrepr = str(call.excinfo.value)
     elif call.when == "call" and (report.passed or hasattr(report, "wasxfail")):
         session.passed.add(item.nodeid)
+    elif report.skipped:
+        session.skipped.add(item.nodeid)
     return report
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.pages import ROOT, SNIPPETS, RefusedError, parses
+from tests.engine.pages import HOME, ROOT, SNIPPETS, RefusedError, parses
 from tests.engine.plugin import STATE
 from tests.prove import claims
 
@@ -42,7 +42,8 @@ def snippet(
 def snippet_of(item: pytest.Item) -> str | None:
     """Return the snippet that a test is parametrized with or declares to prove."""
     mark, callspec = item.get_closest_marker("proves"), getattr(item, "callspec", None)
-    path: str | None = mark.args[0] if mark else callspec and callspec.params.get("snippet")
+    params = callspec.params if callspec else {}
+    path: str | None = mark.args[0] if mark else params.get("snippet") or params.get("patch")
     return path
 
 
@@ -64,6 +65,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.stash[STALE] = claims.stale(file, name)
     for item in items:
         path, xfail = snippet_of(item), item.get_closest_marker("xfail")
+        tests = item.get_closest_marker("service")
+        if tests:
+            item.add_marker(pytest.mark.timeout(600))  # it waits for those
+        own = {HOME + name for name in tests.args} if tests else set()
+        session.named |= own
+        if path and own:
+            session.proving[path] |= {item.nodeid, *own}
         if path and item.get_closest_marker("proves"):
             session.proving[path].add(item.nodeid)
         elif path and xfail:

@@ -22,6 +22,7 @@ from tests.prove.claims import Declared, refusal
 from tests.prove.sentences import Sentence, plain, sentences
 
 ASSERTS = {"fail", "raises", "warns", "RaisesExc", "RaisesGroup", "record_property", "check"}
+ASSERTS |= {"service", "failing"}  # a test of the service, which its mark names, and how it fails
 NUMBERS = ["zero", "one", "two", *prose.WORDS.split("|")[:10]]
 Items = dict[str, list[pytest.Item]]
 

@@ -16,6 +16,7 @@ from tests.parts.copies import copied
 from tests.refuse.breaks import BREAKS
 from tests.refuse.conftest import Answer
 from tests.refuse.edits import Break
+from tests.refuse.sections import SECTIONS
 
 pytestmark = pytest.mark.refusal
 LEDGER = "docs/ledger.json"
@@ -30,7 +31,7 @@ def test_that_gives_time_to_interrupt_it() -> None:
     "case",
     [
         pytest.param(case, id=case.name, marks=[pytest.mark.recorded] * case.recorded)
-        for case in BREAKS
+        for case in [*BREAKS, *SECTIONS]
         if case.says
     ],
 )

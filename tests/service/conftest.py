@@ -6,11 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.engine.pages import ROOT
-
-SERVICE = ROOT / "snippets/service"
-BIN = ROOT / ".venv/service/bin"
-CACHE = BIN.parent / "mypy_cache"  # of the packages' types; a copy's own come anew
+from tests.parts.service import BIN, CACHE, RUNNING, SERVICE
 
 
 def make(copy: Path, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -30,10 +26,12 @@ def make(copy: Path, *arguments: str, **environment: str) -> tuple[int, str]:
             stderr=output,
         ) as process,
     ):
+        RUNNING.add(process)
         try:
             status = process.wait()
         finally:
             process.terminate()
+            RUNNING.discard(process)
         output.seek(0)
         return status, output.read()
 

@@ -11,7 +11,9 @@ from packaging.requirements import Requirement
 
 from tests.engine.pages import ROOT
 from tests.engine.plugin import STATE
-from tests.service.conftest import SERVICE, copy_to, make
+from tests.parts.evidence import Runs
+from tests.parts.service import SERVICE
+from tests.service.conftest import copy_to, make
 
 KEY = "of 32 bytes, and of this test only"
 TAGS = ("testcase", "skipped", "property")
@@ -34,16 +36,15 @@ def facts(reports: Path, said: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> dict[str, Any]:
+def told(service_runs: Runs, pytestconfig: pytest.Config) -> dict[str, Any]:
     """What the gates of the largest change said: for the ledger, and in full."""
-    folder = tmp_path_factory.mktemp("service")
-    reports, alone = folder / "reports", copy_to(folder / "accounts")
-    reports.mkdir()
-    options = f"--junit-xml={reports}/$GATE.xml --durations=10"
-    status, said = make(alone, "l", PYTEST_ADDOPTS=options)
-    found = {"outcome": "failed" if status else "passed", **facts(reports, said)}
+    run = service_runs.evidence
+    found = {
+        "outcome": "failed" if run.status else "passed",
+        **facts(service_runs.reports, run.said),
+    }
     pytestconfig.stash[STATE].told["service"] = found
-    return {**found, "said": said}
+    return {**found, "said": run.said}
 
 
 def test_it_passes_the_gates_of_the_largest_change(told: dict[str, Any]) -> None:
