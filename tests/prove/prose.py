@@ -159,7 +159,7 @@ def figures_in(markdown: str, sentence: str) -> list[str]:
 def codes_in(markdown: str, sentence: str) -> list[str]:
     """Return the inline code of a paragraph that stands in one of its sentences."""
     found = [code.strip() for _, code in CODE.findall(markdown)]
-    return [code for code in found if code in sentence]
+    return [code for code in found if re.search(rf"(?<!\w){re.escape(code)}(?!\w)", sentence)]
 
 
 def stands(code: str, page: Path) -> bool:
