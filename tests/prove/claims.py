@@ -27,7 +27,7 @@ CLAUSE = re.compile(r"(?:^|[,;:] |\b(?:and|then|or|but) )(?:(?:then|also|first|p
 WORDS = tomllib.loads((SNIPPETS / "data/sentences.toml").read_text())
 CODE_HOSTS = {"github.com", "gitlab.com", "codeberg.org", "bitbucket.org"}
 CONDITION = re.compile(
-    r"(?:After|Before|For|If|In|On|To|When|Where|While)\b.*?, (?:then )?", re.DOTALL
+    r"(?:After|Before|For|If|In|On|To|Whatever|When|Where|While)\b.*?, (?:then )?", re.DOTALL
 )
 PREFERS = re.compile(r"\bwe (?:call|prefer|recommend|think|would)\b", re.IGNORECASE)
 

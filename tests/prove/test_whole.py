@@ -31,7 +31,6 @@ BEFORE = tree()
 SERVICE = SNIPPETS / "service"  # a project of its own, with its own gates
 UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/background.md",
-    "concurrency/choosing.md",
     "concurrency/order.md",
     "contributing.md",
     "drawing.md",

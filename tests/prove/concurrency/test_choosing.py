@@ -1,6 +1,7 @@
 """What the page on choosing claims."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -8,22 +9,39 @@ import os
 import pickle
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
+from tests.prove import prose
+from tests.prove.sentences import LINK, sentences
 
 FOLDER = "concurrency/choosing"
 DOCUMENT = f"[{'12,' * 500_000}12]"
 SPAWN = multiprocessing.get_context("spawn")
+
+
+INSTRUCTIONS = [
+    "Choose how code runs by what it waits for",
+    "Ask what the code waits for, and take the row of the table.",
+    "If you don't know, write def: the endpoint runs in a thread, and holds up no other.",
+    "Do: calculate in another process",
+    "Don't: calculate in a coroutine",
+    "Open the pool of processes in the lifespan, and close it at the end.",
+    "Catch concurrent.futures.process.BrokenProcessPool, and make a new pool.",
+    "Take a job for a worker, where a request would take longer than its client waits.",
+    "Run the heartbeat of Keep blocking calls out of the event loop over your endpoint in a test.",
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +59,13 @@ def processes(tracker: None) -> Iterator[Executor]:
         yield pool
 
 
+@pytest.mark.holds(
+    "The wrong choice passes the tests, and one slow request makes all others wait.",
+    "Give the calculation to a process of a pool, and await the result.",
+    "The event loop turns while the process calculates.",
+    "The sum is right, and so is the test.",
+    "The event loop never turned while the coroutine calculated, so no other request was answered.",
+)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -64,11 +89,41 @@ def test_the_loop_turns_while_it_computes(snippet: ModuleType, processes: Execut
     assert asyncio.run(turned()), "the loop never turned"
 
 
+@pytest.mark.holds(
+    "awaits a database or another service | async def endpoint | Write an async endpoint that says what it returns",
+    "calls a library that blocks | def endpoint, or a thread | Keep blocking calls out of the event loop",
+    "needs several results at once | task group with a limit | Limit how many tasks run at once",
+    "must be done, but not before the response | job for a worker | Store the job with the data",
+    "sends news over time | stream of events | Stream events to a browser",
+    "calculates for long | process of its own | this page",
+)
+def test_each_row_leads_to_the_page_that_shows_it() -> None:
+    chapter = SNIPPETS.parent / "docs/concurrency"
+    shown = {
+        "endpoints.md": "async def read_user",
+        "blocking.md": "def report",
+        "fanout.md": "asyncio.TaskGroup",
+        "background.md": "async def work",
+        "streaming.md": "EventSourceResponse",
+        "choosing.md": "ProcessPoolExecutor",
+    }
+    for page, code in shown.items():
+        assert any(code in block.text for block in prose.blocks(chapter / page))
+    rows = [one for one in sentences(chapter / "choosing.md") if one.kind == "row"]
+    for row in rows[:-1]:
+        (link,) = LINK.finditer(row.markdown)
+        assert (chapter / link[3]).read_text().startswith(f"# {link[2]}\n")
+
+
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/process.py"], indirect=True)
 def test_the_sum_is_right(snippet: ModuleType) -> None:
     assert snippet.sum_of_squares(4) == 14
 
 
+@pytest.mark.holds(
+    "spawn starts an empty process, which imports your code anew.",
+    "Send little: arguments and results are pickled on the way.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/process.py"], indirect=True)
 def test_a_process_imports_the_code_and_gets_what_can_be_pickled(
     snippet: ModuleType, processes: Executor
@@ -80,18 +135,54 @@ def test_a_process_imports_the_code_and_gets_what_can_be_pickled(
         processes.submit(lambda: 1).result()
 
 
-def test_a_pool_starts_a_process_at_the_first_call_and_breaks_for_good(tracker: None) -> None:
+@pytest.mark.holds(
+    "Make as many calls at once as the pool has processes, before the first request: a process starts with the call that needs it.",
+    "When a process dies, every call that waits in the pool gets this error.",
+    "Limit the size of what you calculate: a timeout ends the wait, not the process.",
+)
+def test_a_pool_starts_a_process_at_the_first_call_and_breaks_for_good(
+    tracker: None, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    async def cut(pool: Executor) -> int:
+        call = asyncio.get_running_loop().run_in_executor(pool, fifo.read_bytes)
+        reads = await asyncio.to_thread(os.open, fifo, os.O_WRONLY)  # once the process reads it
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await call
+        written = os.write(reads, b"it reads on")
+        os.close(reads)
+        return written
+
     before = set(multiprocessing.active_children())
+
+    def started() -> int:
+        return len(set(multiprocessing.active_children()) - before)
+
     with ProcessPoolExecutor(max_workers=2, mp_context=SPAWN) as pool:
-        assert set(multiprocessing.active_children()) == before
+        assert started() == 0
         for _ in range(2):
             assert pool.submit(abs, -1).result() == 1
-            assert len(set(multiprocessing.active_children()) - before) == 1
-        for call in os._exit, abs:
+            assert started() == 1
+        assert asyncio.run(cut(pool)) == len(b"it reads on"), "nobody reads any more"
+        both = [pool.submit(abs, -1) for _ in range(2)]
+        assert ([call.result() for call in both], started()) == ([1, 1], 2)
+        calls: list[Future[Any]] = [
+            pool.submit(os._exit, 1),
+            *(pool.submit(time.sleep, 60) for _ in range(3)),
+        ]
+        for call in calls:
             with pytest.raises(BrokenProcessPool):
-                pool.submit(call, 1).result()
+                call.result()
+        with pytest.raises(BrokenProcessPool):
+            pool.submit(abs, 1).result()
 
 
+@pytest.mark.holds(
+    "A fork copies the locks that other threads hold, and nobody in the new process lets them go.",
+)
 def test_a_fork_copies_a_lock_that_nobody_lets_go() -> None:
     lock, held, end = threading.Lock(), threading.Event(), threading.Event()
 
@@ -122,6 +213,10 @@ def unforced() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
+@pytest.mark.holds(
+    "The default build of CPython runs the bytecode of one thread at a time.",
+    "Threads that calculate take turns, so two of them use no more than one processor.",
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/process.py"], indirect=True)
 def test_threads_that_compute_use_one_processor(snippet: ModuleType, unforced: None) -> None:
     together, notes = threading.Barrier(2), list[str]()
@@ -139,6 +234,9 @@ def test_threads_that_compute_use_one_processor(snippet: ModuleType, unforced: N
     assert notes == ["begin", "end"] * 2, "the second began before the first had ended"
 
 
+@pytest.mark.holds(
+    "A library in C can let other threads run while it calculates: hashlib does, json.loads doesn't.",
+)
 @pytest.mark.parametrize(
     ("call", "stalls"),
     [
@@ -170,6 +268,10 @@ def test_what_stalls_the_loop_from_a_thread(
     assert asyncio.run(stalled()) == stalls
 
 
+@pytest.mark.holds(
+    "Ruff's RUF029, a rule in preview, reports a coroutine without an await.",
+    "It doesn't report an endpoint of FastAPI, and one await satisfies it, however long the rest calculates.",
+)
 def test_one_await_satisfies_the_rule(tmp_path: Path) -> None:
     bad, good = SNIPPETS / FOLDER / "coroutine.py", SNIPPETS / FOLDER / "process.py"
     assert "RUF029" in rules.found_only_in(bad, good)
@@ -177,3 +279,9 @@ def test_one_await_satisfies_the_rule(tmp_path: Path) -> None:
     source = bad.read_text().replace(computes, f"    await asyncio.sleep(0)\n{computes}")
     awaits.write_text(source)
     assert rules.found_only_in(awaits, good) == {"ARG001"}  # of what it doesn't compute with
+    endpoint = tmp_path / "endpoint.py"
+    endpoint.write_text(
+        "from fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
+        '@app.get("/")\nasync def total() -> int:\n    return sum(range(10**9))\n'
+    )
+    assert "RUF029" not in rules.found(endpoint)
