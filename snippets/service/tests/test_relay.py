@@ -133,18 +133,20 @@ async def test_what_the_broker_holds_is_bounded_and_leaves_room_for_new_messages
 
 
 # --8<-- [start:queries]
+@pytest.mark.parametrize("analyzed", [False, True])
 async def test_the_relay_reads_no_more_rows_than_it_hands_over(
-    settings: Settings, sessions: Sessions, held: Broker
+    sessions: Sessions, analyzed: bool
 ) -> None:
     await age(sessions, 20_000)
-    async with sessions() as session:
-        await session.execute(text("ANALYZE outbox"))
-        await session.commit()
-    seen = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'outbox'"
+    if analyzed:
+        async with sessions.begin() as session:
+            await session.execute(text("ANALYZE outbox"))
+    seen = """SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
+        WHERE relname = 'outbox'"""
     async with sessions.begin() as session:
         outbox = OutboxRepository(session)
         assert (await outbox.fresh(100), len(await outbox.again(100))) == ([], 100)
-        assert await session.scalar(text(seen)) == 0
+        assert await session.scalar(text(seen)) <= 200
 
 
 # --8<-- [end:queries]

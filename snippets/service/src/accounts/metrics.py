@@ -41,15 +41,15 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 
 # --8<-- [start:background]
 RELAYED = Counter(
-    "outbox_relayed_total", "Messages that the broker took, by which time.", ["time"]
+    "relay_messages_total", "Messages that the broker took, by which time.", ["time"]
 )
 SETTLED = Counter(
-    "outbox_tries_total",
+    "worker_tries_total",
     "Messages that a worker tried, by what came of it.",
     ["outcome"],
 )
 TRYING = Histogram(
-    "outbox_try_seconds", "Seconds from the claim of a message to its end."
+    "worker_try_seconds", "Seconds from the claim of a message to its end."
 )
 FORGOTTEN = Counter(
     "users_forgotten_total", "Users that never confirmed their address."

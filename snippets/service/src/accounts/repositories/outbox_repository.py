@@ -106,6 +106,7 @@ class OutboxRepository:
         limit: int,
     ) -> Sequence[UUID]:
         """Return the ids of messages that wait, oldest first, and lock the rows."""
+        await self.read_in_order()
         query = select(Message.id).where(WAITS, which).order_by(order)
         query = query.limit(max(limit, 0)).with_for_update(skip_locked=True)
         return (await self.session.scalars(query)).all()
@@ -217,6 +218,7 @@ class OutboxRepository:
         indexes. Beyond `COUNTED`, the first number is an estimate, and the last one
         stays at one more than `COUNTED`.
         """
+        await self.read_in_order()
         oldest = select(func.min(Message.created_at)).where(WAITS).scalar_subquery()
         age = func.coalesce(extract("epoch", func.now() - oldest), 0.0)
         query = select(counted(WAITS), age, counted(ASIDE))
@@ -228,6 +230,14 @@ class OutboxRepository:
         return Backlog(waiting, float(seconds), aside)
 
     # --8<-- [end:backlog]
+
+    async def read_in_order(self) -> None:
+        """Let this transaction read indexes in their order, and sort nothing.
+
+        Where the planner's statistics are old, as after a flood of messages, it may
+        read and sort all of them to find the first.
+        """
+        await self.session.execute(select(func.set_config("enable_sort", "off", True)))
 
     async def run(self, statement: UpdateBase) -> Result[Any]:
         """Run a statement on rows that this session doesn't keep."""

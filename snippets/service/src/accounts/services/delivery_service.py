@@ -18,7 +18,7 @@ from accounts.mail import (
 )
 from accounts.repositories.outbox_repository import Claim, OutboxRepository
 from accounts.repositories.user_repository import UserRepository
-from accounts.services.letters import letter
+from accounts.services.letters import KINDS, UnknownKindError, letter
 from accounts.services.transaction import Transaction
 
 LONGEST_WAIT = 3600.0
@@ -82,6 +82,8 @@ class DeliveryService:
 
     async def send(self, claim: Claim, deadline: float) -> str:
         """Send the mail, with no transaction open; tell whether there was one."""
+        if claim.kind not in KINDS:
+            raise UnknownKindError
         told = json.loads(claim.payload)
         async with self.begin():
             user = await self.users.get(told["user_id"])

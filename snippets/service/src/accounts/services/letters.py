@@ -15,27 +15,25 @@ OLD_WELCOME = "accounts.send_welcome_email"
 """What the release before calls the first; its messages may still wait."""
 
 
+KINDS = {WELCOME, CONFIRM, OLD_WELCOME}
 JOINED = re.compile("[ '\u2019-]")
 
 
 class UnknownKindError(Exception):
-    """No letter of this kind is known; perhaps a newer release wrote the message."""
+    """No such letter is known; perhaps a newer release wrote the message."""
 
 
 # --8<-- [start:letter]
 def letter(kind: str, user: User, secret: str, verify_url: str) -> Mail:
-    """Return the mail of a kind, or raise `UnknownKindError`.
+    """Return the mail of one of `KINDS`.
 
     It holds the link that confirms the address, unless that was done, or the secret
     is an older address's.
     """
     hello = f"Hello{greeted(user.display_name)}"
-    if kind in (WELCOME, OLD_WELCOME):
-        subject, text = "Welcome", f"{hello}, welcome!\n"
-    elif kind == CONFIRM:
+    subject, text = "Welcome", f"{hello}, welcome!\n"
+    if kind == CONFIRM:
         subject, text = "Confirm your address", f"{hello}, you changed your address.\n"
-    else:
-        raise UnknownKindError
     if confirms(secret, user) and not user.verified:
         link = f"{verify_url}?{urlencode({'user': user.id, 'token': secret})}"
         text += f"\nPlease confirm that it is yours:\n{link}\n"

@@ -95,12 +95,13 @@ class UserService:
             before = {field: getattr(user, field) for field in changes}
             for field, value in changes.items():
                 setattr(user, field, value)
-            if user.email != before.get("email", user.email):
-                secret = new_secret()
+            moved, secret = user.email != before.get("email", user.email), new_secret()
+            if moved:
                 user.verification = digest(secret, user.email)
+            await self.users.flush()
+            if moved:
                 told: Payload = {"user_id": user_id, "secret": secret}
                 await self.outbox.add(CONFIRM, told)
-            await self.users.flush()
             if before != changes:
                 await self.announce("changed", user)
         await self.cache.put(user)
