@@ -13,6 +13,8 @@ from accounts.config import Settings
 from accounts.database import Sessions
 from accounts.mail import Mail, SmtpMailer
 from accounts.models import Job, Message, User
+from accounts.repositories.job_repository import JobRepository
+from accounts.repositories.user_repository import UserRepository
 from accounts.tasks import deliver
 from tests.fixtures.sample_data import ANN, BOB
 from tests.test_handlers import create
@@ -166,13 +168,13 @@ async def test_one_of_many_schedulers_does_a_job(
     settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = list[str]()
-    forget = scheduler.UserRepository.forget
+    forget = UserRepository.forget
 
-    async def note(users: scheduler.UserRepository, *limits: float) -> int:
+    async def note(users: UserRepository, *limits: float) -> int:
         done.append("forget")
         return await forget(users, *limits)  # type: ignore[arg-type]  # they are its own
 
-    monkeypatch.setattr(scheduler.UserRepository, "forget", note)
+    monkeypatch.setattr(UserRepository, "forget", note)
     many = (scheduler.forget(sessions, settings) for _ in range(5))
     await asyncio.gather(*many)
     await scheduler.forget(sessions, settings)
@@ -189,11 +191,11 @@ async def test_a_job_that_fails_is_due_again(
     async def fail(*_: object) -> int:
         raise ConnectionError
 
-    monkeypatch.setattr(scheduler.UserRepository, "forget", fail)
+    monkeypatch.setattr(UserRepository, "forget", fail)
     with pytest.raises(ConnectionError):
         await scheduler.forget(sessions, settings)
     async with sessions.begin() as session:
-        assert await scheduler.JobRepository(session).lock("forget")
+        assert await JobRepository(session).lock("forget")
 
 
 async def test_many_are_forgotten_in_parts(
