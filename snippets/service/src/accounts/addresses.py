@@ -1,10 +1,11 @@
 """E-mail addresses that mean the same to all who read them."""
 
 import re
-from email import message_from_bytes, policy
+from email import policy
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.parser import BytesParser
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -12,7 +13,8 @@ LONGEST = 254
 """Characters that an address has at most (RFC 5321, 4.5.3.1.3, less the brackets)."""
 # No quotes, comments or encoded words, and none of `%` and `!`, by which a mail server
 # may send to another host.
-PLAIN = re.compile(r"[A-Za-z0-9_][\w.+'&#$*/=^`{|}~-]*@[A-Za-z0-9.-]+", re.ASCII)
+PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.+'&#$*/=^`{|}~-]*@[a-z0-9.-]+")
+READER = BytesParser(policy=policy.default)
 
 
 class AddressError(ValueError):
@@ -27,7 +29,8 @@ def plain(address: str) -> str:
     a reader of the mail finds are the same. One with other characters than those of
     ASCII is refused; a domain in another script has a form that begins with `xn--`.
     """
-    if len(address) > LONGEST or not PLAIN.fullmatch(address):
+    small = address.lower()  # it makes a k of the sign for kelvin
+    if not address.isascii() or not is_plain(small):
         raise AddressError("an address such as ann@example.org is wanted")  # noqa: TRY003  pydantic shows it
     try:
         known = validate_email(
@@ -35,7 +38,6 @@ def plain(address: str) -> str:
         ).ascii_email
     except EmailNotValidError as error:
         raise AddressError("it is not a valid address") from error  # noqa: TRY003  pydantic shows it
-    small = address.lower()
     mail = EmailMessage()
     try:
         mail["To"] = Address(addr_spec=small)
@@ -50,9 +52,15 @@ def plain(address: str) -> str:
 # --8<-- [end:plain]
 
 
+def is_plain(address: str) -> bool:
+    """Tell whether an address in small letters has no part with a second meaning."""
+    known = PLAIN.fullmatch(address)
+    return known is not None and len(address) <= LONGEST
+
+
 def recipients(mail: bytes) -> list[str]:
     """Return the addresses to which a mail goes, as its readers find them."""
-    read = message_from_bytes(mail, policy=policy.default)
+    read = READER.parsebytes(mail, headersonly=True)
     headers = [
         read[name] for name in ("To", "Cc", "Bcc") for _ in read.get_all(name, [])
     ]

@@ -14,7 +14,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from accounts.addresses import AddressError, plain, recipients
+from accounts.addresses import AddressError, is_plain, recipients
 from accounts.config import SERVICE, Settings
 
 FAREWELL = 1.0
@@ -70,14 +70,12 @@ class SmtpMailer:
         What is stored may be older than the checks of today.
         """
         message = EmailMessage()
-        try:
-            message["From"], message["To"] = self.settings.mail_from, plain(mail.to)
+        if is_plain(mail.to):
+            message["From"], message["To"] = self.settings.mail_from, mail.to
             message["Subject"] = mail.subject
             message["Message-ID"] = f"<{known_as}@{SERVICE}>"
             message.set_content(mail.text)
-            sent = message.as_bytes()
-        except AddressError as error:
-            raise MailRefusedError(type(error).__name__) from error
+        sent = message.as_bytes()
         if recipients(sent) != [mail.to]:
             raise MailRefusedError(AddressError.__name__)
         return sent
