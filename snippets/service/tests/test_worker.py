@@ -250,6 +250,32 @@ async def test_a_mail_that_was_sent_stays_sent_while_the_database_is_away(
     assert await stored(sessions, message_id) is None
 
 
+@pytest.mark.parametrize("error", [ConnectionError, ZeroDivisionError])
+async def test_a_mail_whose_end_can_not_be_stored_counts_as_doubtful(
+    settings: Settings,
+    sessions: Sessions,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    async def away(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("accounts.services.delivery_service.PAUSES", (0, 0))
+    message_id = await add(sessions)
+    with monkeypatch.context() as broken:
+        broken.setattr(OutboxRepository, "remove", away)
+        with pytest.raises(error):
+            await deliver(sessions, settings, message_id)
+    assert await deliver(sessions, settings, message_id) == "dropped"
+    async with sessions.begin() as session:
+        await session.execute(update(Message).values(held_until=func.now()))
+    async with sessions.begin() as session:
+        claim = await OutboxRepository(session).claim(message_id, 60)
+    assert claim
+    assert (claim.tries, claim.doubts, len(script.mails)) == (2, 1, 1)
+
+
 async def test_a_user_that_is_gone_gets_no_mail(
     settings: Settings, sessions: Sessions, script: Script
 ) -> None:
