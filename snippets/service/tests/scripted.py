@@ -4,9 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 DROP = ""
 """Instead of a reply: the connection ends."""
+LARGEST = 2**25
+"""Bytes of a mail."""
 
 
 class Script:
@@ -32,8 +35,17 @@ class Script:
         self.recipients = list[str]()
         self.mails = list[bytes]()
         """What was sent between DATA and the dot."""
+        self.reads = asyncio.Event()
+        """Whether the server reads what follows DATA."""
+        self.reads.set()
         self.left = asyncio.Queue[bytes]()
         """What each client sent before it left, after the last reply."""
+
+    async def reached(self, step: str) -> None:
+        """Return once a client has come to a step."""
+        async with asyncio.timeout(60):
+            while not self.told[step]:  # noqa: ASYNC110  a counter tells nobody
+                await asyncio.sleep(0.01)
 
     async def talk(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -47,11 +59,17 @@ class Script:
                 if step == "RCPT":
                     self.recipients.append(line.decode().strip())
                 if step == "DATA" and await self.reply(step, writer):
+                    transport = cast(asyncio.Transport, writer.transport)
+                    transport.pause_reading()
+                    await self.reads.wait()
+                    transport.resume_reading()
                     self.mails.append(await reader.readuntil(b"\r\n.\r\n"))
                     step = "END"
-        with suppress(ConnectionError):
-            if step in self.silent:
-                self.left.put_nowait(await reader.read())
+        if step in self.silent or step == "DATA":
+            sent = b""
+            with suppress(ConnectionError):
+                sent = await reader.read()
+            self.left.put_nowait(sent)
         writer.close()
 
     async def reply(self, step: str, writer: asyncio.StreamWriter) -> bool:
@@ -70,7 +88,7 @@ class Script:
 @asynccontextmanager
 async def speaking(script: Script) -> AsyncIterator[int]:
     """Serve on a free port of loopback; give the port."""
-    server = await asyncio.start_server(script.talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(script.talk, "127.0.0.1", 0, limit=LARGEST)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -1,7 +1,7 @@
 """What becomes of a mail, whatever the mail server says, and when."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -17,6 +17,7 @@ from dev.ports import free_port
 from tests.fixtures.sample_data import ANN
 from tests.scripted import DROP, Script, speaking
 
+Later = Callable[[float], None]
 MAIL = Mail(ANN["email"], "Welcome", "Hello")
 
 
@@ -31,6 +32,16 @@ async def mailer(settings: Settings, script: Script) -> AsyncIterator[SmtpMailer
     """A mailer and its server."""
     async with speaking(script) as port:
         yield SmtpMailer(settings.model_copy(update={"smtp_port": port}))
+
+
+@pytest.fixture
+async def later() -> AsyncIterator[Later]:
+    """Lets seconds pass at once, by the clock of the loop."""
+    loop, passed = asyncio.get_running_loop(), list[float]()
+    now = loop.time
+    loop.time = lambda: now() + sum(passed)  # type: ignore[method-assign]  # a clock that can be set
+    yield passed.append
+    loop.time = now  # type: ignore[method-assign]  # as it was
 
 
 async def send(mailer: SmtpMailer, seconds: float = 30, mail: Mail = MAIL) -> None:
@@ -73,13 +84,31 @@ async def test_a_goodbye_that_never_comes_does_not_matter_either(
     ],
 )
 async def test_a_talk_ends_at_its_deadline_and_sends_nothing_more(
-    mailer: SmtpMailer, script: Script, step: str, error: type[Exception]
+    mailer: SmtpMailer, script: Script, step: str, error: type[Exception], later: Later
 ) -> None:
     script.silent = {step}
+    sending = asyncio.create_task(send(mailer, 60))
+    await script.reached(step)
+    later(61)
     with pytest.raises(error, match="TimeoutError"):
-        await send(mailer, 0.3)
+        await sending
     assert await script.left.get() == b""
     assert len(script.mails) == (step == "END")
+
+
+async def test_what_was_not_sent_by_then_is_never_sent(
+    mailer: SmtpMailer, script: Script
+) -> None:
+    script.reads.clear()
+    large = MAIL._replace(text=("a" * 900 + "\n") * 18_000)
+    sending = asyncio.create_task(send(mailer, 60, large))
+    await script.reached("DATA")
+    await asyncio.sleep(0.2)  # it is being sent
+    sending.cancel()
+    await asyncio.wait([sending])
+    script.reads.set()
+    await script.left.get()
+    assert script.mails == []
 
 
 async def test_the_deadline_is_of_all_steps_together(

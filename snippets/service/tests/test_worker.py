@@ -94,8 +94,7 @@ async def test_no_transaction_is_open_while_the_mail_server_is_waited_for(
     message_id = await add(sessions)
     script.silent = {"EHLO"}
     working = asyncio.create_task(deliver(sessions, settings, message_id))
-    while not script.told["EHLO"]:  # noqa: ASYNC110  the script tells nobody
-        await asyncio.sleep(0.01)
+    await script.reached("EHLO")
     open_ones = """SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()
         AND backend_type = 'client backend' AND state <> 'idle'"""
