@@ -1,17 +1,14 @@
 """What a worker does with a message, on a real database and mail server."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text, update
-from sqlalchemy.exc import ProgrammingError
 
-from accounts import logs, tasks
-from accounts.broker import DELIVER, celery
+from accounts import logs
 from accounts.config import SERVICE, Settings
 from accounts.database import Sessions
 from accounts.mail import SmtpMailer
@@ -19,7 +16,7 @@ from accounts.models import Message, User
 from accounts.models.message import Payload
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.services.letters import WELCOME
-from accounts.tasks import Process, deliver
+from accounts.tasks import deliver
 from tests.fixtures.sample_data import ANN
 from tests.scripted import DROP, Script, speaking
 
@@ -282,52 +279,3 @@ async def test_a_user_that_is_gone_gets_no_mail(
     assert await deliver(sessions, settings, message_id) == "gone"
     assert await stored(sessions, message_id) is None
     assert script.told == {}
-
-
-class TestTask:
-    """The task, without a broker."""
-
-    @pytest.fixture(autouse=True)
-    def attempts(
-        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[list[Exception]]:
-        """What a process of the worker raised."""
-        for name in ("database_url", "redis_url", "token_key"):
-            value = getattr(settings, name).get_secret_value()
-            monkeypatch.setenv(name.upper(), value)
-        logging.captureWarnings(False)
-        yield []
-        tasks.close()
-
-    # --8<-- [start:retries]
-    def test_only_a_database_that_is_away_is_tried_again(
-        self, monkeypatch: pytest.MonkeyPatch, attempts: list[Exception]
-    ) -> None:
-        def attempts_at(error: Exception) -> int:
-            def fail(*_: object) -> str:
-                attempts.append(error)
-                raise error
-
-            attempts.clear()
-            monkeypatch.setattr(Process, "deliver", fail)
-            celery.tasks[DELIVER].apply((str(uuid4()),))
-            return len(attempts)
-
-        for passing in (ConnectionError(), TimeoutError()):
-            assert attempts_at(passing) == 4
-        wrong = ProgrammingError("", {}, OSError())
-        for bug in (ValueError(), FileNotFoundError(), wrong):
-            assert attempts_at(bug) == 1
-
-    # --8<-- [end:retries]
-
-    def test_what_is_no_id_is_a_bug(self) -> None:
-        assert celery.tasks[DELIVER].apply(("x",)).state == "FAILURE"
-
-    # --8<-- [start:kept]
-    def test_a_process_keeps_its_connection(self) -> None:
-        for _ in range(3):
-            assert celery.tasks[DELIVER].apply((str(uuid4()),)).state == "SUCCESS"
-        assert tasks.process().engine.pool.status().count("Connections in pool: 1")
-
-    # --8<-- [end:kept]
