@@ -46,7 +46,7 @@ def test_a_broker_that_is_away_is_tried_once_and_soon_given_up(
     if silent:
         listener.listen()
     asked = Broker(celery)
-    for question in (asked.held, lambda: asked.hand_over(uuid4())):
+    for question in (asked.held, lambda: asked.hand_over([uuid4()])):
         started = time.monotonic()
         with pytest.raises(OperationalError):
             question()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from unittest.mock import create_autospec
 from uuid import UUID
@@ -42,7 +42,7 @@ def held(taken: list[UUID]) -> Broker:
     """A broker from which no worker takes anything."""
     stand_in: Broker = create_autospec(Broker, instance=True)
     stand_in.held.side_effect = lambda: len(taken)  # type: ignore[attr-defined]  # it is a mock
-    stand_in.hand_over.side_effect = taken.append  # type: ignore[attr-defined]  # so is this
+    stand_in.hand_over.side_effect = taken.extend  # type: ignore[attr-defined]  # so is this
     return stand_in
 
 
@@ -79,6 +79,7 @@ async def test_what_the_broker_did_not_take_stays_due(
 ) -> None:
     for _ in range(2):
         await add(sessions, {"user_id": 1})
+    settings = settings.model_copy(update={"mail_at_once": 1})
     broker = create_autospec(Broker, instance=True)
     broker.held.return_value = 0
     broker.hand_over.side_effect = [None, OperationalError, None]
@@ -132,6 +133,19 @@ async def test_what_the_broker_holds_is_bounded_and_leaves_room_for_new_messages
 # --8<-- [end:fresh]
 
 
+async def test_new_messages_go_some_to_a_task_and_others_alone(
+    settings: Settings, sessions: Sessions
+) -> None:
+    await age(sessions, 3)
+    for _ in range(7):
+        await add(sessions, {"user_id": 1})
+    broker = create_autospec(Broker, instance=True)
+    broker.held.return_value = 0
+    assert await relay.relay(sessions, broker, settings) == 10
+    sizes = [len(call.args[0]) for call in broker.hand_over.call_args_list]
+    assert sizes == [5, 2, 1, 1, 1]
+
+
 # --8<-- [start:queries]
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_the_relay_reads_no_more_rows_than_it_hands_over(
@@ -176,7 +190,7 @@ async def test_a_worker_may_be_quicker_than_the_relay(
         finally:
             await engine.dispose()
 
-    def hand_over(_: UUID) -> None:
+    def hand_over(_: Sequence[UUID]) -> None:
         working.append(asyncio.run_coroutine_threadsafe(work(), loop))
         wait(working, timeout=0.2)
 
@@ -271,5 +285,5 @@ class TestBroker:
         counts = list[int]()
         for number in range(3):
             counts.append(Broker(app).held())
-            Broker(app).hand_over(UUID(int=number))
+            Broker(app).hand_over([UUID(int=number), UUID(int=number + 1)])
         assert counts == [0, 1, 2]

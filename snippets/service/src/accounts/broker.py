@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -58,7 +59,7 @@ class Broker:
         self.app = app
 
     def held(self) -> int:
-        """Return how many messages wait for a worker.
+        """Return how many tasks wait for a worker.
 
         Raises `kombu.exceptions.OperationalError` without a broker.
         """
@@ -67,10 +68,10 @@ class Broker:
             told: Any = queue.queue_declare()  # its stub says `str`
         return int(told.message_count)
 
-    def hand_over(self, message_id: UUID) -> None:
-        """Send a message's id to the workers, or raise `OperationalError`."""
-        known_as = str(message_id)
-        self.app.send_task(DELIVER, [known_as], task_id=known_as, retry=False)
+    def hand_over(self, ids: Sequence[UUID]) -> None:
+        """Send the ids of messages to one worker, or raise `OperationalError`."""
+        known = [str(one) for one in ids]
+        self.app.send_task(DELIVER, [known], task_id=known[0], retry=False)
 
 
 # --8<-- [end:publish]

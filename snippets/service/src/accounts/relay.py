@@ -1,6 +1,7 @@
 """Hands messages from the outbox to the broker: `python -m accounts.relay`."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from kombu.exceptions import OperationalError
@@ -22,7 +23,8 @@ OLD = 10
 async def relay(sessions: Sessions, broker: Broker, settings: Settings) -> int:
     """Hand over the messages that are due, once; return how many there were.
 
-    New messages come first. Nothing is handed over beyond `broker_limit` messages that
+    New messages come first, some to a task; others go alone, since one of them may be
+    what kills its worker. Nothing is handed over beyond `broker_limit` tasks that
     wait for a worker, and no resend beyond a half of it: then there is room for what
     is new. A broker that fails, or doesn't answer in time, raises `OperationalError`;
     what it took before is marked, the rest stays due.
@@ -35,15 +37,21 @@ async def relay(sessions: Sessions, broker: Broker, settings: Settings) -> int:
         again = await outbox.again(min(spare, max(BATCH - len(fresh), OLD)))
         taken = list[UUID]()
         try:
-            for message_id in [*fresh, *again]:
-                await asyncio.to_thread(broker.hand_over, message_id)
-                taken.append(message_id)
+            for part in [*parts(fresh, settings.mail_at_once), *parts(again, 1)]:
+                await asyncio.to_thread(broker.hand_over, part)
+                taken.extend(part)
         finally:
             await outbox.mark_relayed(taken, settings.relay_retry_after)
             await session.commit()
             metrics.RELAYED.labels("first").inc(len(taken[: len(fresh)]))
             metrics.RELAYED.labels("again").inc(len(taken[len(fresh) :]))
     return len(taken)
+
+
+def parts(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+    """Give ids in parts of a size."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 # --8<-- [end:relay]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from functools import cache
 from uuid import UUID
 
@@ -40,9 +41,14 @@ class Process:
         self.engine = create_engine(settings)
         self.sessions = create_sessions(self.engine)
 
-    def deliver(self, message_id: UUID) -> str:
-        """Do what a message asks for; tell what came of it."""
-        return self.runner.run(deliver(self.sessions, self.settings, message_id))
+    def deliver(self, ids: Sequence[UUID]) -> list[str | BaseException]:
+        """Do what messages ask for, all at once; tell what came of each."""
+
+        async def all_at_once() -> list[str | BaseException]:
+            work = (deliver(self.sessions, self.settings, one) for one in ids)
+            return await asyncio.gather(*work, return_exceptions=True)
+
+        return self.runner.run(all_at_once())
 
     def close(self) -> None:
         """Give back the connections."""
@@ -76,37 +82,40 @@ def close(**_: object) -> None:
     retry_jitter=True,
     max_retries=3,
 )
-def send(task: Task[[str], None], message_id: str) -> None:
-    """Send the mail that a message of the outbox asks for.
+def send(task: Task[[list[str]], None], message_ids: list[str]) -> None:
+    """Send the mails that messages of the outbox ask for.
 
-    Only a database that is away is waited for here. All else is noted in the outbox,
-    from where the message comes again.
+    Only a database that is away is waited for here; what was done by then is dropped
+    when it comes again. All else is noted in the outbox, from where it comes again.
     """
-    began, outcome = time.perf_counter(), "unknown"
-    with structlog.contextvars.bound_contextvars(message_id=message_id):
-        try:
-            outcome = process().deliver(UUID(message_id))
-        except Exception as error:
-            if is_unreachable(error):
-                raise TryAgainError(type(root(error)).__name__) from error
-            raise
-        finally:
-            metrics.SETTLED.labels(outcome).inc()
-            metrics.TRYING.observe(time.perf_counter() - began)
-        log.info("delivery", outcome=outcome, retries=task.request.retries)
+    outcomes = process().deliver([UUID(one) for one in message_ids])
+    errors = [error for error in outcomes if isinstance(error, Exception)]
+    for error in errors:
+        if is_unreachable(error):
+            raise TryAgainError(type(root(error)).__name__) from error
+    if errors:
+        raise errors[0]
 
 
 async def deliver(sessions: Sessions, settings: Settings, message_id: UUID) -> str:
-    """Do the work in a session of its own; tell what came of it."""
-    async with sessions() as session:
-        service = DeliveryService(
-            UserRepository(session),
-            OutboxRepository(session),
-            SmtpMailer(settings),
-            session.begin,
-            settings,
-        )
-        return await service.deliver(message_id)
+    """Do the work in a session of its own; tell what came of it, and count it."""
+    began, outcome = time.perf_counter(), "unknown"
+    with structlog.contextvars.bound_contextvars(message_id=str(message_id)):
+        try:
+            async with sessions() as session:
+                service = DeliveryService(
+                    UserRepository(session),
+                    OutboxRepository(session),
+                    SmtpMailer(settings),
+                    session.begin,
+                    settings,
+                )
+                outcome = await service.deliver(message_id)
+        finally:
+            metrics.SETTLED.labels(outcome).inc()
+            metrics.TRYING.observe(time.perf_counter() - began)
+        log.info("delivery", outcome=outcome)
+        return outcome
 
 
 # --8<-- [end:task]
