@@ -141,6 +141,7 @@ async def test_new_messages_go_some_to_a_task_and_others_alone(
         await add(sessions, {"user_id": 1})
     broker = create_autospec(Broker, instance=True)
     broker.held.return_value = 0
+    settings = settings.model_copy(update={"mail_at_once": 5})
     assert await relay.relay(sessions, broker, settings) == 10
     sizes = [len(call.args[0]) for call in broker.hand_over.call_args_list]
     assert sizes == [5, 2, 1, 1, 1]

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     """Messages in the broker's queue, beyond which the relay hands over no other."""
     mail_timeout: float = Field(default=30.0, gt=0)
     """Seconds in which a worker gets a mail to the mail server, from first to last."""
-    mail_at_once: int = Field(default=5, ge=1)
+    mail_at_once: int = Field(default=10, ge=1)
     """Mails that one worker process sends at the same time."""
     mail_tries: int = Field(default=20, ge=1)
     """Failed tries after which a message is set aside for people."""
