@@ -110,7 +110,8 @@ def test_python_is_laid_out_as_black_would() -> None:
 
 
 def test_shell_passes_shellcheck() -> None:
-    command = ["shellcheck", "--shell=sh", "--format=gcc", *map(str, tree(SNIPPETS, end=".sh"))]
+    scripts = [file for file in tree(SNIPPETS, end=".sh") if not file.is_relative_to(SERVICE)]
+    command = ["shellcheck", "--shell=sh", "--format=gcc", *map(str, scripts)]
     for told in subprocess.run(command, capture_output=True, text=True).stdout.splitlines():
         file, line, _, reason = told.split(":", 3)
         raise RefusedError(Path(file), int(line), f"shellcheck:{reason}", "Mend the script")
