@@ -6,7 +6,8 @@ function said(told, id, shown, why) {
   const proof = block?.proofs.at(-1);
   const run = told.ledger?.runs.find((candidate) => candidate.id === proof?.run);
   const on = run ? `on Python ${run.python}, ${day(run.date)}` : "";
-  const how = block?.kind === "dont" ? "Don’t: fails as described" : "Proven";
+  const seen = block?.path.endsWith(".fails.out") ? "Seen" : "Proven";
+  const how = block?.kind === "dont" ? "Don't: fails as described" : seen;
   const words = {
     none: "No run is recorded for this block.",
     failed: `Failed ${on}.`,
@@ -65,9 +66,11 @@ function blocksOf(root) {
   });
 }
 
-// A title is the block's file and links to it.
-function linkTitle({ id, title, link }) {
+// A title is the block's file and links to it. The proof page leads to the block's first line, which
+// has no name where a docstring holds the block.
+function linkTitle({ id, title, link }, index) {
   if (link.dataset.block) return;
+  if (!document.getElementById(`__span-${index}-1`)) title.id = `__span-${index}-1`;
   link.dataset.block = id;
   link.hash = id;
   const path = [...title.childNodes].find((node) => node.nodeType === Node.TEXT_NODE);
@@ -92,8 +95,7 @@ function warning({ highlight }) {
 }
 
 function prepareCopy(block) {
-  const warned = warning(block);
-  if (warned) block.highlight.dataset.copy = warned + block.code.textContent;
+  block.highlight.dataset.copy = warning(block) + block.code.textContent;
 }
 
 document.addEventListener("copy", (event) => {

@@ -25,7 +25,8 @@ async function ask(address, digest) {
 function recorded() {
   const { content: digest, dataset } = document.querySelector("meta[name=ledger]");
   const address = new URL(dataset.address, document.baseURI);
-  if (digest) address.searchParams.set("digest", digest.slice(0, 16));
+  if (!digest) return Promise.resolve({ state: "missing", words: without.missing });  // there was none to build with
+  address.searchParams.set("digest", digest.slice(0, 16));
   if (!asked.has(address.href)) asked.set(address.href, ask(address, digest));
   return asked.get(address.href);
 }
