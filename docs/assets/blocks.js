@@ -100,7 +100,8 @@ function prepareCopy(block) {
 
 document.addEventListener("copy", (event) => {
   const selected = getSelection();
-  const code = selected.anchorNode?.parentElement?.closest(".highlight > pre code, .highlight table code");
+  const { anchorNode: node } = selected;
+  const code = (node instanceof Element ? node : node?.parentElement)?.closest(".highlight pre code");
   const block = code && blocksOf(document).find((candidate) => candidate.code === code);
   if (!block || !code.contains(selected.focusNode) || !warning(block)) return;
   event.clipboardData.setData("text/plain", warning(block) + selected);

@@ -41,13 +41,23 @@ function rangeOf(places, start, end) {
   return range;
 }
 
+// Where a sentence begins in a unit, or -1. A label, and what stands in a cell, is all of its unit.
+function placeOf({ sentence, kind, part }, text) {
+  if (kind === "label" || part) return text.trim() === sentence ? 0 : -1;
+  for (let at = text.indexOf(sentence); at >= 0; at = text.indexOf(sentence, at + 1)) {
+    const [before, after] = [text[at - 1] ?? " ", text[at + sentence.length] ?? " "];
+    if (before === " " && after === " ") return at;
+  }
+  return -1;
+}
+
 // Part a unit into sentences that the ledger knows, each once, and into what it doesn't know.
 async function partUnit(unit, claims) {
   const { text, places } = textOf(unit);
   const found = [];
   for (const claim of claims) {
     if (claim.taken) continue;
-    const start = text.indexOf(claim.sentence);
+    const start = placeOf(claim, text);
     const end = start + claim.sentence.length;
     if (start < 0 || found.some((other) => start < other.end && other.start < end)) continue;
     const shown = await sha256(text.slice(start, end));
