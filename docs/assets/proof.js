@@ -105,7 +105,6 @@ addEventListener("hashchange", openTarget);
 document$.subscribe(async () => {
   const form = document.querySelector(".rows-filter");
   if (form) {
-    form.hidden = false;
     form.addEventListener("input", () => filterRows(form));
     form.addEventListener("submit", (event) => event.preventDefault());
   }
