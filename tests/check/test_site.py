@@ -53,7 +53,7 @@ def page(browser: Browser) -> Iterator[Page]:
         tab = context.new_page()
         tab.on("pageerror", lambda error: said.append(str(error)))
         tab.on("console", lambda message: said.append(message.text))
-        tab.on("response", lambda told: told.status >= 400 and said.append(told.url))
+        tab.on("requestfailed", lambda request: said.append(request.url))
         yield tab
     assert not said, said
 
