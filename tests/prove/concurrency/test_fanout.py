@@ -166,7 +166,7 @@ def test_what_the_server_and_the_pool_give(database: str, record_property: Any) 
 
 @pytest.mark.holds(
     'An endpoint makes a call for each of many ids, all at once, and fails with "QueuePool limit of size 5 overflow 10 reached" in the busiest hour.',
-    "<<<<<<< HEAD SQLAlchemy's pool holds 15 connections by default, and a call waits 30 seconds for one.",
+    "SQLAlchemy's pool holds 15 connections by default, and a call waits 30 seconds for one.",
     "With the default the same calls pass: the failure isn't there in tests.",
     "With the pool's default timeout and quick queries, the same code passes in the tests.",
 )
@@ -235,7 +235,7 @@ def test_all_is_sent_when_nothing_fails(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    "<<<<<<< HEAD The caller sees a failure and tries again, and one message is sent twice.",
+    "The caller sees a failure and tries again, and one message is sent twice.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/orphaned.py"], indirect=True)
 def test_a_second_try_sends_twice(snippet: ModuleType) -> None:

@@ -73,7 +73,7 @@ async def arrivals(app: FastAPI) -> list[tuple[float, Any]]:
 @pytest.mark.holds(
     "Look at progress: it yields inside the loop, and EventSourceResponse turns each value into an event with JSON.",
     "FastAPI tells nginx not to keep events back.",
-    "<<<<<<< HEAD The response has the form of a stream, and its events arrive together at the end.",
+    "The response has the form of a stream, and its events arrive together at the end.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -161,7 +161,7 @@ async def seat_is_free(url: str) -> bool:
 
 @pytest.mark.holds(
     "The seat of a reader who has left is free again.",
-    "<<<<<<< HEAD This works while the reader keeps up.",
+    "This works while the reader keeps up.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py", f"{FOLDER}/held.py"], indirect=True)
 def test_the_seat_of_a_reader_who_keeps_up_is_free_again(snippet: ModuleType) -> None:
