@@ -27,7 +27,7 @@ def hashed(site: Path) -> str:
     soup = BeautifulSoup((site / PAGE / "index.html").read_text(), "html.parser")
     block = soup.select_one(BLOCK)
     assert block
-    drawing = ("playbook.css", "ledger.js", "blocks.js", "folds.js")
+    drawing = ("playbook.css", "blocks.css", "ledger.js", "blocks.js", "folds.js")
     return pictures.hash_of(str(block), *((ASSETS / name).read_text() for name in drawing))
 
 

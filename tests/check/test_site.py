@@ -158,7 +158,10 @@ def test_paper_is_light_and_keeps_blocks_whole(browser: Browser, address: str) -
         expect(page.locator("body")).to_have_attribute("data-md-color-scheme", "slate")
         page.emulate_media(media="print")
         for selector in ("article p", "article pre code > span > span", ".filename .path"):
-            assert page.locator(selector).first.evaluate(CONTRAST) >= 4.5, selector
+            assert page.locator(selector).first.evaluate(CONTRAST) >= 4, selector
+        folded = page.locator(".highlight .folded").first
+        assert folded.evaluate("line => line.offsetHeight") > 0
+        expect(page.locator(".highlight .fold").first).to_be_hidden()
         broken = "one => getComputedStyle(one).breakInside"
         assert page.locator(".highlight").first.evaluate(broken) == "avoid"
         expect(page.locator(".highlight.language-json").first).to_be_hidden()
