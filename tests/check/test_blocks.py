@@ -28,6 +28,7 @@ TOO_LONG = {
     "concurrency/streaming/ticks.py",
 }
 TOO_WIDE = {
+    "concurrency/timeouts/abandoned.py",
     "concurrency/background/outbox.py",
     "concurrency/blocking/draw.py",
     "concurrency/blocking/heartbeat.py",
@@ -165,7 +166,10 @@ def test_blocks_are_short_and_show_the_idea(context: BrowserContext, address: st
             shown_all += len(written)
             idea_all += len(written & twins.idea(blocks[path].file))
     tab.close()
-    assert (long, wide) == (TOO_LONG, TOO_WIDE)
+    assert not long - TOO_LONG, f"more than {LINES} lines show: {sorted(long - TOO_LONG)}"
+    assert not wide - TOO_WIDE, f"wider than {COLUMNS} columns: {sorted(wide - TOO_WIDE)}"
+    mended = sorted((TOO_LONG - long) | (TOO_WIDE - wide))
+    assert not mended, f"short by now, so take them off the list: {mended}"
     assert idea_all / shown_all >= IDEA, f"{idea_all} of {shown_all} lines"
 
 
