@@ -40,7 +40,7 @@ def tree(root: Path) -> dict[str, str]:
 def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
     """Break a copy as the case says, run the suite there, and return its answer."""
     copy = base / "copy"
-    shutil.copytree(base.parent / "pristine", copy)
+    shutil.copytree(base.parent / "pristine", copy, symlinks=True)
     case.breaking(copy)
     before = tree(copy)
     arguments = ["-o", f"timeout={case.limit}", *case.arguments]
