@@ -33,7 +33,9 @@ def tree(root: Path) -> dict[str, str]:
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for room in ("docs", "snippets", "tests")
         for path in (root / room).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.name != "ledger.json"
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and path.resolve().name != "ledger.json"
     }
 
 
