@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine.pages import HOME, ROOT, SNIPPETS, RefusedError, parses
 from tests.engine.plugin import STATE
-from tests.prove import claims
+from tests.prove import claims, twins
 
 STALE = pytest.StashKey[list[RefusedError]]()
 
@@ -56,6 +56,7 @@ def refusal(item: pytest.Item, reason: str, cure: str) -> RefusedError:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Learn which test proves which snippet, and how each "don't" must fail."""
     session = config.stash[STATE]
+    twins.learn(items, config)
     holding = {  # one of the items of each test that holds sentences
         (item.path, getattr(item, "originalname", item.name)): item
         for item in items
@@ -111,6 +112,14 @@ def pytest_runtest_makereport(
     if path and report.skipped and hasattr(report, "wasxfail") and call.when != "call":
         report.outcome = "failed"  # in a fixture or on import: that is not what was declared
         del report.wasxfail
+    as_declared = path and report.skipped and hasattr(report, "wasxfail")
+    if path and as_declared and call.excinfo:
+        if refused := twins.hold_report(item, path, call.excinfo.value):
+            session.failed.add(item.nodeid)
+            session.red.add(path)
+            del report.wasxfail
+            report.outcome, report.longrepr = "failed", refused
+            return report
     if path and report.failed:
         if not item.get_closest_marker("xfail"):
             cure = "Mend the snippet, or the test if the claim has changed"

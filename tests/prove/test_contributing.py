@@ -127,19 +127,26 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
     return blocks
 
 
+def written() -> str:
+    """Return the file that the first command writes: what a reader sees of the "don't"."""
+    twins = (twin for twin in CLAIM.pytestmark[0].args[1] if not isinstance(twin, str))
+    return str(Path(next(twins).values[0]).with_suffix(".fails.out"))
+
+
 @pytest.mark.proves("contributing/prove.sh")
 def test_the_command_proves_the_page(walk: Walk) -> None:
     said(walk.ended["contributing/prove.sh"])
     ((_, page),) = files(".md")
     blocks = recorded(walk.clone / "docs")
     assert {block["page"] for block in blocks} == {str(page.relative_to("docs"))}
+    shown = (walk.clone / page).read_text()
+    assert ' hl_lines="' in shown and f'title="{written()}"' in shown
     kinds = {
         str(place.relative_to("snippets")): "dont" if block.heading == "Don't" else "do"
         for block, place in files(".py")
         if place.is_relative_to("snippets")
     }
-    assert {block["path"]: block["kind"] for block in blocks} == kinds
-    assert sorted(kinds.values()) == ["do", "dont"]
+    assert {block["path"]: block["kind"] for block in blocks} == kinds | {written(): "output"}
     ((_, test),) = ((b, place) for b, place in files(".py") if place.is_relative_to("tests"))
     for block in blocks:
         (proof,) = block["proofs"]
@@ -151,10 +158,15 @@ def test_the_command_proves_the_page(walk: Walk) -> None:
 def test_the_site_shows_the_page_with_its_proof(site: Path) -> None:
     ((_, page),) = files(".md")
     html = site / page.relative_to("docs").with_suffix("") / "index.html"
+    blocks = BeautifulSoup(html.read_text(), "html.parser").select(".highlight")
     shown = [
-        (link["data-block"], hashlib.sha256(code.get_text().rstrip("\n").encode()).hexdigest())
-        for block in BeautifulSoup(html.read_text(), "html.parser").select(".highlight")
-        for link, code in [(block.select(".proof-link")[0], block.select("pre code")[0])]
+        (
+            f"{str(block.select('.proof-link')[0]['href']).partition('#')[2]}:{number}",
+            hashlib.sha256(
+                block.select("pre code")[0].get_text().rstrip("\n").encode()
+            ).hexdigest(),
+        )
+        for number, block in enumerate(blocks, start=1)
     ]
     assert shown == [(block["id"], block["sha256"]) for block in recorded(site)] != []
 
@@ -177,4 +189,5 @@ def test_the_navigation_leads_to_the_page(site: Path) -> None:
 def test_the_steps_and_nothing_else_are_sent(walk: Walk) -> None:
     said(walk.ended["contributing/send.sh"])
     sent = said(start(walk.clone, "git", "show", "--format=", "--name-only", "@{upstream}"))
-    assert sorted(sent.split()) == sorted(place for _, place in steps() if place)
+    written_by_hand = [place for _, place in steps() if place]
+    assert sorted(sent.split()) == sorted([*written_by_hand, f"snippets/{written()}"])
