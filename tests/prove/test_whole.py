@@ -14,7 +14,7 @@ from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
-from tests.prove import claims, escapes, holding, prose
+from tests.prove import claims, escapes, holding, prose, style
 
 
 def tree(*rooms: Path, end: str = "") -> list[Path]:
@@ -57,6 +57,8 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
         holding.record(ROOT / pages.test_of(page))
     prose.hold_navigation(page)
     prose.hold_versions(page)
+    if not updating:
+        style.hold(page, bound=bound)
     session = request.config.stash[STATE]
     tests = [item for item in request.session.items if item.path == ROOT / pages.test_of(page)]
     if not tests and (ROOT / pages.test_of(page)).exists():
