@@ -48,7 +48,8 @@ def misspelt(text: str) -> list[str]:
     found = []
     for word in WORD.findall(NO_PROSE.sub(" ", text)):
         bare = re.sub(r"'s$", "", word).lower()
-        if len(bare) > 1 and bare not in own() and dictionary()[bare] < RARE:
+        listed = own() & {bare, bare.removesuffix("s")}
+        if len(bare) > 1 and not listed and dictionary()[bare] < RARE:
             found.append(word)
     return found
 

@@ -35,7 +35,6 @@ UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/blocking.md",
     "concurrency/choosing.md",
     "README.md",
-    "concurrency/order.md",
     "contributing.md",
     "drawing.md",
     "index.md",
