@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +21,8 @@ from bs4 import BeautifulSoup
 from tests.engine.pages import ROOT, SNIPPETS, Block
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
-from tests.prove.steps import steps, take, take_back
+from tests.prove import style
+from tests.prove.steps import PAGE, steps, take, take_back
 
 SHOWN = runpy.run_path(str(SNIPPETS / "contributing/tests/prove/concurrency/test_order.py"))
 pytestmark = pytest.mark.timeout(300)  # the first waits for sessions of their own
@@ -168,3 +171,13 @@ def test_the_steps_and_nothing_else_are_sent(walk: Walk) -> None:
     sent = said(start(walk.clone, "git", "show", "--format=", "--name-only", "@{upstream}"))
     written = "tests/prove/concurrency/checks.toml"  # by the first command of the proof
     assert sorted(sent.split()) == sorted([*(place for _, place in steps() if place), written])
+
+
+def test_the_form_that_it_tells_is_the_one_that_is_held(
+    record_property: Callable[[str, object], None],
+) -> None:
+    rows = re.findall(r"^\| (\(?)([A-Z][\w' ]+)\)? \|", PAGE.read_text(), re.MULTILINE)
+    told = [name for optional, name in rows if name not in ("Section", "Don't")]
+    assert told == style.ORDER
+    assert {name for optional, name in rows[1:] if not optional} == set(style.WANTED)
+    record_property("figure", f"{style.LENGTH} words")
