@@ -4,6 +4,7 @@ A test takes its snippet as the parameter `snippet`. A "don't" carries a strict 
 and the message of the failure, and a `finding` for each thing that mypy or ruff must report of it.
 """
 
+import collections
 import importlib.util
 import sys
 from collections.abc import Generator
@@ -14,7 +15,7 @@ import pytest
 
 from tests.engine.pages import HOME, ROOT, SNIPPETS, RefusedError, parses
 from tests.engine.plugin import STATE
-from tests.prove import claims, twins
+from tests.prove import claims, matches, twins
 
 STALE = pytest.StashKey[list[RefusedError]]()
 
@@ -64,6 +65,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     }
     for (file, name), item in holding.items() if not session.updating else ():
         item.stash[STALE] = claims.stale(file, name)
+    good = collections.defaultdict(list)  # what passes a test
+    for item in items:
+        if (path := snippet_of(item)) and not item.get_closest_marker("xfail"):
+            good[item.path, getattr(item, "originalname", "")].append(path)
+    for file in {item.path for item in items if item.path.suffix == ".py"}:
+        if refused := matches.twice(file):
+            raise pytest.UsageError(str(refused[0]))
     for item in items:
         path, xfail = snippet_of(item), item.get_closest_marker("xfail")
         tests = item.get_closest_marker("service")
@@ -84,6 +92,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 cure = "Give its xfail strict=True and raises=pytest.RaisesExc(..., match=...)"
                 said = refusal(item, "does not say how it fails", cure)
                 raise pytest.UsageError(str(said))
+            passing = good[item.path, getattr(item, "originalname", "")]
+            if told := matches.weak(raises.match, passing):
+                cure = "Match words that only this failure says"
+                raise pytest.UsageError(str(refusal(item, told, cure)))
             how: dict[str, Any] = {
                 "outcome": "fail",
                 "raises": raises.expected_exceptions[0].__name__,

@@ -14,7 +14,7 @@ from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
-from tests.prove import claims, escapes, holding, prose, twins
+from tests.prove import claims, escapes, holding, prose, style, twins
 
 
 def tree(*rooms: Path, end: str = "") -> list[Path]:
@@ -29,11 +29,12 @@ def tree(*rooms: Path, end: str = "") -> list[Path]:
 
 BEFORE = tree()
 SERVICE = SNIPPETS / "service"  # a project of its own, with its own gates
+README = ROOT / "README.md"
 UNBOUND = {  # pages whose sentences are not bound yet
     "concurrency/background.md",
     "concurrency/blocking.md",
     "concurrency/choosing.md",
-    "concurrency/order.md",
+    "README.md",
     "contributing.md",
     "drawing.md",
     "index.md",
@@ -44,7 +45,7 @@ SHOWN_BY_NONE = (SNIPPETS / "data", SERVICE)  # the first holds facts that sente
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, id=str(page.relative_to(DOCS))) for page in prose.pages()]
+    "page", [pytest.param(page, id=claims.page_id(page)) for page in [*prose.pages(), README]]
 )
 def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     updating = request.config.option.update_examples
@@ -55,8 +56,11 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
         claims.carry(page)
         claims.enlist(page)
         holding.record(ROOT / pages.test_of(page))
-    prose.hold_navigation(page)
+    if page != README:
+        prose.hold_navigation(page)
     prose.hold_versions(page)
+    if not updating:
+        style.hold(page, bound=bound)
     session = request.config.stash[STATE]
     tests = [item for item in request.session.items if item.path == ROOT / pages.test_of(page)]
     if not tests and (ROOT / pages.test_of(page)).exists():
