@@ -30,8 +30,9 @@ test: $(READY) $(SERVICE_READY)  ## Prove every block, then check the site again
 site: $(READY)  ## Build the site strictly into site/.
 	$(BIN)/mkdocs build --strict
 
-update: $(READY)  ## Rewrite shown outputs and versions, and show the diff.
+update: $(READY)  ## Rewrite shown outputs, versions and pictures, and show the diff.
 	$(BIN)/pytest --update-examples docs tests/prove; status=$$?; \
+		test ! -e docs/ledger.json || $(BIN)/pytest --quiet --update-examples tests/check/test_pictures.py; \
 		git --no-pager diff -- docs snippets tests/prove README.md; exit $$status
 
 mutate: $(READY)  ## Change each snippet in many small ways, and list what its tests accept.

@@ -99,10 +99,9 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-    patient = [*told, "-o", "timeout=300"]  # seconds: a hang, not a slow machine
-    with scratch(), session(*patient, *ASIDE, aside=True) as aside:
+    with scratch(), session(*told, *ASIDE, aside=True) as aside:
         with session(*told, *PROVE) as prove:
             if status := prove.status():
                 return status
-        with session(*patient, *CHECK) as check:
+        with session(*told, *CHECK) as check:
             return check.status() or aside.status()

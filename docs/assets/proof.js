@@ -1,97 +1,116 @@
-// Shows what the ledger records of each block, beside the block.
-const ledgerUrl = new URL("../ledger.json", document.currentScript.src);
-const recorded = fetch(ledgerUrl).then((answer) => answer.ok ? answer.json() : null).catch(() => null);
+// The proof page's rows, and what the home page and the service's page say of the whole.
 
-async function sha256(text) {
-  const bytes = new TextEncoder().encode(text.replace(/\n+$/, ""));
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+// How many blocks each page shows, as the site was built.
+function shownBlocks() {
+  const listed = document.querySelector("meta[name=blocks]")?.content.split(",") ?? [];
+  return listed.filter(Boolean).flatMap((entry) => {
+    const [page, count] = entry.trim().split(" ");
+    return Array.from({ length: Number(count) }, (_, index) => `${page}:${index + 1}`);
+  });
 }
 
-const day = (date) => new Date(date).toLocaleDateString("en-GB", { dateStyle: "long", timeZone: "UTC" });
-
-function verdict(block, run, shown) {
-  const proof = block?.proofs.at(-1);
-  if (!proof) return ["unproven", "No run is recorded for this block."];
-  if (shown && shown !== block.sha256) return ["broken", "Not proven: the text shown is not the text that ran."];
-  if (proof.outcome === "skipped") return ["unproven", "Not run where the rest was: a program was missing."];
-  if (proof.outcome !== "passed") return ["broken", `Failed on Python ${run.python}, ${day(run.date)}.`];
-  const how = block.kind === "dont" ? "Fails as described" : "Proven";
-  return ["passed", `${how} on Python ${run.python}, ${day(run.date)}`];
+// The blocks of another page of the site by their number, as a reader of that page sees them.
+async function blocksOfPage(address) {
+  const answer = await fetch(address).catch(() => null);
+  if (!answer?.ok) return new Map();
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return new Map(blocksOf(page).map((block) => [block.id, block]));
 }
 
-function facts(block, run) {
-  const proof = block.proofs.at(-1);
-  const commit = run.commit?.slice(0, 12) ?? "none";
-  const dirty = run.commit?.endsWith("-dirty") ? ", with changes" : "";
-  const rows = [["Run", `${run.id}, ${run.platform}, commit ${commit}${dirty}`]];
-  const packages = Object.entries(run.packages).map(([name, version]) => `${name} ${version}`);
-  if (packages.length) rows.push(["With", packages.join(", ")]);
-  if (block.expects.raises) rows.push(["Must fail with", `${block.expects.raises}: ${block.expects.match}`]);
-  for (const finding of block.expects.findings) rows.push(["Must be reported", `${finding.tool} ${finding.code}, line ${finding.line}`]);
-  if (proof.executable.length) rows.push(["Lines run", `${proof.executed.length} of ${proof.executable.length}`]);
-  rows.push(["Checks", proof.checks.join(", ")]);
-  for (const test of proof.tests) rows.push(["Test", test]);
-  return rows;
+function showRow(row, told, shown, why) {
+  const cell = row.querySelector("[data-proof]");
+  const line = details(told, row.dataset.row, shown, why);
+  line.open = cell.querySelector("details")?.open || row.matches(":target");
+  const path = told.ledger?.blocks.find((block) => block.id === row.dataset.row)?.path;
+  cell.replaceChildren(line);
+  row.dataset.state = line.classList.contains("dont") && line.matches(".passed") ? "dont" : line.classList[1];
+  if (path && !row.querySelector("code")) row.firstElementChild.append(Object.assign(document.createElement("code"), { textContent: path }));
 }
 
-function list(rows) {
-  const element = document.createElement("dl");
-  for (const row of rows) {
-    const [term, value] = [document.createElement("dt"), document.createElement("dd")];
-    [term.textContent, value.textContent] = row;
-    element.append(term, value);
+// All rows are told what the ledger records, then compared, page by page.
+async function showRows(section, told) {
+  const rows = [...section.querySelectorAll("[data-row]")];
+  if (!told.ledger) return rows.forEach((row) => showRow(row, told, null));
+  rows.forEach((row) => showRow(row, told, null, "Being compared."));
+  const blocks = globalThis.crypto?.subtle ? await blocksOfPage(section.dataset.page) : null;
+  await Promise.all(rows.map(async (row) => {
+    const block = blocks?.get(row.dataset.row);
+    showRow(row, told, block ? await hashOfBlock(block.code) : null, blocks ? NOT_READ : NOT_COMPARED);
+  }));
+}
+
+function filterRows(form) {
+  const { text, state } = Object.fromEntries(new FormData(form));
+  let left = 0;
+  for (const row of document.querySelectorAll("[data-row]")) {
+    const open = !["passed", "dont"].includes(row.dataset.state);
+    const right = !state || (state === "open" ? open : row.dataset.state === state);
+    row.hidden = !right || !row.textContent.toLowerCase().includes(text.toLowerCase());
+    left += !row.hidden;
   }
-  return element;
+  for (const section of document.querySelectorAll("section.rows")) {
+    section.hidden = !section.querySelector("[data-row]:not([hidden])");
+  }
+  form.querySelector("output").textContent = `${left} shown`;
 }
 
-function details(ledger, id, shown) {
-  const block = ledger?.blocks.find((candidate) => candidate.id === id);
-  const run = ledger?.runs.find((candidate) => candidate.id === block?.proofs.at(-1)?.run);
-  const [state, sentence] = verdict(block, run, shown);
-  const element = document.createElement("details");
-  element.className = `proof ${state} ${block?.kind ?? ""}`;
-  element.append(document.createElement("summary"));
-  element.firstChild.textContent = sentence;
-  if (run) element.append(list(facts(block, run)));
-  return element;
+// A link to a row opens and marks it.
+function openTarget() {
+  const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!row?.matches("[data-row]")) return;
+  document.querySelectorAll("[data-row].target").forEach((other) => other.classList.remove("target"));
+  row.classList.add("target");
+  const line = row.querySelector("details");
+  if (line) line.open = true;
 }
 
-async function showBesideBlock(link, ledger) {
-  const highlight = link.closest(".highlight");
-  const text = highlight.querySelector("pre code").textContent;
-  const shown = globalThis.crypto?.subtle ? await sha256(text) : null;
-  highlight.querySelector("details.proof")?.remove();
-  highlight.append(details(ledger, link.dataset.block, shown));
-}
-
-function showInRow(row, ledger) {
-  row.querySelector("[data-proof]").replaceChildren(details(ledger, row.dataset.row, null));
-}
-
-function showSummary(element, ledger) {
-  const proofs = ledger?.blocks.map((block) => block.proofs.at(-1)).filter((proof) => proof) ?? [];
-  if (!proofs.length) return;
+function showSummary(element, told) {
+  if (!told.ledger) return void (element.textContent = told.words);
+  const ids = shownBlocks();
+  const proofs = ids.map((id) => told.ledger.blocks.find((block) => block.id === id)?.proofs.at(-1)).filter(Boolean);
   const sum = (key) => proofs.reduce((total, proof) => total + proof[key].length, 0);
   const passed = proofs.filter((proof) => proof.outcome === "passed").length;
-  const run = ledger.runs.at(-1);
-  element.textContent = `${passed} of ${ledger.blocks.length} blocks proven, `
-    + `${sum("executed")} of ${sum("executable")} executable lines run, `
-    + `last on Python ${run.python}, ${day(run.date)}.`;
+  const run = told.ledger.runs.at(-1);
+  const sentences = [`${passed} of ${ids.length} blocks of this site proven, `
+    + `${sum("executed")} of ${sum("executable")} executable lines run${run ? `, last on Python ${run.python}, ${day(run.date)}` : ""}.`];
+  const claims = told.ledger.claims ?? [];
+  const held = claims.filter((claim) => claim.outcome === "passed").length;
+  if (claims.length) sentences.push(`${held} of ${claims.length} sentences held.`);
+  if (told.state === "other") sentences.push("The ledger is of another build of the site than this page: reload it.");
+  element.textContent = sentences.join(" ");
 }
 
-function showService(element, ledger) {
-  const service = ledger?.service;
-  if (!service) return;
-  const image = service.image ? `Its image was built on: ${service.image}.` : service.skipped.join(" ");
+// Where the image's base came from, in words for people: a tool's own error tells a reader nothing.
+function imageOf(service) {
+  if (!service.image) return service.skipped.join(" ");
+  return /error|errno|exception|traceback/i.test(service.image)
+    ? "Its image was built on a base that was made locally, since no registry could be reached."
+    : `Its image was built on: ${service.image}.`;
+}
+
+function showService(element, told) {
+  const service = told.ledger?.service;
+  if (!service) return void (element.textContent = told.words ?? "No run is recorded of it.");
   element.textContent = `${service.tests} tests ${service.outcome} where it stands alone, `
-    + `and ran ${service.coverage} % of its lines and branches. ${image}`;
+    + `and ran ${service.coverage} % of its lines and branches. ${imageOf(service)}`;
 }
 
+function show(told) {
+  document.querySelectorAll("[data-ledger]").forEach((element) => showSummary(element, told));
+  document.querySelectorAll("[data-service]").forEach((element) => showService(element, told));
+  return Promise.all([...document.querySelectorAll("section.rows")].map((section) => showRows(section, told)));
+}
+
+addEventListener("hashchange", openTarget);
 document$.subscribe(async () => {
-  const ledger = await recorded;
-  document.querySelectorAll(".proof-link").forEach((link) => showBesideBlock(link, ledger));
-  document.querySelectorAll("[data-row]").forEach((row) => showInRow(row, ledger));
-  document.querySelectorAll("[data-ledger]").forEach((element) => showSummary(element, ledger));
-  document.querySelectorAll("[data-service]").forEach((element) => showService(element, ledger));
+  const form = document.querySelector(".rows-filter");
+  if (form) {
+    form.addEventListener("input", () => filterRows(form));
+    form.addEventListener("submit", (event) => event.preventDefault());
+  }
+  await show(waiting);
+  openTarget();
+  await show(await recorded());
+  openTarget();
+  if (form) filterRows(form);
 });

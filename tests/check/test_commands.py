@@ -44,7 +44,7 @@ def shrink(copy: Path) -> None:
     for folder in ("docs", "snippets", "tests/prove"):
         shutil.rmtree(copy / folder / "design")  # it needs the service
         for path in (copy / folder / "concurrency").iterdir():
-            if "timeouts" not in path.name:
+            if "timeouts" not in path.name and path.name != "checks.toml":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     page = copy / "docs/concurrency/timeouts.md"
     page.write_text(re.sub(r"\]\(\w+\.md[^)]*\)", "](timeouts.md)", page.read_text()))

@@ -44,7 +44,7 @@ def test_the_memo_changes_no_byte(tmp_path: Path) -> None:
     subprocess.run(command, cwd=copy, env=ENVIRONMENT, check=True)
     remembered, stock = files(tmp_path / "remembered"), files(tmp_path / "stock")
     page = stock["generated/page0/index.html"].decode()
-    assert "Block nought" in page and "A running sum" in page and "From a template" in page
+    assert "Read block nought" in page and "A running sum" in page and "From a template" in page
     assert remembered.keys() == stock.keys()
     assert [path for path in stock if stock[path] != remembered[path]] == []
 

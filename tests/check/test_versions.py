@@ -57,7 +57,7 @@ def test_the_old_version_leads_to_the_same_page_of_the_newest(page: Page, publis
     expect(banner).to_contain_text("This is an old version.")
     banner.get_by_role("link").click()
     expect(page).to_have_url(f"{published}/latest/concurrency/timeouts/")
-    expect(page.locator("h1")).to_contain_text("Timeouts")
+    expect(page.locator("h1")).to_contain_text("timeout")
     expect(page.locator("[data-md-component=outdated]")).to_be_hidden()
 
 

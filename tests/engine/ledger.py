@@ -35,6 +35,15 @@ def load() -> dict[str, Any]:
     raise RefusedError(LEDGER, 1, "it is not as a session wrote it", "Delete it, run `make test`")
 
 
+def text(ledger: dict[str, Any]) -> str:
+    """Return the ledger as it is written, so that a template of the site may include it.
+
+    Its digest comes first, and nothing in it reads as a tag of a template.
+    """
+    told = json.dumps({"digest": ledger["digest"], **ledger}, indent=1)
+    return re.sub(r"\{(?=[{%#])", r"\\u007b", told)
+
+
 def write(session: Session) -> None:
     """Write what a session proved, and what it left alone of the ledger before, at once."""
     run, now = this_run(), load()
@@ -59,7 +68,7 @@ def write(session: Session) -> None:
     }
     ledger["digest"] = digest(ledger)
     fresh = LEDGER.with_name(f".ledger-{run['id']}")
-    fresh.write_text(json.dumps(ledger, indent=1))
+    fresh.write_text(text(ledger))
     fresh.replace(LEDGER)
 
 

@@ -35,7 +35,7 @@ SUFFIXES = {
 }
 
 LEXER = RawFencedCodeBlockLexer(re.compile(r"(?P<info>[^\n]*)\n?"))
-INFO = re.compile(r'(?P<language>[a-z]+) title="(?P<title>[^"]+)"')
+INFO = re.compile(r'(?P<language>[a-z]+) title="(?P<title>[^"]+)"(?: hl_lines="[-0-9 ]+")?')
 INCLUDE = re.compile(r'--8<-- "(?P<path>[^":]+)(?::(?P<section>[a-z][-_0-9a-z]*))?"')
 WRITE = (
     "Move the code to a file under snippets/ and write the fence as "

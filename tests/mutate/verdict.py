@@ -56,7 +56,7 @@ def suite_of(project: Path, path: str) -> list[str]:
 
 def found_in(base: Path, mutants: list[Mutant]) -> set[Mutant]:
     """Return the mutants of which the tools say something else than of their original."""
-    copy = shutil.copytree(base / "pristine", base / "types")
+    copy = shutil.copytree(base / "pristine", base / "types", symlinks=True)
     originals, changed = dict[Mutant, Path](), dict[Mutant, Path]()
     for number, mutant in enumerate(mutants):
         file = copy / "snippets" / mutant.path
@@ -86,7 +86,7 @@ class Trial:
     def __init__(self, base: Path, name: str, path: str, limit: float) -> None:
         self.folder, self.copy, self.limit = base / name, base / name / "copy", limit
         self.output = self.folder / "output"
-        shutil.copytree(base / "pristine", self.copy)
+        shutil.copytree(base / "pristine", self.copy, symlinks=True)
         (self.folder / "tmp").mkdir()
         (self.folder / "tmp").chmod(0o1777)  # what runs as another user writes here too
         self.suite = suite_of(self.copy, path)

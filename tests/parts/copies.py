@@ -21,7 +21,7 @@ def copied(target: Path, *, ledger: bool = False) -> Path:
     left_out = LEFT_OUT if ledger else (*LEFT_OUT, "ledger.json")
     with CACHE_LOCK.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-        shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*left_out))
+        shutil.copytree(ROOT, target, symlinks=True, ignore=shutil.ignore_patterns(*left_out))
     return target
 
 

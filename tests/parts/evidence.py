@@ -150,7 +150,8 @@ def key_of(item: pytest.Item) -> Key:
 def failing(patch: str, match: str) -> Any:
     """Return a value of the parameter `patch`, under which the test must fail as `match` says."""
     raises = pytest.RaisesExc(ServiceTestError, match=match)
-    return pytest.param(patch, marks=pytest.mark.xfail(strict=True, raises=raises))
+    marks = pytest.mark.xfail(strict=True, raises=raises)  # the patch takes away what it needs
+    return pytest.param(patch, marks=marks)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ A test takes its snippet as the parameter `snippet`. A "don't" carries a strict 
 and the message of the failure, and a `finding` for each thing that mypy or ruff must report of it.
 """
 
+import collections
 import importlib.util
 import sys
 from collections.abc import Generator
@@ -14,7 +15,7 @@ import pytest
 
 from tests.engine.pages import HOME, ROOT, SNIPPETS, RefusedError, parses
 from tests.engine.plugin import STATE
-from tests.prove import claims
+from tests.prove import claims, matches, twins
 
 STALE = pytest.StashKey[list[RefusedError]]()
 
@@ -56,6 +57,7 @@ def refusal(item: pytest.Item, reason: str, cure: str) -> RefusedError:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Learn which test proves which snippet, and how each "don't" must fail."""
     session = config.stash[STATE]
+    twins.learn(items, config)
     holding = {  # one of the items of each test that holds sentences
         (item.path, getattr(item, "originalname", item.name)): item
         for item in items
@@ -63,6 +65,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     }
     for (file, name), item in holding.items() if not session.updating else ():
         item.stash[STALE] = claims.stale(file, name)
+    good = collections.defaultdict(list)  # what passes a test
+    for item in items:
+        if (path := snippet_of(item)) and not item.get_closest_marker("xfail"):
+            good[item.path, getattr(item, "originalname", "")].append(path)
+    for file in {item.path for item in items if item.path.suffix == ".py"}:
+        if refused := matches.twice(file):
+            raise pytest.UsageError(str(refused[0]))
     for item in items:
         path, xfail = snippet_of(item), item.get_closest_marker("xfail")
         tests = item.get_closest_marker("service")
@@ -83,6 +92,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 cure = "Give its xfail strict=True and raises=pytest.RaisesExc(..., match=...)"
                 said = refusal(item, "does not say how it fails", cure)
                 raise pytest.UsageError(str(said))
+            passing = good[item.path, getattr(item, "originalname", "")]
+            if told := matches.weak(raises.match, passing):
+                cure = "Match words that only this failure says"
+                raise pytest.UsageError(str(refusal(item, told, cure)))
             how: dict[str, Any] = {
                 "outcome": "fail",
                 "raises": raises.expected_exceptions[0].__name__,
@@ -111,6 +124,14 @@ def pytest_runtest_makereport(
     if path and report.skipped and hasattr(report, "wasxfail") and call.when != "call":
         report.outcome = "failed"  # in a fixture or on import: that is not what was declared
         del report.wasxfail
+    as_declared = path and report.skipped and hasattr(report, "wasxfail")
+    if path and as_declared and call.excinfo:
+        if refused := twins.hold_report(item, path, call.excinfo.value):
+            session.failed.add(item.nodeid)
+            session.red.add(path)
+            del report.wasxfail
+            report.outcome, report.longrepr = "failed", refused
+            return report
     if path and report.failed:
         if not item.get_closest_marker("xfail"):
             cure = "Mend the snippet, or the test if the claim has changed"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ESCAPE = re.compile(
     r"# (?P<comment>noqa|type: ignore|pragma: no cover|fmt: skip)"
-    r"|pytest\.(?:mark\.)?(?P<mark>skipif|skip|xfail|importorskip)\b"
+    r"|pytest\.(?:mark\.)?(?P<mark>skipif|skip|xfail|importorskip)\b(?!\.Exception)"
 )
 CLOCKS = {"time", "asyncio", "anyio"}
 PAUSES = {"sleep", "wait_for_timeout"}  # the second is a browser's

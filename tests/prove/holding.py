@@ -98,7 +98,9 @@ def current(file: Path) -> dict[str, list[str]]:
 
 
 def record(file: Path) -> None:
-    """Write what the tests of a file assert beside them."""
+    """Write what the tests of a file assert beside them, if there is such a file."""
+    if not file.exists():
+        return
     store = file.with_name("checks.toml")
     kept: dict[str, Any] = tomllib.loads(store.read_text()) if store.exists() else {}
     kept = {name: told for name, told in kept.items() if file.with_name(f"{name}.py").exists()}

@@ -166,7 +166,15 @@ def stands(code: str, page: Path) -> bool:
     """Tell whether inline code is a path, or a command that was run."""
     own = SNIPPETS / page.relative_to(DOCS).with_suffix("") if page.is_relative_to(DOCS) else ROOT
     paths = any((base / code).exists() for base in (ROOT, SNIPPETS, DOCS, own))
-    return paths or code in commands()
+    program, *named = code.split()
+    proves = program == "pytest" and all((ROOT / each).exists() for each in named)
+    return paths or proves or code in commands() or code in settings()
+
+
+@functools.cache
+def settings() -> set[str]:
+    """Return the variables that the Makefile gives to the site."""
+    return set(re.findall(r"!ENV \[(\w+)", (ROOT / "mkdocs.yml").read_text()))
 
 
 def output_lines(block: Block) -> list[str]:

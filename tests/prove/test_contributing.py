@@ -1,13 +1,14 @@
 """What the page on contributing promises: its steps, taken in a fresh clone, give a proven page."""
 
-import asyncio
 import hashlib
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,11 +21,12 @@ from bs4 import BeautifulSoup
 from tests.engine.pages import ROOT, SNIPPETS, Block
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
-from tests.prove.steps import steps, take, take_back
+from tests.prove import style
+from tests.prove.steps import PAGE, steps, take, take_back
 
 SHOWN = runpy.run_path(str(SNIPPETS / "contributing/tests/prove/concurrency/test_order.py"))
 pytestmark = pytest.mark.timeout(300)  # the first waits for sessions of their own
-CLAIM = SHOWN["test_each_word_has_its_own_length"]
+CLAIM = SHOWN["test_each_order_has_its_own_total"]
 ENVIRONMENT = {
     **os.environ,
     "GIT_CONFIG_GLOBAL": os.devnull,  # no one's own settings
@@ -45,17 +47,6 @@ TWINS = [in_its_place(twin) for twin in CLAIM.pytestmark[0].args[1]]
 @pytest.mark.parametrize("snippet", TWINS, indirect=True)
 def test_the_shown_test_holds(snippet: ModuleType) -> None:
     CLAIM(snippet)
-
-
-async def first_length(snippet: ModuleType) -> int:
-    """Return the length of the word that is answered first."""
-    calls = [snippet.fetch_length(word) for word in ("orange", "fig")]
-    return int(await next(asyncio.as_completed(calls)))
-
-
-@pytest.mark.parametrize("snippet", [twin.values[0] for twin in TWINS], indirect=True)
-def test_the_shorter_word_is_answered_first(snippet: ModuleType) -> None:
-    assert asyncio.run(first_length(snippet)) == 3
 
 
 @dataclass
@@ -127,19 +118,26 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
     return blocks
 
 
+def written() -> str:
+    """Return the file that the first command writes: what a reader sees of the "don't"."""
+    twins = (twin for twin in CLAIM.pytestmark[0].args[1] if not isinstance(twin, str))
+    return str(Path(next(twins).values[0]).with_suffix(".fails.out"))
+
+
 @pytest.mark.proves("contributing/prove.sh")
 def test_the_command_proves_the_page(walk: Walk) -> None:
     said(walk.ended["contributing/prove.sh"])
     ((_, page),) = files(".md")
     blocks = recorded(walk.clone / "docs")
     assert {block["page"] for block in blocks} == {str(page.relative_to("docs"))}
+    shown = (walk.clone / page).read_text()
+    assert ' hl_lines="' in shown and f'title="{written()}"' in shown
     kinds = {
-        str(place.relative_to("snippets")): "dont" if block.heading == "Don't" else "do"
+        str(place.relative_to("snippets")): "dont" if block.heading.startswith("Don't") else "do"
         for block, place in files(".py")
         if place.is_relative_to("snippets")
     }
-    assert {block["path"]: block["kind"] for block in blocks} == kinds
-    assert sorted(kinds.values()) == ["do", "dont"]
+    assert {block["path"]: block["kind"] for block in blocks} == kinds | {written(): "output"}
     ((_, test),) = ((b, place) for b, place in files(".py") if place.is_relative_to("tests"))
     for block in blocks:
         (proof,) = block["proofs"]
@@ -151,23 +149,29 @@ def test_the_command_proves_the_page(walk: Walk) -> None:
 def test_the_site_shows_the_page_with_its_proof(site: Path) -> None:
     ((_, page),) = files(".md")
     html = site / page.relative_to("docs").with_suffix("") / "index.html"
+    blocks = BeautifulSoup(html.read_text(), "html.parser").select(".highlight")
     shown = [
-        (link["data-block"], hashlib.sha256(code.get_text().rstrip("\n").encode()).hexdigest())
-        for block in BeautifulSoup(html.read_text(), "html.parser").select(".highlight")
-        for link, code in [(block.select(".proof-link")[0], block.select("pre code")[0])]
+        (
+            f"{str(block.select('.proof-link')[0]['href']).partition('#')[2]}:{number}",
+            hashlib.sha256(
+                block.select("pre code")[0].get_text().rstrip("\n").encode()
+            ).hexdigest(),
+        )
+        for number, block in enumerate(blocks, start=1)
     ]
     assert shown == [(block["id"], block["sha256"]) for block in recorded(site)] != []
 
 
 @pytest.mark.proves("contributing/nav.yml")
 def test_the_navigation_leads_to_the_page(site: Path) -> None:
-    ((_, page),) = files(".md")
+    ((shown, page),) = files(".md")
     ((nav, _),) = files(".yml")
     *_, line = yaml.safe_load(nav.text)
-    assert list(line.values()) == [str(page.relative_to("docs"))]
+    assert line == str(page.relative_to("docs"))
+    title = shown.text.splitlines()[0].removeprefix("# ")
     here = site / "contributing"
     links = BeautifulSoup((here / "index.html").read_text(), "html.parser").select("nav a")
-    named = [str(link["href"]) for link in links if link.get_text(strip=True) in line]
+    named = [str(link["href"]) for link in links if link.get_text(strip=True) == title]
     assert [(here / link / "index.html").resolve() for link in named] == [
         site / page.relative_to("docs").with_suffix("") / "index.html"
     ]
@@ -177,4 +181,16 @@ def test_the_navigation_leads_to_the_page(site: Path) -> None:
 def test_the_steps_and_nothing_else_are_sent(walk: Walk) -> None:
     said(walk.ended["contributing/send.sh"])
     sent = said(start(walk.clone, "git", "show", "--format=", "--name-only", "@{upstream}"))
-    assert sorted(sent.split()) == sorted(place for _, place in steps() if place)
+    by_hand = [place for _, place in steps() if place]
+    by_update = ["tests/prove/concurrency/checks.toml", f"snippets/{written()}"]
+    assert sorted(sent.split()) == sorted([*by_hand, *by_update])
+
+
+def test_the_form_that_it_tells_is_the_one_that_is_held(
+    record_property: Callable[[str, object], None],
+) -> None:
+    rows = re.findall(r"^\| (\(?)([A-Z][\w' ]+)\)? \|", PAGE.read_text(), re.MULTILINE)
+    told = [name for optional, name in rows if name not in ("Section", "Don't")]
+    assert told == style.ORDER
+    assert {name for optional, name in rows[1:] if not optional} == set(style.WANTED)
+    record_property("figure", f"{style.LENGTH} words")

@@ -33,14 +33,16 @@ def tree(root: Path) -> dict[str, str]:
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for room in ("docs", "snippets", "tests")
         for path in (root / room).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.name != "ledger.json"
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and path.resolve().name != "ledger.json"
     }
 
 
 def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
     """Break a copy as the case says, run the suite there, and return its answer."""
     copy = base / "copy"
-    shutil.copytree(base.parent / "pristine", copy)
+    shutil.copytree(base.parent / "pristine", copy, symlinks=True)
     case.breaking(copy)
     before = tree(copy)
     arguments = ["-o", f"timeout={case.limit}", *case.arguments]

@@ -63,14 +63,18 @@ def generate(copy: Path, pages: int, blocks: int, snippet: str = LONG) -> None:
     copied(copy)
     nav = "  - Generated:\n"
     for page in range(pages):
-        name, text = f"generated/page{page}", f"# Page {page}\n"
+        name, text = f"generated/page{page}", f"# Read page {page}\n"
+        said = [f"Read page {page}", *(f"Read block {block}" for block in range(blocks))]
         for block in range(blocks):
             path, n = f"{name}/b{block}.py", page * blocks + block
-            text += f'\n## Block {block}\n\n```python title="{path}"\n--8<-- "{path}"\n```\n'
+            text += f'\n## Read block {block}\n\n```python title="{path}"\n--8<-- "{path}"\n```\n'
             write(copy / "snippets" / path, snippet.format(n=n, sum=n + 3))
         write(copy / f"docs/{name}.md", text)
         test = copy / f"tests/prove/generated/test_page{page}.py"
-        write(test, "def test_nothing_but_the_blocks() -> None:\n    pass\n")
+        write(
+            test,
+            f"INSTRUCTIONS = {said}\n\n\ndef test_nothing_but_the_blocks() -> None:\n    pass\n",
+        )
         nav += f"      - {name}.md\n"
     with (copy / "mkdocs.yml").open("a") as config:
         config.write(nav)

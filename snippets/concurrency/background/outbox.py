@@ -12,17 +12,18 @@ OUTBOX = text(
 ADD_USER = text("INSERT INTO users VALUES (:email)")
 ADD_JOB = text("INSERT INTO outbox (email) VALUES (:email)")
 TAKE_JOB = text(
-    "UPDATE outbox SET tries = tries + 1, due = now() + interval '1 minute'"
-    " WHERE id = (SELECT id FROM outbox WHERE due <= now() AND tries < 5"
+    "UPDATE outbox SET tries = tries + 1,"
+    " due = now() + interval '1 minute' * 2 ^ tries"
+    " WHERE id = (SELECT id FROM outbox WHERE due <= now() AND tries < 10"
     " ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, email"
 )
 END_JOB = text("DELETE FROM outbox WHERE id = :id")
-LIMIT = 30  # seconds for a job, less than the minute after which it is due again
+LIMIT = 30  # seconds for a job, less than the first minute
 sent: list[str] = []
 
 
-async def send_welcome(email: str) -> None:
-    """Stand in for a slow call to a mail service."""
+async def send_welcome(email: str, key: int) -> None:
+    """Stand in for a mail service, which drops a key that it knows."""
     await asyncio.sleep(0.2)
     sent.append(email)
 
@@ -35,13 +36,13 @@ async def sign_up(engine: AsyncEngine, email: str) -> None:
 
 
 async def work(engine: AsyncEngine) -> bool:
-    """Do the job that is due for the longest time; tell whether there was one."""
+    """Do the job that is due the longest; tell whether there was one."""
     async with engine.begin() as connection:
         job = (await connection.execute(TAKE_JOB)).one_or_none()
     if job is None:
         return False
     async with asyncio.timeout(LIMIT):
-        await send_welcome(job.email)
+        await send_welcome(job.email, key=job.id)
     async with engine.begin() as connection:
         await connection.execute(END_JOB, {"id": job.id})
     return True

@@ -63,6 +63,13 @@ def worker(
     return kept([*program, *options], environment=environment, log=log)
 
 
+def scheduler(
+    environment: Mapping[str, str], log: IO[bytes] | None = None
+) -> AbstractContextManager[Program]:
+    """Do the jobs that are due from time to time."""
+    return kept([PYTHON, "-m", "accounts.scheduler"], environment=environment, log=log)
+
+
 def relay(
     environment: Mapping[str, str], log: IO[bytes] | None = None
 ) -> AbstractContextManager[Program]:

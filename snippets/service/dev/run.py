@@ -45,6 +45,7 @@ def start(stack: contextlib.ExitStack) -> list[tuple[str, Program]]:
     running += [
         ("worker", stack.enter_context(processes.worker(environment))),
         ("relay", stack.enter_context(processes.relay(environment))),
+        ("scheduler", stack.enter_context(processes.scheduler(environment))),
     ]
     print(f"The service is on {url}, and its documentation on {url}/docs")
     print("Ctrl-C ends it.", flush=True)

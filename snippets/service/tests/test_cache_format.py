@@ -11,7 +11,14 @@ from accounts.models import User
 from accounts.repositories.user_cache import FORMAT, UserCache
 from tests.fixtures.sample_data import ANN
 
-KEPT = {"format": FORMAT, "id": 1, "version": 1, "created_at": "2026-01-01", **ANN}
+KEPT = {
+    "format": FORMAT,
+    "id": 1,
+    "version": 1,
+    "created_at": "2026-01-01",
+    "verified_email": None,
+    **ANN,
+}
 
 
 async def read(value: object) -> User | None:

@@ -26,7 +26,7 @@ async def test_a_created_user_can_be_read(client: AsyncClient) -> None:
     read = await client.get(f"/users/{created.json()['id']}")
     assert read.status_code == 200
     assert read.json() == created.json()
-    assert read.json().keys() == {"id", "email", "display_name", "created_at"}
+    assert read.json().keys() == {"id", "created_at", "verified", *ANN}
 
 
 # --8<-- [end:read_back]

@@ -9,12 +9,13 @@ from unittest.mock import create_autospec
 
 import pytest
 
-from accounts.models import Message, User
+from accounts.models import User
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
 from accounts.repositories.user_repository import EmailTakenError, UserRepository
+from accounts.services.letters import WELCOME
 from accounts.services.user_service import UserNotFoundError, UserService
-from accounts.services.welcome_service import Mailer, WelcomeService
+from accounts.services.verification import confirms
 from tests.fixtures.sample_data import ANN
 
 
@@ -62,9 +63,11 @@ class TestUserService:
 
         await self.service.create(**ANN)
 
-        self.outbox.add.assert_awaited_once_with(
-            "accounts.send_welcome_email", {"user_id": 7}
-        )
+        kind, told = self.outbox.add.await_args.args
+        (user,) = self.users.add.await_args.args
+        assert (kind, told["user_id"]) == (WELCOME, 7)
+        assert confirms(told["secret"], user)
+        assert not user.verified
         (event,) = self.users.announce.await_args.args
         assert json.loads(event) == {"kind": "created", "user_id": 7}
 
@@ -96,32 +99,3 @@ class TestUserService:
         await self.service.update(1, changes)
 
         self.users.announce.assert_not_awaited()
-
-
-class TestWelcomeService:
-    """The welcome of a new user."""
-
-    @pytest.fixture(autouse=True)
-    def stand_ins(self) -> None:
-        """A service whose users, outbox and mailer are stood in for."""
-        self.users = create_autospec(UserRepository, instance=True)
-        self.outbox = create_autospec(OutboxRepository, instance=True)
-        self.mailer = create_autospec(Mailer, instance=True)
-        self.service = WelcomeService(self.users, self.outbox, self.mailer, nullcontext)
-        self.message = Message(task="welcome", payload={"user_id": 1})
-
-    async def test_a_user_that_is_gone_gets_no_mail(self) -> None:
-        self.outbox.claim.return_value = self.message
-        self.users.get.return_value = None
-
-        assert await self.service.welcome(self.message.id) == "gone"
-
-        self.mailer.send.assert_not_awaited()
-        self.outbox.remove.assert_awaited_once_with(self.message)
-
-    async def test_a_message_that_is_done_is_dropped(self) -> None:
-        self.outbox.claim.return_value = None
-
-        assert await self.service.welcome(self.message.id) == "dropped"
-
-        self.mailer.send.assert_not_awaited()

@@ -1,268 +1,281 @@
-"""What the worker and the relay do, on a real database and mail server."""
+"""What a worker does with a message, on a real database and mail server."""
 
 import asyncio
-import json
-import logging
-import smtplib
-import warnings
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from unittest.mock import create_autospec
-from uuid import uuid4
+from collections.abc import AsyncIterator
+from typing import cast
+from uuid import UUID
 
 import pytest
-from celery import Celery
-from kombu.exceptions import OperationalError
-from sqlalchemy import func, select
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy import func, select, text, update
 
-from accounts import relay, tasks
-from accounts.broker import celery
-from accounts.config import Settings
+from accounts import logs
+from accounts.config import SERVICE, Settings
 from accounts.database import Sessions
-from accounts.mail import MailDelayedError, is_permanent
+from accounts.mail import SmtpMailer
 from accounts.models import Message, User
+from accounts.models.message import Payload
 from accounts.repositories.outbox_repository import OutboxRepository
-from accounts.services.user_service import WELCOME
-from accounts.tasks import welcome
-from dev import mail
-from dev.mail import Inbox
+from accounts.services.letters import WELCOME
+from accounts.tasks import deliver
 from tests.fixtures.sample_data import ANN
+from tests.scripted import DROP, Script, speaking
 
 
 @pytest.fixture
-def inbox() -> Inbox:
-    """The mails that arrive."""
-    return Inbox()
+def script() -> Script:
+    """What the mail server says."""
+    return Script()
 
 
 @pytest.fixture
-def settings(settings: Settings, inbox: Inbox) -> Iterator[Settings]:
-    """Settings with a mail server."""
-    with mail.running(inbox) as port:
-        yield settings.model_copy(update={"smtp_port": port})
+async def settings(settings: Settings, script: Script) -> AsyncIterator[Settings]:
+    """Settings with a mail server, and limits that are soon reached."""
+    logs.configure()  # else what is logged of bugs is drawn in color, for seconds
+    limits = {"mail_tries": 4, "mail_doubts": 2, "relay_retry_after": 60.0}
+    async with speaking(script) as port:
+        yield settings.model_copy(update={**limits, "smtp_port": port})
 
 
-@pytest.fixture
-async def message(sessions: Sessions) -> Message:
-    """A message that asks for a welcome."""
+async def add(sessions: Sessions, payload: object = None, kind: str = WELCOME) -> UUID:
+    """Store a message; without a payload, it is about a new user."""
     async with sessions.begin() as session:
-        user = User(**ANN)
-        session.add(user)
-        await session.flush()
-        return await OutboxRepository(session).add("welcome", {"user_id": user.id})
+        if payload is None:
+            user = User(**ANN)
+            session.add(user)
+            await session.flush()
+            payload = {"user_id": user.id}
+        return (await OutboxRepository(session).add(kind, cast(Payload, payload))).id
 
 
-async def stored(sessions: Sessions, message: Message) -> Message | None:
-    """Return the message as it is in the database."""
+async def stored(sessions: Sessions, message_id: UUID) -> Message | None:
+    """Return a message as it is in the database."""
     async with sessions() as session:
-        return await session.get(Message, message.id)
+        return await session.get(Message, message_id)
+
+
+async def try_on(sessions: Sessions, settings: Settings, message_id: UUID) -> list[str]:
+    """Try a message until it is settled; return what came of each try."""
+    outcomes = list[str]()
+    while not outcomes or outcomes[-1] in ("delayed", "doubtful"):
+        outcomes.append(await deliver(sessions, settings, message_id))
+    return outcomes
 
 
 # --8<-- [start:twice]
 async def test_a_message_that_comes_twice_sends_one_mail(
-    settings: Settings, inbox: Inbox, message: Message
+    settings: Settings, sessions: Sessions, script: Script
 ) -> None:
-    assert await welcome(settings, message.id) == "sent"
-    assert await welcome(settings, message.id) == "dropped"
-    (sent,) = inbox.mails
-    assert (sent["To"], sent["Message-ID"]) == (
-        ANN["email"],
-        f"<{message.id}@accounts>",
-    )
+    message_id = await add(sessions)
+    assert await deliver(sessions, settings, message_id) == "sent"
+    assert await deliver(sessions, settings, message_id) == "dropped"
+    (mail,) = script.mails
+    assert f"Message-ID: <{message_id}@{SERVICE}>".encode() in mail
 
 
 # --8<-- [end:twice]
 
 
-async def test_two_workers_with_one_message_send_one_mail(
-    settings: Settings, inbox: Inbox, message: Message
+async def test_workers_with_one_message_send_one_mail(
+    settings: Settings, sessions: Sessions, script: Script
 ) -> None:
-    async with asyncio.TaskGroup() as group:
-        work = [group.create_task(welcome(settings, message.id)) for _ in range(4)]
-    assert sorted(task.result() for task in work) == ["dropped"] * 3 + ["sent"]
-    assert len(inbox.mails) == 1
+    message_id = await add(sessions)
+    both = (deliver(sessions, settings, message_id) for _ in range(4))
+    assert sorted(await asyncio.gather(*both)) == ["dropped"] * 3 + ["sent"]
+    assert len(script.mails) == 1
 
 
-async def test_a_refused_mail_is_kept_for_people_and_not_sent_again(
-    settings: Settings, sessions: Sessions, inbox: Inbox, message: Message
+# --8<-- [start:no_transaction]
+async def test_no_transaction_is_open_while_the_mail_server_is_waited_for(
+    settings: Settings, sessions: Sessions, script: Script
 ) -> None:
-    inbox.answer = "550 no such mailbox"
-    assert await welcome(settings, message.id) == "refused"
-    assert await welcome(settings, message.id) == "dropped"
-    kept = await stored(sessions, message)
-    assert kept is not None
-    assert kept.error == "SMTPDataError"
+    message_id = await add(sessions)
+    script.silent = {"EHLO"}
+    working = asyncio.create_task(deliver(sessions, settings, message_id))
+    await script.reached("EHLO")
+    open_ones = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend' AND state <> 'idle'"""
+    async with sessions() as session:
+        assert await session.scalar(text(open_ones)) == 0
+    working.cancel()
+    await asyncio.wait([working])
 
 
-@pytest.mark.parametrize("answer", ["451 later", "421 closing"])
-async def test_a_mail_server_that_is_busy_leaves_the_message_waiting(
-    settings: Settings, sessions: Sessions, inbox: Inbox, message: Message, answer: str
-) -> None:
-    inbox.answer = answer
-    with pytest.raises(MailDelayedError):
-        await welcome(settings, message.id)
-    inbox.answer = "250 OK"
-    assert await welcome(settings, message.id) == "sent"
-    assert await stored(sessions, message) is None
+# --8<-- [end:no_transaction]
 
 
-REFUSALS = [
-    (smtplib.SMTPRecipientsRefused({"a": (550, b"")}), True),
-    (smtplib.SMTPRecipientsRefused({"a": (550, b""), "b": (450, b"")}), False),
-    (smtplib.SMTPDataError(554, b""), True),
-    (smtplib.SMTPDataError(452, b""), False),
-    (smtplib.SMTPNotSupportedError(), True),
-    (smtplib.SMTPSenderRefused(553, b"", "a"), False),
-    (smtplib.SMTPConnectError(554, b""), False),
-    (smtplib.SMTPHeloError(550, b""), False),
-    (smtplib.SMTPServerDisconnected(), False),
-    (ConnectionRefusedError(), False),
-]
-
-
-@pytest.mark.parametrize(("error", "permanent"), REFUSALS)
-def test_a_mail_is_refused_for_what_it_is(error: OSError, permanent: bool) -> None:
-    assert is_permanent(error) == permanent
-
-
-# --8<-- [start:retries]
-def test_a_bug_is_tried_once_and_a_passing_failure_again(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings
-) -> None:
-    for name in ("database_url", "redis_url", "token_key"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name).get_secret_value())
-    attempts = list[Exception]()
-
-    def attempts_at(error: Exception) -> int:
-        async def fail(*_: object) -> str:
-            attempts.append(error)
-            raise error
-
-        attempts.clear()
-        monkeypatch.setattr(tasks, "welcome", fail)
-        celery.tasks[WELCOME].apply((str(uuid4()),))
-        return len(attempts)
-
-    for passing in (ConnectionError(), TimeoutError(), MailDelayedError()):
-        assert attempts_at(passing) == 4
-    for bug in (ValueError(), FileNotFoundError(), ProgrammingError("", {}, OSError())):
-        assert attempts_at(bug) == 1
-
-
-# --8<-- [end:retries]
-
-
-class TestRelay:
-    """The relay, with a broker that is stood in for."""
-
-    @pytest.fixture(autouse=True)
-    def stand_in(self) -> None:
-        """A broker that notes what it is sent."""
-        self.broker = create_autospec(Celery, instance=True)
-
-    async def test_a_message_is_handed_over_once(
-        self, settings: Settings, sessions: Sessions, message: Message
-    ) -> None:
-        assert await relay.relay(sessions, self.broker, settings) == 1
-        assert await relay.relay(sessions, self.broker, settings) == 0
-        known_as = str(message.id)
-        self.broker.send_task.assert_called_once_with(
-            "welcome", [known_as], task_id=known_as, retry=False
-        )
-
-    async def test_what_the_broker_did_not_take_stays_due(
-        self, settings: Settings, sessions: Sessions, message: Message
-    ) -> None:
-        async with sessions.begin() as session:
-            await OutboxRepository(session).add("welcome", {"user_id": 1})
-        self.broker.send_task.side_effect = [None, OperationalError, None]
-        with pytest.raises(OperationalError):
-            await relay.relay(sessions, self.broker, settings)
-        assert await relay.relay(sessions, self.broker, settings) == 1
-        first, failed, again = self.broker.send_task.call_args_list
-        assert first != failed
-        assert failed == again
-
-    async def test_without_a_worker_no_message_is_lost(
-        self, settings: Settings, sessions: Sessions, inbox: Inbox, message: Message
-    ) -> None:
-        hasty = settings.model_copy(update={"relay_retry_after": 0.0})
-        for _ in range(20):
-            assert await relay.relay(sessions, self.broker, hasty) == 1
-        assert await welcome(settings, message.id) == "sent"
-        assert len(inbox.mails) == 1
-
-    async def test_a_worker_may_be_quicker_than_the_relay(
-        self, settings: Settings, inbox: Inbox, sessions: Sessions, message: Message
-    ) -> None:
-        working = list[Future[str]]()
-
-        def deliver(*_: object, **__: object) -> None:
-            working.append(pool.submit(asyncio.run, welcome(settings, message.id)))
-            wait(working, timeout=0.2)
-
-        self.broker.send_task.side_effect = deliver
-        with ThreadPoolExecutor() as pool:
-            assert await relay.relay(sessions, self.broker, settings) == 1
-            assert working[0].result(5) == "sent"
-        assert len(inbox.mails) == 1
-        assert await stored(sessions, message) is None
-
-    async def test_it_goes_on_until_it_is_stopped(
-        self, settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        stopped, looks = asyncio.Event(), list[object]()
-        errors = [OperationalError, ConnectionRefusedError, None]
-
-        async def look(*_: object) -> int:
-            error = errors[len(looks)]
-            looks.append(error)
-            if error:
-                raise error
-            stopped.set()
-            return 0
-
-        monkeypatch.setattr(relay, "relay", look)
-        hasty = settings.model_copy(update={"relay_interval": 0.01})
-        await relay.relay_until(stopped, hasty)
-        assert looks == errors
-
-    async def test_a_bug_ends_it(
-        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        async def look(*_: object) -> int:
-            raise KeyError
-
-        monkeypatch.setattr(relay, "relay", look)
-        with pytest.raises(KeyError):
-            await relay.relay_until(asyncio.Event(), settings)
-
-
-async def test_what_ends_the_relay_is_logged(
+# --8<-- [start:aside]
+@pytest.mark.parametrize(
+    ("replies", "outcomes", "error", "mails"),
+    [
+        ({"END": DROP}, ["doubtful", "set_aside"], "SMTPServerDisconnected", 2),
+        ({"END": "451 no"}, ["delayed"] * 3 + ["set_aside"], "SMTPDataError 451", 4),
+        ({"BANNER": DROP}, ["delayed"] * 3 + ["set_aside"], "", 0),
+        ({"END": "550 no"}, ["refused"], "SMTPDataError 550", 1),
+        ({"QUIT": "421 closing"}, ["sent"], None, 1),
+    ],
+)
+async def test_a_mail_that_fails_for_ever_ends_with_people(
     settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    sessions: Sessions,
+    script: Script,
+    replies: dict[str, str],
+    outcomes: list[str],
+    error: str | None,
+    mails: int,
+) -> None:
+    script.replies |= replies
+    message_id = await add(sessions)
+    assert await try_on(sessions, settings, message_id) == outcomes
+    assert await deliver(sessions, settings, message_id) == "dropped"
+    assert len(script.mails) == mails
+    kept = await stored(sessions, message_id)
+    assert (kept is None) == (error is None)
+    assert kept is None or (error or "") in str(kept.error)
+
+
+POISON = {
+    "an unknown kind": ({"user_id": 1}, "of a newer release", "UnknownKindError"),
+    "no object": ([1], WELCOME, "TypeError"),
+    "nothing": (None, WELCOME, "TypeError"),
+    "no user": ({}, WELCOME, "KeyError"),
+    "no number": ({"user_id": "x"}, WELCOME, "DBAPIError"),
+    "too large": ({"user_id": 2**80}, WELCOME, "DBAPIError"),
+}
+
+
+@pytest.mark.parametrize(("payload", "kind", "error"), POISON.values(), ids=POISON)
+async def test_a_message_that_nobody_understands_ends_with_people(
+    settings: Settings, sessions: Sessions, payload: Payload, kind: str, error: str
+) -> None:
+    await add(sessions)
+    message_id = await add(sessions, {"user_id": 1}, kind)
+    async with sessions.begin() as session:
+        row = update(Message).where(Message.id == message_id)
+        await session.execute(row.values(payload=payload))
+    outcomes = await try_on(sessions, settings, message_id)
+    assert outcomes == ["delayed"] * 3 + ["set_aside"]
+    kept = await stored(sessions, message_id)
+    assert kept is not None
+    assert kept.error == error
+
+
+async def test_a_row_that_no_driver_reads_ends_with_people(
+    settings: Settings, sessions: Sessions
+) -> None:
+    message_id = await add(sessions)
+    async with sessions.begin() as session:
+        await session.execute(text("UPDATE users SET created_at = '4000-01-01 BC'"))
+        number = text("UPDATE outbox SET created_at = '200000-01-01'")
+        await session.execute(number)
+    outcomes = await try_on(sessions, settings, message_id)
+    assert outcomes == ["delayed"] * 3 + ["set_aside"]
+    async with sessions() as session:
+        (kept,) = await OutboxRepository(session).aside(10)
+    assert kept.id == message_id
+
+
+async def test_a_bug_ends_with_people(
+    settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
-        warnings.warn("soon to be gone", stacklevel=1)
-        raise KeyError("nobody knew")
+        raise ZeroDivisionError
 
-    monkeypatch.setattr(relay, "relay_until", fail)
-    monkeypatch.setattr(relay, "Settings", lambda: settings)
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(loop, "add_signal_handler", lambda *_: None)
-    logging.captureWarnings(False)  # another test may have begun it
-    with warnings.catch_warnings(action="always"), pytest.raises(SystemExit) as end:
-        await relay.main()
-    assert end.value.code == 1
-    warned, failed = map(json.loads, capsys.readouterr().out.splitlines())
-    assert "soon to be gone" in warned["event"]
-    assert "nobody knew" in json.dumps(failed["exception"])
+    monkeypatch.setattr(SmtpMailer, "send", fail)
+    message_id = await add(sessions)
+    outcomes = await try_on(sessions, settings, message_id)
+    assert outcomes == ["delayed"] * 3 + ["set_aside"]
+    kept = await stored(sessions, message_id)
+    assert kept is not None
+    assert kept.error == "ZeroDivisionError"
 
 
-async def test_a_user_and_its_message_are_stored_together(
-    sessions: Sessions, message: Message
+async def test_what_kills_its_worker_ends_with_people(
+    settings: Settings, sessions: Sessions, script: Script
 ) -> None:
+    message_id = await add(sessions)
+    for _ in range(2):
+        async with sessions.begin() as session:
+            assert await OutboxRepository(session).claim(message_id, -1)
+    assert await deliver(sessions, settings, message_id) == "set_aside"
+    kept = await stored(sessions, message_id)
+    assert kept is not None
+    assert (kept.error, script.mails) == ("WorkerLost", [])
+
+
+# --8<-- [end:aside]
+
+
+# --8<-- [start:later]
+@pytest.mark.parametrize(("tries", "seconds"), [(0, 60), (1, 120), (3, 480), (9, 3600)])
+async def test_each_try_is_later_than_the_one_before(
+    settings: Settings, sessions: Sessions, script: Script, tries: int, seconds: int
+) -> None:
+    script.replies["RCPT"] = "450 later"
+    settings = settings.model_copy(update={"mail_tries": 20})
+    message_id = await add(sessions)
+    async with sessions.begin() as session:
+        await session.execute(update(Message).values(tries=tries))
+    assert await deliver(sessions, settings, message_id) == "delayed"
     async with sessions() as session:
-        assert await session.scalar(select(func.count()).select_from(Message)) == 1
+        wait = select(func.extract("epoch", Message.due_at - func.now()))
+        assert seconds - 30 < float((await session.scalars(wait)).one()) <= seconds
+
+
+# --8<-- [end:later]
+
+
+async def test_a_mail_that_was_sent_stays_sent_while_the_database_is_away(
+    settings: Settings,
+    sessions: Sessions,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors, remove = [ConnectionError(), TimeoutError()], OutboxRepository.remove
+
+    async def away(outbox: OutboxRepository, message_id: UUID) -> None:
+        if errors:
+            raise errors.pop()
+        await remove(outbox, message_id)
+
+    monkeypatch.setattr(OutboxRepository, "remove", away)
+    monkeypatch.setattr("accounts.services.delivery_service.PAUSES", (0, 0, 0))
+    message_id = await add(sessions)
+    assert await deliver(sessions, settings, message_id) == "sent"
+    assert len(script.mails) == 1
+    assert await stored(sessions, message_id) is None
+
+
+@pytest.mark.parametrize("error", [ConnectionError, ZeroDivisionError])
+async def test_a_mail_whose_end_can_not_be_stored_counts_as_doubtful(
+    settings: Settings,
+    sessions: Sessions,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    async def away(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("accounts.services.delivery_service.PAUSES", (0, 0))
+    message_id = await add(sessions)
+    with monkeypatch.context() as broken:
+        broken.setattr(OutboxRepository, "remove", away)
+        with pytest.raises(error):
+            await deliver(sessions, settings, message_id)
+    assert await deliver(sessions, settings, message_id) == "dropped"
+    async with sessions.begin() as session:
+        await session.execute(update(Message).values(held_until=func.now()))
+    async with sessions.begin() as session:
+        claim = await OutboxRepository(session).claim(message_id, 60)
+    assert claim
+    assert (claim.tries, claim.doubts, len(script.mails)) == (2, 1, 1)
+
+
+async def test_a_user_that_is_gone_gets_no_mail(
+    settings: Settings, sessions: Sessions, script: Script
+) -> None:
+    message_id = await add(sessions, {"user_id": 7})
+    assert await deliver(sessions, settings, message_id) == "gone"
+    assert await stored(sessions, message_id) is None
+    assert script.told == {}

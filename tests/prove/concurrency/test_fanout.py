@@ -98,8 +98,8 @@ async def fetch(
 def test_each_call_gets_its_answer(snippet: ModuleType, database: str) -> None:
     engine = create_async_engine(database, pool_timeout=0.05)
     found, _ = asyncio.run(fetch(snippet, engine))
-    failed = sum(isinstance(answer, Exception) for answer in found)
-    assert not failed, f"{failed} of {CALLS} calls failed"
+    failed = [answer for answer in found if isinstance(answer, Exception)]
+    assert not failed, f"some of {CALLS} calls failed"  # how many is different each time
     assert found == [number**2 for number in range(CALLS)]
 
 

@@ -45,6 +45,7 @@ INSTRUCTIONS = [
     "Read the first event, and check that the last one isn't there already.",
     "Stop reading, leave, and look whether what the stream held is free.",
     "Send SIGTERM while a reader listens, and check that the process ends.",
+    "Begin with tests/prove/concurrency/test_streaming.py, and put your own stream in place of ours.",
 ]
 
 

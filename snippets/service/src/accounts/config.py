@@ -1,7 +1,12 @@
 """What differs from one deployment to the next, read from the environment."""
 
+from urllib.parse import urlsplit
+
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SERVICE = __name__.partition(".")[0]
+"""The service's name: that of its package."""
 
 
 # --8<-- [start:settings]
@@ -50,12 +55,48 @@ class Settings(BaseSettings):
 
     Each time it takes as much longer, up to ten times as long.
     """
+    # --8<-- [start:delivery]
+    redis_prefix: str = Field(default=SERVICE, pattern=r"^[A-Za-z0-9_.-]{1,40}$")
+    """What the names of all that this service keeps in `redis_url` begin with."""
+    broker_limit: int = Field(default=1000, ge=2)
+    """Messages in the broker's queue, beyond which the relay hands over no other."""
+    mail_timeout: float = Field(default=30.0, gt=0)
+    """Seconds in which a worker gets a mail to the mail server, from first to last."""
+    mail_at_once: int = Field(default=10, ge=1)
+    """Mails that one worker process sends at the same time."""
+    mail_tries: int = Field(default=20, ge=1)
+    """Failed tries after which a message is set aside for people."""
+    mail_doubts: int = Field(default=3, ge=1)
+    """Tries that may have sent the mail, after which a message is set aside."""
+    verify_url: str = Field(default="https://example.org/verify", pattern=r"^https?://")
+    """Your page that confirms an address; `?user=` and `&token=` are added to it."""
+    forget_after: float = Field(default=7 * 86_400.0, gt=0)
+    """Seconds after which a user that never confirmed an address is forgotten."""
+    scheduler_interval: float = Field(default=60.0, gt=0)
+    """Seconds between two looks for jobs that are due."""
+    monitor_bind: str = Field(default="", pattern=r"^([^:\s]+:\d{1,5})?$")
+    """`host:port` of `/healthz` and `/metrics` of all but the server; empty: none."""
+    # --8<-- [end:delivery]
 
     @field_validator("database_url")
     @classmethod
     def drop_the_driver(cls, url: SecretStr) -> SecretStr:
         """Accept the address as other programs write it, or as SQLAlchemy does."""
         return SecretStr(without_driver(url.get_secret_value()))
+
+    @property
+    def hold_seconds(self) -> float:
+        """For how long a worker has a message: a half longer than its mail may take."""
+        return self.mail_timeout * 1.5
+
+    @property
+    def namespace(self) -> str:
+        """What stands before all names in the Valkey, so that copies can share one.
+
+        The database's name is a part of it: a copy that nobody renamed has its own.
+        """
+        database = urlsplit(self.database_url.get_secret_value()).path.strip("/")
+        return f"{self.redis_prefix}:{database}:"
 
 
 def without_driver(url: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import asyncpg
 import structlog
 
-from accounts.config import Settings
+from accounts.config import SERVICE, Settings
 from accounts.database import connect, root
 
-CHANNEL = "users"
+CHANNEL = f"{SERVICE}_users"
 WAITING = 100
 """Events that a slow reader may fall behind; then its stream ends."""
 RECONNECT = 1.0

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 import accounts
 from accounts import cache, events, logs, middleware
-from accounts.api import errors, handlers, health
+from accounts.api import errors, handlers, health, verification
 from accounts.api.dependencies import Resources
 from accounts.config import Settings
 from accounts.database import create_engine, create_sessions
@@ -24,7 +24,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine, client = create_engine(settings), cache.create_client(settings)
     users, feed = cache.Cache(client, settings.cache_seconds), events.Feed()
     app.state.resources = Resources(
-        settings, create_sessions(engine), UserCache(users), feed
+        settings,
+        create_sessions(engine),
+        UserCache(users, settings.namespace),
+        feed,
     )
     listening = asyncio.create_task(events.listen(feed, settings))
     with on_stop(feed.close):
@@ -48,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     limit = app.state.settings.body_limit
     app.include_router(handlers.router, max_body_size=limit)
+    app.include_router(verification.router, max_body_size=limit)
     app.include_router(health.router)
     return app
 

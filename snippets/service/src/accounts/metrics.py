@@ -1,4 +1,4 @@
-"""How many requests there were and how long they took, over all processes."""
+"""How much each process did and how long it took."""
 
 import os
 from collections.abc import Iterator
@@ -39,6 +39,25 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 # --8<-- [end:metrics]
 
 
+# --8<-- [start:background]
+RELAYED = Counter(
+    "relay_messages_total", "Messages that the broker took, by which time.", ["time"]
+)
+SETTLED = Counter(
+    "worker_tries_total",
+    "Messages that a worker tried, by what came of it.",
+    ["outcome"],
+)
+TRYING = Histogram(
+    "worker_try_seconds", "Seconds from the claim of a message to its end."
+)
+FORGOTTEN = Counter(
+    "users_forgotten_total", "Users that never confirmed their address."
+)
+TURNS = Counter("turns_total", "Looks for work, by whether they found it.", ["outcome"])
+# --8<-- [end:background]
+
+
 class Backlog(NamedTuple):
     """What waits in the outbox."""
 
@@ -46,6 +65,8 @@ class Backlog(NamedTuple):
     """Those that no worker has settled."""
     seconds: float
     """The age of the oldest one."""
+    aside: int
+    """Those that were set aside for people."""
 
     def collect(self) -> Iterator[Metric]:
         """Give what is true for all processes, whichever of them was asked."""
@@ -54,6 +75,9 @@ class Backlog(NamedTuple):
         )
         yield GaugeMetricFamily(
             "outbox_oldest_seconds", "The age of the oldest of them.", self.seconds
+        )
+        yield GaugeMetricFamily(
+            "outbox_set_aside", "Messages that wait for people.", self.aside
         )
 
 

@@ -1,78 +1,75 @@
 """Hands messages from the outbox to the broker: `python -m accounts.relay`."""
 
 import asyncio
-import contextlib
-import signal
+from collections.abc import Iterator, Sequence
+from uuid import UUID
 
-import structlog
-from celery import Celery
 from kombu.exceptions import OperationalError
 
-from accounts import logs
-from accounts.broker import celery
+from accounts import background, metrics
+from accounts.broker import Broker
 from accounts.config import Settings
-from accounts.database import (
-    Sessions,
-    create_engine,
-    create_sessions,
-    is_unreachable,
-    root,
-)
-from accounts.models import Message
+from accounts.database import Sessions, create_engine, create_sessions
+from accounts.monitor import Pulse
 from accounts.repositories.outbox_repository import OutboxRepository
 
 BATCH = 100
 """Messages that one transaction hands over."""
-log = structlog.get_logger()
+OLD = 10
+"""How many of these may be resends however many new messages there are."""
 
 
 # --8<-- [start:relay]
-async def relay(sessions: Sessions, broker: Celery, settings: Settings) -> int:
+async def relay(sessions: Sessions, broker: Broker, settings: Settings) -> int:
     """Hand over the messages that are due, once; return how many there were.
 
-    A broker that fails, or doesn't answer in time, raises `OperationalError`; what
-    it took before is marked, the rest stays due.
+    New messages come first, some to a task; others go alone, since one of them may be
+    what kills its worker. Nothing is handed over beyond `broker_limit` tasks that
+    wait for a worker, and no resend beyond a half of it: then there is room for what
+    is new. A broker that fails, or doesn't answer in time, raises `OperationalError`;
+    what it took before is marked, the rest stays due.
     """
+    room = settings.broker_limit - await asyncio.to_thread(broker.held)
     async with sessions() as session:
         outbox = OutboxRepository(session)
-        due = await outbox.due(settings.relay_retry_after, BATCH)
+        fresh = await outbox.fresh(min(room, BATCH))
+        spare = room - settings.broker_limit // 2 - len(fresh)
+        again = await outbox.again(min(spare, max(BATCH - len(fresh), OLD)))
+        taken = list[UUID]()
         try:
-            for message in due:
-                await asyncio.to_thread(publish, broker, message)
-                outbox.mark_relayed(message)
+            for part in [*parts(fresh, settings.mail_at_once), *parts(again, 1)]:
+                await asyncio.to_thread(broker.hand_over, part)
+                taken.extend(part)
         finally:
+            await outbox.mark_relayed(taken, settings.relay_retry_after)
             await session.commit()
-    return len(due)
+            metrics.RELAYED.labels("first").inc(len(taken[: len(fresh)]))
+            metrics.RELAYED.labels("again").inc(len(taken[len(fresh) :]))
+    return len(taken)
 
 
-def publish(broker: Celery, message: Message) -> None:
-    """Send a message to the broker; this blocks, for `broker.PATIENCE` at most."""
-    known_as = str(message.id)
-    broker.send_task(message.task, [known_as], task_id=known_as, retry=False)
+def parts(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+    """Give ids in parts of a size."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 # --8<-- [end:relay]
 
 
 # --8<-- [start:forever]
-async def relay_until(stopped: asyncio.Event, settings: Settings) -> None:
+async def relay_until(
+    stopped: asyncio.Event, settings: Settings, pulse: Pulse | None = None
+) -> None:
     """Look into the outbox again and again, whatever is away meanwhile."""
-    engine = create_engine(settings)
+    engine, broker = create_engine(settings), Broker()
     sessions = create_sessions(engine)
-    while not stopped.is_set():
-        try:
-            handed_over = await relay(sessions, celery, settings)
-        except OperationalError as error:
-            log.warning("broker_unreachable", error=type(error).__name__)
-            handed_over = 0
-        except Exception as error:
-            if not is_unreachable(error):
-                raise
-            log.warning("database_unreachable", error=type(root(error)).__name__)
-            handed_over = 0
-        if handed_over < BATCH:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), settings.relay_interval)
+
+    async def turn() -> bool:
+        return await relay(sessions, broker, settings) >= BATCH
+
+    interval, pulse = settings.relay_interval, pulse or Pulse()
+    await background.repeat(turn, stopped, interval, pulse, (OperationalError,))
     await engine.dispose()
 
 
@@ -80,19 +77,8 @@ async def relay_until(stopped: asyncio.Event, settings: Settings) -> None:
 
 
 async def main() -> None:
-    """Relay until SIGTERM or SIGINT, then end after the batch at hand.
-
-    A bug is logged like all else, and ends the process with status 1.
-    """
-    logs.configure()
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    try:
-        await relay_until(stopped, Settings())
-    except Exception:
-        log.exception("relay_failed")
-        raise SystemExit(1) from None
+    """Relay until SIGTERM or SIGINT."""
+    await background.run("relay", relay_until, Settings())
 
 
 if __name__ == "__main__":

@@ -31,12 +31,15 @@ def use(server: Server, user: dict[str, str]) -> timedelta:
     return longest
 
 
-def is_used_as_cache(url: str, server: Server) -> bool:
+def is_used_as_cache(environment: Environment, server: Server) -> bool:
     """Read a user, and tell whether the service kept it."""
     time.sleep(0.1)
-    with server.client() as client, redis.Redis.from_url(url) as cache:
+    with (
+        server.client() as client,
+        redis.Redis.from_url(environment["REDIS_URL"]) as cache,
+    ):
         assert client.get("/users/1").is_success
-        return bool(cache.exists("user:1"))
+        return bool(cache.keys("accounts:test_*:user:1"))
 
 
 # --8<-- [start:broker]
@@ -55,7 +58,7 @@ def test_requests_stay_fast_and_jobs_arrive_later(
         stack.enter_context(processes.worker(environment, log))
         wait_until(lambda: len(inbox.mails) == 1, (tmp_path / "log").read_text)
 
-        wait_until(lambda: is_used_as_cache(environment["REDIS_URL"], server))
+        wait_until(lambda: is_used_as_cache(environment, server))
 
         broker.signal(signal.SIGSTOP)
         failures = (tmp_path / "log").read_text().count("broker_unreachable")

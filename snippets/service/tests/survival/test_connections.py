@@ -35,9 +35,7 @@ def many_files() -> Iterator[None]:
     """Let this process open what a client of many connections needs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < IDLE + 500:
-        pytest.skip(
-            "NO MANY CONNECTIONS: raise the hard limit of open files"
-        )  # as root
+        pytest.skip("NO MANY CONNECTIONS: raise the limit of open files")  # as root
     resource.setrlimit(resource.RLIMIT_NOFILE, (IDLE + 500, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

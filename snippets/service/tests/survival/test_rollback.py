@@ -18,7 +18,7 @@ from tests.survival.conftest import Environment, serving
 def before(tmp_path: Path) -> Path:
     """The release before: it says `name`, and knows no part of the migration."""
     release = tmp_path / "before"
-    left_out = shutil.ignore_patterns("__pycache__", "rev_000[345]*")
+    left_out = shutil.ignore_patterns("__pycache__", "rev_000[3-9]*", "rev_00[1-9]*")
     for folder in ("src", "alembic"):
         shutil.copytree(ROOT / folder, release / folder, ignore=left_out)
     shutil.copy(ROOT / "alembic.ini", release)
@@ -57,7 +57,7 @@ def test_a_release_is_rolled_back_and_data_is_kept(
         assert to_old.get("/users").status_code == 500
         status, told = alembic(before, old_environment, "downgrade", "-1")
         assert status
-        assert "Can't locate revision identified by '0005'" in told
+        assert "Can't locate revision identified by '00" in told
 
         assert alembic(ROOT, environment, "downgrade", "0004")[0] == 0
         assert to_new.get(f"/users/{ann['id']}").json() == ann

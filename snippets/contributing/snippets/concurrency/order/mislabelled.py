@@ -1,20 +1,20 @@
 import asyncio
 
 
-async def fetch_length(word: str) -> int:
-    """Stand in for a remote call: a longer word takes longer."""
-    for _ in word:
-        await asyncio.sleep(0)
-    return len(word)
+async def fetch_total(lines: list[int]) -> int:
+    """Stand in for a slow call: an order with more lines takes longer."""
+    for _ in lines:
+        await asyncio.sleep(0.01)
+    return sum(lines)
 
 
-async def lengths(words: list[str]) -> dict[str, int]:
-    """Return the length of each word, asked for all at once."""
-    calls = map(fetch_length, words)
-    answers = [await answer for answer in asyncio.as_completed(calls)]
-    return dict(zip(words, answers, strict=True))
+async def totals(orders: dict[str, list[int]]) -> dict[str, int]:
+    """Return the total of each order, all asked for at once."""
+    calls = [fetch_total(orders[name]) for name in orders]
+    results = [await result for result in asyncio.as_completed(calls)]
+    return dict(zip(orders, results, strict=True))
 
 
 if __name__ == "__main__":
-    print(asyncio.run(lengths(["orange", "fig"])))
-    #> {'orange': 3, 'fig': 6}
+    print(asyncio.run(totals({"A1": [5, 5, 5], "B2": [7]})))
+    #> {'A1': 7, 'B2': 15}

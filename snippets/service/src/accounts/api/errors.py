@@ -9,7 +9,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.api.schemas import Problem
 from accounts.database import is_unreachable, root
-from accounts.services.user_service import EmailTakenError, UserNotFoundError
+from accounts.services.user_service import (
+    EmailTakenError,
+    UserNotFoundError,
+    WrongSecretError,
+)
 from accounts.tokens import InvalidTokenError
 
 log = structlog.get_logger()
@@ -18,6 +22,7 @@ log = structlog.get_logger()
 ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     UserNotFoundError: (404, "User not found", {}),
     EmailTakenError: (409, "E-mail address taken", {}),
+    WrongSecretError: (403, "Wrong token", {}),
     InvalidTokenError: (401, "Invalid token", {"WWW-Authenticate": "Bearer"}),
 }
 

@@ -3,15 +3,20 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from accounts.addresses import LONGEST, plain
 from accounts.database import LARGEST_ID
 
 # --8<-- [start:fields]
 UserId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 """An id that the database can hold."""
-Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(str.lower)]
-"""An address; two that differ in case only are one."""
+Email = Annotated[
+    str,
+    Field(max_length=LONGEST, json_schema_extra={"format": "email"}),
+    AfterValidator(plain),
+]
+"""An address that all read alike; two that differ in case only are one."""
 DisplayName = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
 ]
@@ -54,6 +59,8 @@ class UserRead(BaseModel):
     id: UserId
     email: str
     display_name: str
+    verified: bool
+    """Whether the address was confirmed."""
     created_at: datetime
 
 

@@ -1,7 +1,8 @@
 """The tables."""
 
 from accounts.models.base import Base
+from accounts.models.job import Job
 from accounts.models.message import Message
 from accounts.models.user import User
 
-__all__ = ["Base", "Message", "User"]
+__all__ = ["Base", "Job", "Message", "User"]

@@ -6,7 +6,7 @@ from datetime import datetime
 from accounts.cache import Cache
 from accounts.models import User
 
-FORMAT = 1
+FORMAT = 2
 """Goes up with each change of what is kept. It stands in the value, not in the key,
 so that a change by one release replaces what another one keeps."""
 
@@ -14,12 +14,12 @@ so that a change by one release replaces what another one keeps."""
 class UserCache:
     """Users by id. What is older than the last change is never kept."""
 
-    def __init__(self, cache: Cache) -> None:
-        self.cache = cache
+    def __init__(self, cache: Cache, namespace: str = "") -> None:
+        self.cache, self.prefix = cache, f"{namespace}user:"
 
     async def get(self, user_id: int) -> User | None:
         """Return a user that belongs to no session, or None."""
-        found = await self.cache.get(f"user:{user_id}")
+        found = await self.cache.get(f"{self.prefix}{user_id}")
         if found is None:
             return None
         try:
@@ -38,7 +38,10 @@ class UserCache:
             "id": user.id,
             "email": user.email,
             "display_name": user.display_name,
+            "verified_email": user.verified_email,
             "version": user.version,
             "created_at": user.created_at.isoformat(),
         }
-        await self.cache.put(f"user:{user.id}", user.version, json.dumps(fields))
+        await self.cache.put(
+            f"{self.prefix}{user.id}", user.version, json.dumps(fields)
+        )

@@ -1,12 +1,14 @@
 """Queries on the table of users."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import asyncpg
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from accounts.events import CHANNEL
 from accounts.models import User
 
 
@@ -53,12 +55,29 @@ class UserRepository:
                 raise EmailTakenError from error
             raise
 
+    # --8<-- [start:forget]
+    async def forget(self, seconds: float, limit: int) -> int:
+        """Delete users that were asked to confirm and never did; return how many.
+
+        One that confirms in this moment stays: the row is locked first.
+        """
+        age = func.now() - timedelta(seconds=seconds)
+        never = User.verified_email.is_(None), User.verification.is_not(None)
+        query = select(User.id).where(*never, User.created_at < age)
+        query = query.order_by(User.created_at).limit(limit)
+        chosen = query.with_for_update(skip_locked=True).scalar_subquery()
+        gone = delete(User).where(User.id.in_(chosen)).returning(User.id)
+        options = {"synchronize_session": False}
+        return len((await self.session.execute(gone, execution_options=options)).all())
+
+    # --8<-- [end:forget]
+
     async def announce(self, payload: str) -> None:
         """Tell the streams of all processes, if the transaction is committed.
 
         PostgreSQL takes up to 8,000 bytes.
         """
-        await self.session.execute(select(func.pg_notify("users", payload)))
+        await self.session.execute(select(func.pg_notify(CHANNEL, payload)))
 
 
 def is_unique_violation(error: IntegrityError) -> bool:

@@ -6,18 +6,24 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from accounts.models import User
+from accounts.models.message import Payload
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
 from accounts.repositories.user_repository import EmailTakenError, UserRepository
+from accounts.services.letters import CONFIRM, WELCOME
 from accounts.services.transaction import Transaction
+from accounts.services.verification import confirms, digest, new_secret
 
-__all__ = ["EmailTakenError", "UserNotFoundError", "UserService"]
-WELCOME = "accounts.send_welcome_email"
+__all__ = ["EmailTakenError", "UserNotFoundError", "UserService", "WrongSecretError"]
 log = structlog.get_logger()
 
 
 class UserNotFoundError(Exception):
     """There is no user with this id."""
+
+
+class WrongSecretError(Exception):
+    """The secret is not the one that was sent to the user's address."""
 
 
 # --8<-- [start:service]
@@ -42,10 +48,13 @@ class UserService:
 
         Raises `EmailTakenError` where another user has the address.
         """
-        user = User(email=email, display_name=display_name)
+        secret = new_secret()
+        asked = digest(secret, email)
+        user = User(email=email, display_name=display_name, verification=asked)
         async with self.begin():
             await self.users.add(user)
-            message = await self.outbox.add(WELCOME, {"user_id": user.id})
+            told: Payload = {"user_id": user.id, "secret": secret}
+            message = await self.outbox.add(WELCOME, told)
             await self.announce("created", user)
         log.info("user_created", user_id=user.id, message_id=str(message.id))
         return user
@@ -75,7 +84,7 @@ class UserService:
     async def update(self, user_id: int, changes: Mapping[str, str]) -> User:
         """Change the fields of a user that `changes` names, and no other.
 
-        What stays as it is is not announced.
+        What stays as it is is not announced. A new address is asked to confirm.
         Raises `UserNotFoundError`, or `EmailTakenError` where another user has the
         new address.
         """
@@ -86,13 +95,39 @@ class UserService:
             before = {field: getattr(user, field) for field in changes}
             for field, value in changes.items():
                 setattr(user, field, value)
+            moved, secret = user.email != before.get("email", user.email), new_secret()
+            if moved:
+                user.verification = digest(secret, user.email)
             await self.users.flush()
+            if moved:
+                told: Payload = {"user_id": user_id, "secret": secret}
+                await self.outbox.add(CONFIRM, told)
             if before != changes:
                 await self.announce("changed", user)
         await self.cache.put(user)
         return user
 
     # --8<-- [end:update]
+
+    # --8<-- [start:verify]
+    async def verify(self, user_id: int, secret: str) -> User:
+        """Note that a user's address was confirmed; a second time changes nothing.
+
+        Raises `WrongSecretError`, also where there is no such user: nobody learns
+        which ids there are.
+        """
+        async with self.begin():
+            user = await self.users.lock(user_id)
+            if user is None or not confirms(secret, user):
+                raise WrongSecretError
+            if not user.verified:
+                user.verified_email = user.email
+                await self.users.flush()
+                await self.announce("changed", user)
+        await self.cache.put(user)
+        return user
+
+    # --8<-- [end:verify]
 
     async def announce(self, kind: str, user: User) -> None:
         """Tell the streams what happened to a user, once it is committed."""

@@ -1,0 +1,107 @@
+"""What the search answers first, asked of the worker that a reader's browser runs."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.engine.pages import DOCS
+from tests.prove import prose
+
+QUERIES: dict[str, list[str]] = tomllib.loads(Path(__file__).with_name("queries.toml").read_text())
+# What the pages don't say yet in these words, or say elsewhere. What is said leaves this list.
+UNSAID = {
+    "async or threads",
+    "cpu bound",
+    "json.loads blocks",
+    "when to use async",
+    "response_model",
+    "Invalid args for response field",
+    "ResponseValidationError",
+    "time.sleep in async",
+    "run_in_threadpool",
+    "slow_callback_duration",
+    "deadline",
+    "retry",
+    "connection reuse",
+    "StreamingResponse",
+    "websocket",
+    "celery",
+    "fire and forget",
+    "health check",
+    "add a page",
+}
+# Of all others: those that find their page first, among the first three, and not at all.
+FIRST, THREE = 50 / 60, 57 / 60
+Places = dict[tuple[str, str], int | None]  # at which place a query finds its page, from 1
+KEEP = """
+const Stock = Worker;
+globalThis.Worker = class extends Stock {
+  constructor(...told) { super(...told); globalThis.searching = this; }
+};
+"""
+ASK = """query => new Promise(done => {
+  const told = ({ data: { type, data } }) => {
+    if (type !== 3) return;
+    searching.removeEventListener("message", told);
+    done(data.items.map(([first]) => first.location));
+  };
+  searching.addEventListener("message", told);
+  searching.postMessage({ type: 2, data: query });
+})"""
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A reader's tab, whose search is ready."""
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.add_init_script(KEEP)
+        tab.goto(address)
+        tab.locator("input[data-md-component=search-query]").click()
+        tab.locator(".md-search-result__meta", has_text="Type to start").wait_for()
+        yield tab
+
+
+def source(location: str) -> str:
+    """Return the page that a result lies on."""
+    path = urlsplit(location).path.strip("/")
+    return f"{path}.md" if path else "index.md"
+
+
+@pytest.fixture(scope="module")
+def places(page: Page) -> Places:
+    """At which place each query finds its page, from 1; None where it doesn't."""
+    found: Places = {}
+    for wanted, queries in QUERIES.items():
+        for query in queries:
+            pages = [source(location) for location in page.evaluate(ASK, query)]
+            found[wanted, query] = pages.index(wanted) + 1 if wanted in pages else None
+    return found
+
+
+def test_each_page_of_a_chapter_is_asked_for() -> None:
+    chapters = {str(page.relative_to(DOCS)) for page in prose.pages() if page.parent != DOCS}
+    assert {page for page in chapters if not page.startswith("reference/")} <= QUERIES.keys()
+    assert sum(map(len, QUERIES.values())) >= 60
+
+
+def test_readers_find_what_they_look_for(places: Places) -> None:
+    said = {asked: place for asked, place in places.items() if asked[1] not in UNSAID}
+    missed = [
+        f"{query!r}: {page} at {place}" for (page, query), place in said.items() if place != 1
+    ]
+    first = sum(place == 1 for place in said.values())
+    three = sum(place is not None and place <= 3 for place in said.values())
+    told = f"of {len(said)} first {first}, in three {three}; not first: {missed}"
+    assert None not in said.values(), told
+    assert first >= FIRST * len(said) and three >= THREE * len(said), told
+
+
+def test_what_a_page_says_leaves_the_list(places: Places) -> None:
+    found = {query for (_, query), place in places.items() if place == 1}
+    assert not UNSAID & found, f"found first, so take them off UNSAID: {UNSAID & found}"
+    assert {query for _, query in places} >= UNSAID

@@ -1,0 +1,137 @@
+"""Hold what leads somewhere: the navigation, numbered headings, links and pictures."""
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from tests.engine.pages import DOCS, ROOT, RefusedError
+from tests.prove import claims
+from tests.prove.sentences import LINK, plain, prose_lines
+
+HEADING = re.compile(r"(#+) (.+?)(?: \{[^{}]*\})?$")
+COUNTED = re.compile(r"(?:Step )?(\d+)[.:] ")
+REFERENCE = re.compile(r"\[[^\]]+\]: (\S+)")
+HOME = "index.md"  # what the navigation calls as it likes
+NO_MATTER = {
+    "the",
+    "and",
+    "for",
+    "with",
+    "how",
+    "what",
+    "that",
+    "this",
+    "page",
+    "here",
+    "documentation",
+    "guide",
+}
+ROOTS = 4  # letters that two forms of a word share
+
+
+def headings(page: Path) -> Iterator[tuple[int, int, str]]:
+    """Return the headings of a page: line, level, text."""
+    for line, text in prose_lines(page):
+        if found := HEADING.match(text):
+            yield line, len(found[1]), plain(found[2])
+
+
+def titled(page: Path) -> list[RefusedError]:
+    """Refuse a title in the navigation that isn't the page's own."""
+    path, config = page.relative_to(DOCS).as_posix(), ROOT / "mkdocs.yml"
+    title = next((text for _, level, text in headings(page) if level == 1), "")
+    lines = config.read_text().splitlines()
+    for number, line in enumerate(lines, start=1):
+        told = re.fullmatch(rf"\s*- (?P<title>.+): {re.escape(path)}", line)
+        name = told and yaml.safe_load(told["title"])
+        if told and path != HOME and name != title:
+            cure = f"Write `- {path}`, so that the navigation takes the page's own title"
+            reason = f"the navigation calls {path} {name!r}, and the page {title!r}"
+            return [RefusedError(config, number, reason, cure)]
+    return []
+
+
+def counted(page: Path) -> list[RefusedError]:
+    """Refuse numbered headings that don't count up from 1."""
+    last: dict[int, int] = {}
+    for line, level, text in headings(page):
+        last = {above: number for above, number in last.items() if above <= level}
+        if told := COUNTED.match(text):
+            wanted = last.get(level, 0) + 1
+            if int(told[1]) != wanted:
+                reason = f"the heading {text!r} has the number {told[1]}"
+                return [RefusedError(page, line, reason, f"Write {wanted}, or mend the order")]
+            last[level] = wanted
+    return []
+
+
+def links(page: Path) -> Iterator[tuple[int, str, str, bool]]:
+    """Return the links of a page: line, text, target, and whether it is a picture.
+
+    A text may begin on the line above.
+    """
+    text = "\n".join(line for _, line in prose_lines(page))
+    skipped = next((line for line, _ in prose_lines(page)), 1)
+    for link in LINK.finditer(text):
+        yield skipped + text[: link.start()].count("\n"), plain(link[2]), link[3], bool(link[1])
+
+
+def roots(text: str) -> set[str]:
+    """Return the words of a text, each without its ending."""
+    parts = re.findall(r"[a-z]{3,}", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower())
+    return {part[: max(ROOTS, len(part) - 3)] for part in parts if part not in NO_MATTER}
+
+
+def share(one: str, other: str) -> bool:
+    """Tell whether two texts share a word, in whatever form."""
+    pairs = ((a, b) for a in roots(one) for b in roots(other))
+    return any(a.startswith(b) or b.startswith(a) for a, b in pairs)
+
+
+@functools.cache
+def goals(target: Path) -> dict[str, str]:
+    """Return the headings of a page by their anchors; the title's is empty."""
+    found = {"": ""}
+    for _, level, text in headings(target):
+        anchor = re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", text.lower())).strip("-")
+        found[anchor] = text
+        found[""] = found[""] or (text if level == 1 else "")
+    return found
+
+
+def led(page: Path) -> list[RefusedError]:
+    """Refuse links that lead nowhere, to a page that they don't name, or to strangers."""
+    found = []
+    for line, text, target, picture in links(page):
+        url = urlsplit(target)
+        refuse = functools.partial(RefusedError, page, line)
+        if url.scheme:
+            known = claims.documents() | set(claims.WORDS["elsewhere"])
+            if url.hostname not in known:
+                cure = "Link to documentation, or list the host in snippets/data/sentences.toml"
+                found.append(refuse(f"{url.hostname} is no host of documentation", cure))
+            elif not share(text, f"{url.hostname} {unquote(url.path)} {url.fragment}"):
+                cure = "Mend the link, or name in its text what it leads to"
+                found.append(refuse(f"the link {text!r} does not name {target}", cure))
+            continue
+        goal = (page.parent / url.path).resolve() if url.path else page
+        if not goal.exists():
+            found.append(refuse(f"{text!r} leads to {target}, which isn't there", "Mend the link"))
+        elif picture:
+            continue
+        elif goal.suffix == ".md" and (url.path or url.fragment):
+            known_as = goals(goal)
+            names = f"{known_as['']} {known_as.get(url.fragment, '')} {url.fragment} {url.path}"
+            if not share(text, names):
+                cure = f"Name it, {known_as.get(url.fragment) or known_as['']!r}, or mend the link"
+                found.append(refuse(f"the link {text!r} does not name {target}", cure))
+    return found
+
+
+def hold(page: Path) -> list[RefusedError]:
+    """Return what speaks against the place of a page and against its numbers."""
+    return [*(titled(page) if page.is_relative_to(DOCS) else []), *counted(page)]
