@@ -28,6 +28,30 @@ FOLDER = "concurrency/background"
 ANN = "ann@example.org"
 
 
+INSTRUCTIONS = [
+    "Write the job into the database in the transaction that makes it necessary, and let a worker do it.",
+    "If you don't know whether the work may be lost, store the job.",
+    "Don't: start a task and answer",
+    "Create the table of jobs with a migration, in the database of the data.",
+    "Add the job in the transaction of the use case, as snippets/service/src/accounts/services/user_service.py does.",
+    "Start the worker as a process of its own, and call work in a loop.",
+    "Wait a second when work returns False, and after an error too: without the wait, a database that is away fills the log.",
+    "Send with a client that awaits: a client that blocks overruns LIMIT.",
+    "Count the jobs that are due, and those that stay after their last try.",
+    "Take a broker such as Valkey or RabbitMQ for priorities, schedules, or more jobs than the database should carry.",
+    "Let the table of jobs feed it.",
+    "Write two tests of your own use case:",
+    "Stop the process after the response, start a worker, and look for the mail.",
+    "Let one mail fail, and look for the next one.",
+    "Run them against work as it stands above.",
+]
+
+
+JUDGEMENTS = [
+    "We call work that the response needn't wait for, and that must be done all the same, a job.",
+]
+
+
 def run(snippet: ModuleType, database: str, *steps: Any) -> list[Any]:
     """Do each step as a process of its own would, on one database, and return the results."""
 

@@ -33,8 +33,10 @@ SPAWN = multiprocessing.get_context("spawn")
 
 INSTRUCTIONS = [
     "Choose how code runs by what it waits for",
+    "Read this page when you can't tell whether an endpoint should be async def, def, a thread, a process or a job for later.",
     "Ask what the code waits for, and take the row of the table.",
     "If you don't know, write def: the endpoint runs in a thread, and holds up no other.",
+    "Then give each task its own session, give every call a timeout, and keep one client for each remote service.",
     "Do: calculate in another process",
     "Don't: calculate in a coroutine",
     "Open the pool of processes in the lifespan, and close it at the end.",
@@ -167,8 +169,10 @@ def test_a_pool_starts_a_process_at_the_first_call_and_breaks_for_good(
             assert pool.submit(abs, -1).result() == 1
             assert started() == 1
         assert asyncio.run(cut(pool)) == len(b"it reads on"), "nobody reads any more"
-        both = [pool.submit(abs, -1) for _ in range(2)]
-        assert ([call.result() for call in both], started()) == ([1, 1], 2)
+        held, free = pool.submit(fifo.read_bytes), pool.submit(abs, -1)
+        assert (free.result(), started()) == (1, 2)
+        fifo.write_bytes(b"go on")
+        assert held.result() == b"go on"
         calls: list[Future[Any]] = [
             pool.submit(os._exit, 1),
             *(pool.submit(time.sleep, 60) for _ in range(3)),
