@@ -91,6 +91,15 @@ def test_mkdocs_warns_of_nothing(site: Path) -> None:
         raise RefusedError(page, line, warning.rstrip("."), "Mend the link or what it leads to")
 
 
+def test_each_module_of_the_service_is_in_the_reference_once() -> None:
+    room = SNIPPETS / "service/src"
+    files = [file.relative_to(room) for file in room.rglob("*.py")]
+    modules = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
+    texts = [page.read_text() for page in sorted((DOCS / "reference").glob("*.md"))]
+    shown = re.findall(r"^::: (\S+)$", "\n".join(texts), re.MULTILINE)
+    assert sorted(shown) == sorted(modules)
+
+
 def test_the_ledger_keeps_its_schema(recorded: dict[str, Any]) -> None:
     schema = json.loads(SCHEMA.read_text())
     Draft202012Validator.check_schema(schema)
