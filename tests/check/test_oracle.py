@@ -207,13 +207,15 @@ def test_the_runs_are_of_this_project(recorded: dict[str, Any]) -> None:
         assert commit and commit.removesuffix("-dirty") == head.stdout.strip()
 
 
-def test_inline_code_in_the_html_is_known(site: Path) -> None:
+def test_inline_code_in_the_html_is_known(site: Path, recorded: dict[str, Any]) -> None:
+    held = {(c["page"], c["sentence"]) for c in recorded["claims"] if c["kind"] == "held"}
     for page, soup in pages(site).items():
+        sentences = "\n".join(sentence for where, sentence in held if where == page)
         for code in soup.select("article code"):
             inline = not code.find_parent(["pre", "summary"])
             inline &= not code.find_parent(attrs={"data-row": True})
             inline &= not code.find_parent(class_="doc")  # names of the reference itself
-            if inline:
+            if inline and code.get_text() not in sentences:  # a test knows what it holds
                 assert prose.known(code.get_text(), DOCS / page), (
                     f"docs/{page}: `{code.get_text()}`"
                 )
