@@ -1,6 +1,8 @@
 """The reference service where it stands alone."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -9,19 +11,24 @@ from pathlib import Path
 from tests.parts.service import BIN, CACHE, RUNNING, SERVICE
 
 
-def make(copy: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    """Run make on a copy's code with the packages installed here; return its status and output.
+def shell(**changed: str) -> dict[str, str]:
+    """Return the environment of a reader's shell: without what pytest and make left in ours."""
+    ours = re.compile("PYTEST|^(MAKE|MFLAGS|GNUMAKE)")
+    kept = {name: value for name, value in os.environ.items() if not ours.search(name)}
+    return kept | changed
+
+
+def typed(copy: Path, line: str, **environment: str) -> tuple[int, str]:
+    """Run a line in a folder as a reader types it; return its status and output.
 
     It may clean up when it is interrupted.
     """
-    outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    here = {"PYTHONPATH": f"{copy}/src:{copy}", "MYPY_CACHE_DIR": str(CACHE)}
     with (
         tempfile.TemporaryFile("w+") as output,
         subprocess.Popen(
-            ["make", "--no-print-directory", *arguments, f"BIN={BIN}", "READY="],
+            ["sh", "-c", f"exec env {line}"],
             cwd=copy,
-            env=outside | here | environment,
+            env=shell(MYPY_CACHE_DIR=str(CACHE), **environment),
             stdout=output,
             stderr=output,
         ) as process,
@@ -34,6 +41,11 @@ def make(copy: Path, *arguments: str, **environment: str) -> tuple[int, str]:
             RUNNING.discard(process)
         output.seek(0)
         return status, output.read()
+
+
+def make(copy: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Run make on a copy, which builds an environment of its own unless VENV names another."""
+    return typed(copy, shlex.join(["make", *arguments]), **environment)
 
 
 def copy_to(folder: Path) -> Path:

@@ -15,7 +15,6 @@ from tests.parts.evidence import Runs
 from tests.parts.service import SERVICE
 from tests.service.conftest import copy_to, make
 
-KEY = "of 32 bytes, and of this test only"
 TAGS = ("testcase", "skipped", "property")
 LEAST = 95  # percent of its lines and branches
 pytestmark = pytest.mark.timeout(600)  # the first waits for all of the service's tests
@@ -58,17 +57,6 @@ def test_its_image_was_built_and_run(told: dict[str, Any]) -> None:
         pytest.skip(" ".join(told["skipped"]))  # CI requires each
     assert not told["skipped"], told["said"]
     assert told["image"], told["said"]
-
-
-def test_its_other_commands_run(tmp_path: Path) -> None:
-    alone = copy_to(tmp_path / "accounts")
-    status, said = make(alone, "xs")
-    assert status == 0, said
-    _, listed = make(alone, "help")
-    rules = re.findall(r"^([a-z]+):.*## ", (alone / "Makefile").read_text(), re.MULTILINE)
-    assert re.findall(r"^make (\w+)", listed, re.MULTILINE) == rules
-    status, token = make(alone, "token", "ID=7", TOKEN_KEY=KEY)
-    assert (status, token.count(".")) == (0, 2), token
 
 
 def locked(lock: Path) -> dict[str, set[str]]:
