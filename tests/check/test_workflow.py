@@ -16,7 +16,7 @@ from tests.parts.system import LISTS, listed
 
 SCRIPT = ROOT / ".ci/run"
 SERVICE = ROOT / "snippets/service"
-INSTALL = SERVICE / "dev/install.sh"
+INSTALL = SERVICE / "dev/install"
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
 TEST = ROOT / ".github/workflows/test.yml"
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
@@ -196,4 +196,4 @@ def test_the_script_becomes_root_where_it_is_not(run: Runner, user: int) -> None
 def test_the_script_says_what_to_do_when_it_cannot_install(run: Runner) -> None:
     status, notes, error = run("apt-get", *THERE, id="echo 1000", python3="exit 0")
     assert (status, notes) == (1, [])
-    assert "install.sh: install chromium as root, then run this again" in error
+    assert "install: install chromium as root, then run this again" in error

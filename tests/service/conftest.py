@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.parts.service import BIN, CACHE, RUNNING, SERVICE
+from tests.parts.service import CACHE, RUNNING, SERVICE
 
 
 def shell(**changed: str) -> dict[str, str]:

@@ -13,7 +13,6 @@ from tests.engine.pages import ROOT
 from tests.engine.plugin import STATE
 from tests.parts.evidence import Runs
 from tests.parts.service import SERVICE
-from tests.service.conftest import copy_to, make
 
 TAGS = ("testcase", "skipped", "property")
 LEAST = 95  # percent of its lines and branches
