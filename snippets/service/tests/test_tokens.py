@@ -9,7 +9,8 @@ import pytest
 from httpx2 import AsyncClient
 
 from accounts import tokens
-from accounts.config import Settings
+from accounts.config import ServerSettings
+from accounts.tokens import Bearer
 from tests.conftest import TOKEN_KEY
 from tests.fixtures.sample_data import ANN
 from tests.test_handlers import create
@@ -75,6 +76,7 @@ async def test_a_wrong_token_is_refused(client: AsyncClient, token: str) -> None
 async def test_another_header_is_refused(
     client: AsyncClient, header: str | None
 ) -> None:
+    del client.headers["Authorization"]
     answer = await client.get(
         "/me", headers={"Authorization": header} if header else {}
     )
@@ -95,5 +97,6 @@ async def test_the_good_token_is_good(client: AsyncClient) -> None:
     assert (answer.status_code, answer.json()["id"]) == (200, 1)
 
 
-def test_what_is_issued_can_be_verified(settings: Settings) -> None:
-    assert tokens.verify(settings, tokens.issue(settings, 7, timedelta(minutes=1))) == 7
+def test_what_is_issued_can_be_verified(settings: ServerSettings) -> None:
+    token = tokens.issue(settings, 7, timedelta(minutes=1), ["a:b", "c"])
+    assert tokens.verify(settings, token) == Bearer(7, frozenset({"a:b", "c"}))

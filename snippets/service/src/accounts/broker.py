@@ -3,7 +3,7 @@
 from celery import Celery
 from celery.signals import setup_logging
 
-from accounts import logs
+from accounts import logs, startup
 from accounts.config import Settings
 
 PATIENCE = 2.0
@@ -18,7 +18,7 @@ def options() -> dict[str, object]:
     over again, so none is kept after its delivery and no result is stored.
     """
     return {
-        "broker_url": Settings().redis_url.get_secret_value(),
+        "broker_url": startup.read(Settings).redis_url.get_secret_value(),
         "broker_transport_options": {
             "socket_timeout": PATIENCE,
             "socket_connect_timeout": PATIENCE,

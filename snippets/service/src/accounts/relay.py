@@ -8,7 +8,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from accounts import logs
+from accounts import logs, startup
 from accounts.broker import celery
 from accounts.config import Settings
 from accounts.database import (
@@ -85,11 +85,12 @@ async def main() -> None:
     A bug is logged like all else, and ends the process with status 1.
     """
     logs.configure()
+    settings = startup.read(Settings)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
-        await relay_until(stopped, Settings())
+        await relay_until(stopped, settings)
     except Exception:
         log.exception("relay_failed")
         raise SystemExit(1) from None
