@@ -4,11 +4,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import jwt
 from jwt.types import Options
 from jwt.utils import base64url_decode, base64url_encode
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from accounts import keys
 from accounts.config import ServerSettings
@@ -22,6 +23,7 @@ READ, WRITE = "users:read", "users:write"
 """Scopes of an operator, for all users; without them, a user's own is all there is."""
 CHECKED: Options = {
     "require": ["exp", "sub", "aud"],
+    "verify_exp": False,  # each time anew, see `verify`
     "verify_iat": False,
     "verify_nbf": False,
 }
@@ -91,8 +93,20 @@ def verify(settings: ServerSettings, token: str) -> Bearer:
 
     Raises `InvalidTokenError`. The key decides on the algorithm, never the token.
     """
+    claims, now = read(settings.token_key.get_secret_value(), token), time.time()
+    if claims.exp <= now or max(claims.iat, claims.nbf) > now + LEEWAY:
+        raise InvalidTokenError
+    return Bearer(int(claims.sub), frozenset(claims.scope.split(" ")) - {""})
+
+
+@lru_cache(maxsize=1024)
+def read(known: str, token: str) -> Claims:
+    """Return what a token says if it was signed with a known key, at any time.
+
+    Raises `InvalidTokenError`. A signature that was good once is good again.
+    """
     try:
-        key = key_of(settings, token)
+        key = key_of(known, token)
         told = jwt.decode(
             token,
             key.key,
@@ -101,15 +115,14 @@ def verify(settings: ServerSettings, token: str) -> Bearer:
             options=CHECKED,
         )
         claims = Claims.model_validate(told)
-    except (jwt.InvalidTokenError, ValidationError, RecursionError) as error:
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise InvalidTokenError from error
-    user_id, latest = int(claims.sub), time.time() + LEEWAY
-    if user_id > LARGEST_ID or max(claims.iat, claims.nbf) > latest:
+    if int(claims.sub) > LARGEST_ID:
         raise InvalidTokenError
-    return Bearer(user_id, frozenset(claims.scope.split(" ")) - {""})
+    return claims
 
 
-def key_of(settings: ServerSettings, token: str) -> Key:
+def key_of(known: str, token: str) -> Key:
     """Return the key that a token's header names, or raise `InvalidTokenError`.
 
     A token that asks for more than is known here is refused, as is one whose parts
@@ -120,7 +133,7 @@ def key_of(settings: ServerSettings, token: str) -> Key:
         base64url_encode(base64url_decode(part)) != part for part in parts
     ):
         raise InvalidTokenError
-    for key in keys.parse(settings.token_key.get_secret_value()):
+    for key in keys.parse(known):
         if key.name == header.get("kid"):
             return key
     raise InvalidTokenError
