@@ -9,12 +9,14 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 from uvicorn import Config
 
-from accounts import logs
+from accounts import logs, startup
+from accounts.config import ServerSettings
 
+settings = startup.read(ServerSettings)
 wsgi_app = "accounts.main:create_app()"
 worker_class = "uvicorn_worker.UvicornWorker"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-bind = os.environ.get("BIND", "127.0.0.1:8000")
+workers = settings.web_concurrency
+bind = settings.bind
 graceful_timeout = 21  # seconds after SIGTERM, then a worker is killed
 timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # Seconds that an idle connection stays open: longer than the proxy keeps it, or the

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from dev.processes import ROOT
+from tests.test_startup import GOOD
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -25,6 +26,8 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The folder of temporary files, and a process that shares no metrics."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv(FOLDER, "")
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
     return tmp_path
 
 

@@ -50,6 +50,8 @@ def parse(text: str) -> tuple[Key, ...]:
 
 def make(told: dict[str, str]) -> Key:
     """Return the key that a JWK describes, or raise `ValueError` or what jwt raises."""
+    if not isinstance(told, dict):
+        raise TypeError
     key, name = jwt.PyJWK(told), told.get("kid")
     if key.algorithm_name not in ALGORITHMS or not isinstance(name, str | None):
         raise ValueError(WHAT + ", ".join(sorted(ALGORITHMS)))
