@@ -122,8 +122,12 @@ async def test_it_soon_tells_that_it_is_not_ready(
 
 
 async def test_a_probe_that_lost_its_connection_takes_another(
-    app: FastAPI, client: AsyncClient, sessions: Sessions
+    app: FastAPI,
+    client: AsyncClient,
+    sessions: Sessions,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(database, "READY_WITHIN", 30)
     assert (await client.get("/readyz")).status_code == 200
     process = app.state.resources.probe.connection.get_server_pid()
     async with sessions() as session:

@@ -158,7 +158,8 @@ def test_clocks_may_differ_by_some_seconds(
 def test_a_token_ends_when_it_ends(
     settings: ServerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, token = time.time(), signed(exp=time.time() + 10)
+    now = time.time()
+    token = signed(exp=now + 10)
     monkeypatch.setattr(time, "time", lambda: now + 9)
     assert tokens.verify(settings, token).user_id == 1
     monkeypatch.setattr(time, "time", lambda: now + 10)
