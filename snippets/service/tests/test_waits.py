@@ -40,7 +40,10 @@ async def test_each_connection_has_limits_and_a_name(
     async with create_sessions(engine)() as session:
         names = {"names": [*LIMITS, "application_name"]}
         rows = await session.execute(text(ASK), names)
-        assert {name: value for name, value in rows} == {**LIMITS, "application_name": "accounts-relay"}
+        assert {row[0]: row[1] for row in rows} == {
+            **LIMITS,
+            "application_name": "accounts-relay",
+        }
     await engine.dispose()
 
 
