@@ -11,13 +11,14 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 from uvicorn import Config
 
-from accounts import logs
-from accounts.config import Settings
+from accounts import logs, startup
+from accounts.config import ServerSettings
 
+settings = startup.read(ServerSettings)
 wsgi_app = "accounts.main:create_app()"
 worker_class = "uvicorn_worker.UvicornWorker"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-bind = os.environ.get("BIND", "127.0.0.1:8000")
+workers = settings.web_concurrency
+bind = settings.bind
 graceful_timeout = 21  # seconds after SIGTERM, then a worker is killed
 timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # Seconds that an idle connection stays open: longer than the proxy keeps it, or the
@@ -47,8 +48,7 @@ def post_worker_init(worker: Worker) -> None:
     server: Config = vars(worker)["config"]
     server.timeout_graceful_shutdown = worker.cfg.graceful_timeout - 1
     app: FastAPI = vars(worker)["wsgi"]
-    settings: Settings = app.state.settings
-    server.http = limited(settings, FILES - backlog - OTHER_FILES)
+    server.http = limited(app.state.settings, FILES - backlog - OTHER_FILES)
 
 
 # --8<-- [start:metrics]

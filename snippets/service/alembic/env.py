@@ -1,16 +1,15 @@
 """Run migrations on the database of DATABASE_URL."""
 
 import asyncio
-import os
 from functools import partial
-from logging.config import fileConfig
 
 import asyncpg
 from sqlalchemy import Connection, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from accounts.config import without_driver
-from accounts.database import DIALECT
+from accounts import startup, urls
+from accounts.config import MigrationSettings
+from accounts.database import DIALECT, direct_url
 from accounts.models import Base
 from alembic import context
 
@@ -36,7 +35,7 @@ async def connect_and_migrate(url: str) -> None:
     A migration that waits for a lock makes all later queries wait behind it, so it
     gives up after three seconds and can be run again.
     """
-    limits = {"lock_timeout": "3s"}
+    limits = {"lock_timeout": "3s", "application_name": "accounts-alembic"}
     engine = create_async_engine(
         DIALECT,
         async_creator=partial(asyncpg.connect, url, server_settings=limits),
@@ -49,12 +48,12 @@ async def connect_and_migrate(url: str) -> None:
 
 # --8<-- [end:migrate]
 
-if context.config.config_file_name and context.config.attributes.get("logs", True):
-    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+given = context.config.attributes.get("url")
 if context.is_offline_mode():
     context.configure(url=DIALECT, literal_binds=True, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
+elif given:
+    asyncio.run(connect_and_migrate(urls.database(given)))
 else:
-    given = context.config.attributes.get("url") or os.environ["DATABASE_URL"]
-    asyncio.run(connect_and_migrate(without_driver(given)))
+    asyncio.run(connect_and_migrate(direct_url(startup.read(MigrationSettings))))

@@ -17,7 +17,7 @@ PYTHON = sys.executable
 
 def migrate(url: str, revision: str = "head") -> None:
     """Bring a database to a revision, in this process."""
-    config = Config(ROOT / "alembic.ini", attributes={"url": url, "logs": False})
+    config = Config(ROOT / "alembic.ini", attributes={"url": url})
     command.upgrade(config, revision)
 
 

@@ -4,13 +4,15 @@ import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from accounts.config import Settings
+from accounts import tokens
+from accounts.config import ServerSettings, Settings
 from accounts.database import Sessions, create_engine, create_sessions
 from accounts.main import create_app
 from dev import postgres, valkey
@@ -20,7 +22,18 @@ from dev.processes import migrate
 
 pytest_plugins = ["tests.system"]
 TOKEN_KEY = "a key for tests, of 32 bytes or more"  # noqa: S105  it opens nothing else
+UNLIMITED = "1000000/second"
 NUMBERS = itertools.count(1)
+
+
+def bearer(user_id: int, *scopes: str, key: str = TOKEN_KEY) -> dict[str, str]:
+    """Return the header of a user's request."""
+    token = tokens.mint(key, user_id, timedelta(hours=1), scopes)
+    return {"Authorization": f"Bearer {token}"}
+
+
+OPERATOR = bearer(10**9, tokens.READ, tokens.WRITE)
+"""The header of an operator, who is no user."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -71,13 +84,14 @@ def database_url(server: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(database_url: str, redis_url: str) -> Settings:
-    """Settings for the test's own database; the cache is off."""
-    return Settings(
+def settings(database_url: str, redis_url: str) -> ServerSettings:
+    """Settings for the test's own database; the cache and the limit are off."""
+    return ServerSettings(
         database_url=SecretStr(database_url),
         redis_url=SecretStr(redis_url),
         token_key=SecretStr(TOKEN_KEY),
         cache_seconds=0,
+        mail_limit=UNLIMITED,
     )
 
 
@@ -90,7 +104,7 @@ async def sessions(settings: Settings) -> AsyncIterator[Sessions]:
 
 
 @pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+async def app(settings: ServerSettings) -> AsyncIterator[FastAPI]:
     """The app, started."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
@@ -99,9 +113,8 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client that calls the app in this process."""
-    transport = httpx2.ASGITransport(app)
+    """A client that calls the app in this process, as an operator."""
     async with httpx2.AsyncClient(
-        transport=transport, base_url="http://test"
+        transport=httpx2.ASGITransport(app), base_url="http://test", headers=OPERATOR
     ) as client:
         yield client

@@ -110,7 +110,7 @@ async def test_a_cache_that_does_not_answer_is_left_alone(
         server.signal(signal.SIGCONT)
         async with asyncio.timeout(30):
             while await users.get(1) is None:
-                users.cache.resting_until = 0
+                users.cache.reading.resting_until = 0
                 await users.put(ann(1))
         await client.aclose()
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from accounts.config import Settings
+from accounts.config import ServerSettings
 
 GOOD = {
     "DATABASE_URL": "postgresql://ann:s3cret@host/name",
@@ -23,11 +23,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_secret_has_no_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)
     with pytest.raises(ValidationError, match=f"1 validation error.*\n{name.lower()}"):
-        Settings()
+        ServerSettings()
 
 
 def test_a_secret_is_not_shown() -> None:
-    assert "s3cret" not in repr(Settings()) + str(Settings())
+    assert "s3cret" not in repr(ServerSettings()) + str(ServerSettings())
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_wrong_value_is_refused_and_not_shown(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.lower()) as refusal:
-        Settings()
+        ServerSettings()
     assert "s3cret" not in str(refusal.value)
 
 
@@ -54,5 +54,5 @@ def test_the_address_needs_no_driver(
     monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://host/name")
-    url = Settings().database_url.get_secret_value()
+    url = ServerSettings().database_url.get_secret_value()
     assert url == "postgresql://host/name"

@@ -57,7 +57,16 @@ async def test_it_waits_for_a_database_that_is_not_there(
     await asyncio.wait([listening])
 
 
-async def test_the_endpoint_sends_what_happens(
+NEWER = [
+    *['{"kind": "deleted", "user_id": 7}', '{"kind": "created"}', '{"user_id": 7}'],
+    *['{"kind": {"name": "created"}, "user_id": 7}', '{"kind": null, "user_id": 7}'],
+    *['{"kind": "created", "user_id": "a"}', '{"kind": "created", "user_id": 0}'],
+    *["[]", "null", "1", "", "x", "{", '"created"', "\ud800", "[" * 5000],
+]
+"""What a newer release may tell; this one knows none of it."""
+
+
+async def test_the_endpoint_sends_what_happens_and_skips_what_it_does_not_know(
     app: FastAPI, client: AsyncClient
 ) -> None:
     feed: Feed = app.state.resources.feed
@@ -66,8 +75,10 @@ async def test_the_endpoint_sends_what_happens(
         async with asyncio.timeout(30):
             while not feed.streams:  # noqa: ASYNC110  the feed tells nobody
                 await asyncio.sleep(0.01)
-        for kind in ("created", "changed"):
-            feed.publish(json.dumps({"kind": kind, "user_id": 7}))
+        feed.publish(json.dumps({"kind": "created", "user_id": 7}))
+        for newer in NEWER:
+            feed.publish(newer)
+        feed.publish(json.dumps({"kind": "changed", "user_id": 7, "more": [1]}))
         feed.close()
 
     telling = asyncio.create_task(tell())

@@ -63,6 +63,74 @@ def test_a_gate_refuses_what_it_is_there_for(copy: Path, name: str) -> None:
 # --8<-- [end:planted]
 
 
+HANDLERS, API = "src/accounts/api/handlers.py", "accounts.api.handlers"
+TWICE = {
+    "a route of another parameter": (
+        HANDLERS,
+        '@router.get("/users/{number}")\nasync def again(number: int) -> None: ...',
+        [f"two routes for GET /users/{{number}}: {API}.read_user", f"{API}.again"],
+    ),
+    "a route behind a wider one": (
+        HANDLERS,
+        '@router.patch("/users/all")\nasync def all_users() -> None: ...',
+        [f"two routes for PATCH /users/all: {API}.update_user", f"{API}.all_users"],
+    ),
+    "a route of another module": (
+        "src/accounts/api/health.py",
+        '@router.get("/me")\nasync def me() -> None: ...',
+        ["two routes for GET /me: ", f"{API}.read_me", "accounts.api.health.me"],
+    ),
+    "a router that nobody includes": (
+        "src/accounts/api/health.py",
+        'late = APIRouter()\n\n@late.get("/late")\nasync def tell() -> None: ...',
+        ["no app includes the route of accounts.api.health.tell"],
+    ),
+    "an error handler": (
+        "src/accounts/api/errors.py",
+        "def again(app: FastAPI) -> None:\n    first(app)\n"
+        "    app.add_exception_handler(OSError, answer)\n\n"
+        "first, install = install, again",
+        ["two error handlers for builtins.OSError", "answer_database_error", "answer:"],
+    ),
+    "a middleware": (
+        "src/accounts/middleware/__init__.py",
+        "def again(app: Starlette) -> None:\n    first(app)\n"
+        "    app.add_middleware(Measuring)\n\nfirst, install = install, again",
+        ["two middlewares for accounts.middleware.measuring.Measuring"],
+    ),
+    "a task": (
+        "src/accounts/tasks.py",
+        "@celery.task(name=WELCOME)\ndef again() -> None: ...",
+        ["two tasks for accounts.send_welcome_email", "accounts.tasks.again"],
+    ),
+    "a setting": (
+        "src/accounts/config.py",
+        "class Old(ServerSettings):\n    old: int = 1\n\nServerSettings = Old",
+        ["nobody reads OLD"],
+    ),
+}
+
+
+# --8<-- [start:twice]
+@pytest.mark.parametrize(("file", "planted", "told"), TWICE.values(), ids=TWICE)
+def test_the_gate_of_wiring_names_what_is_there_in_vain(
+    copy: Path, file: str, planted: str, told: list[str]
+) -> None:
+    with (copy / file).open("a") as module:
+        module.write(f"\n\n{planted}\n")
+    status, written = run(copy, gate.commands("m")["wiring"])
+    assert status == 1
+    assert len(written.splitlines()) == 1
+    assert [part for part in told if part not in written] == []
+
+
+def test_the_gate_of_wiring_lets_pass_what_is_there_once(copy: Path) -> None:
+    assert run(copy, gate.commands("s")["wiring"])[0] == 0
+
+
+# --8<-- [end:twice]
+
+
 def test_the_gate_of_coverage_refuses_too_little(copy: Path) -> None:
     (copy / "test_planted.py").write_text("def test_nothing(): import accounts")
     status, written = run(copy, gate.commands("s", "test_planted.py")["module"])

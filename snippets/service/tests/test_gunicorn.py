@@ -12,10 +12,11 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 
-from accounts.config import Settings
+from accounts.config import ServerSettings
 from accounts.connections import Connection
 from dev.processes import ROOT
 from tests.conftest import TOKEN_KEY
+from tests.test_startup import GOOD
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -30,6 +31,8 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The folder of temporary files, and a process that shares no metrics."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv(FOLDER, "")
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
     return tmp_path
 
 
@@ -55,7 +58,7 @@ def started(*names: str) -> tuple[gunicorn.config.Config, uvicorn.Config]:
     told = read()
     for name in (*names, "post_worker_init"):
         config.set(name, told[name])
-    settings = Settings(
+    settings = ServerSettings(
         database_url=SecretStr("postgresql://host/name"),
         redis_url=SecretStr("redis://host"),
         token_key=SecretStr(TOKEN_KEY),

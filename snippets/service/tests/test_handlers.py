@@ -7,7 +7,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from accounts import tokens
-from accounts.config import Settings
+from accounts.config import ServerSettings
 from tests.fixtures.sample_data import ANN, BOB
 
 
@@ -108,7 +108,7 @@ async def test_a_change_can_be_refused(client: AsyncClient) -> None:
 
 
 async def test_me_is_the_user_of_the_token(
-    client: AsyncClient, settings: Settings
+    client: AsyncClient, settings: ServerSettings
 ) -> None:
     user_id = await create(client, ANN)
     token = tokens.issue(settings, user_id, timedelta(minutes=1))

@@ -16,6 +16,7 @@ from accounts.repositories.user_repository import EmailTakenError, UserRepositor
 from accounts.services.letters import WELCOME
 from accounts.services.user_service import UserNotFoundError, UserService
 from accounts.services.verification import confirms
+from accounts.turns import Turns
 from tests.fixtures.sample_data import ANN
 
 
@@ -30,7 +31,10 @@ class TestUserService:
         self.outbox = create_autospec(OutboxRepository, instance=True)
         self.cache = create_autospec(UserCache, instance=True)
         self.cache.get.return_value = None
-        self.service = UserService(self.users, self.outbox, self.cache, nullcontext)
+        turns = create_autospec(Turns, instance=True)
+        self.service = UserService(
+            self.users, self.outbox, self.cache, nullcontext, turns
+        )
 
     async def test_get_returns_a_user_and_keeps_it(self) -> None:
         user = self.users.get.return_value = User(id=1, **ANN)
@@ -86,7 +90,7 @@ class TestUserService:
         await self.service.update(1, {"display_name": "Anna"})
 
         assert (user.email, user.display_name) == (ANN["email"], "Anna")
-        self.cache.put.assert_awaited_once_with(user)
+        self.cache.change.assert_awaited_once_with(user)
         (event,) = self.users.announce.await_args.args
         assert json.loads(event) == {"kind": "changed", "user_id": 1}
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from celery import Celery
 from celery.signals import import_modules, setup_logging
 
-from accounts import logs
+from accounts import logs, startup
 from accounts.config import SERVICE, Settings
 
 PATIENCE = 2.0
@@ -26,7 +26,7 @@ def options() -> dict[str, object]:
     over again, so none is kept after its delivery and no result is stored. Each key
     and channel begins with this copy's own name, so that copies can share a broker.
     """
-    settings = Settings()
+    settings = startup.read(Settings)
     return {
         "broker_url": settings.redis_url.get_secret_value(),
         "broker_transport_options": {

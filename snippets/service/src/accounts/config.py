@@ -1,30 +1,73 @@
 """What differs from one deployment to the next, read from the environment."""
 
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from limits import parse
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from accounts import keys, urls
 
 SERVICE = __name__.partition(".")[0]
 """The service's name: that of its package."""
 
 
-# --8<-- [start:settings]
-class Settings(BaseSettings):
-    """The settings of one process, each from the variable of its name in capitals.
+def database_address(url: SecretStr) -> SecretStr:
+    """Accept an address as other programs write it, or as SQLAlchemy does."""
+    return SecretStr(urls.database(url.get_secret_value()))
 
-    What has no default is required. Without it, the process ends at once with a
-    `pydantic.ValidationError` that names the variable and hides the values.
+
+def redis_address(url: SecretStr) -> SecretStr:
+    """Refuse an address that not all who read it read alike."""
+    return SecretStr(urls.redis(url.get_secret_value()))
+
+
+def verifying(key: SecretStr) -> SecretStr:
+    """Refuse what is no key, and a private key: whoever verifies must not need it."""
+    if any(one.is_private for one in keys.parse(key.get_secret_value())):
+        raise ValueError("it must not hold a private key, only the public one")  # noqa: TRY003  it is shown
+    return key
+
+
+def rate(told: str) -> str:
+    """Refuse what is no rate."""
+    try:
+        parse(told)
+    except ValueError:
+        raise ValueError("it must look like 30/hour") from None  # noqa: TRY003  so too
+    return told
+
+
+Database = Annotated[SecretStr, AfterValidator(database_address)]
+
+
+# --8<-- [start:settings]
+class MigrationSettings(BaseSettings):
+    """The settings of a migration, each from the variable of its name in capitals.
+
+    What has no default is required. Without it, the process ends at once and names
+    the variable, never a value: see `startup.read`.
     """
 
-    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
 
-    database_url: SecretStr
+    database_url: Database
     """`postgresql://user:password@host/name`, with libpq's parameters for TLS."""
-    redis_url: SecretStr
+    direct_database_url: Database | None = None
+    """The same database past the pooler, if `database_url` is a transaction pooler's.
+
+    Migrations and streams need it, for such a pooler keeps no state of a connection.
+    """
+
+
+class Settings(MigrationSettings):
+    """The settings that all other processes share."""
+
+    redis_url: Annotated[SecretStr, AfterValidator(redis_address)]
     """`redis://:password@host:port/number`, for the broker and the cache."""
-    token_key: SecretStr = Field(min_length=32)
-    """Signs and verifies bearer tokens: 32 bytes or more, for HS256."""
     # --8<-- [end:settings]
     pool_size: int = Field(default=5, ge=1)
     """Connections to the database that one process keeps open."""
@@ -35,16 +78,16 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(default=2.0, gt=0)
     """Seconds for a new connection to the database."""
     statement_timeout: float = Field(default=5.0, gt=0)
-    """Seconds after which the client gives up a statement."""
+    """Seconds after which server and client give up a statement."""
+    lock_timeout: float = Field(default=2.0, gt=0)
+    """Seconds that a statement waits for a lock, such as on a row."""
+    idle_timeout: float = Field(default=20.0, gt=0)
+    """Seconds after which the server ends a transaction in which nothing happens."""
     cache_seconds: int = Field(default=60, ge=0)
     """Seconds for which a user stays in the cache; 0 turns it off."""
-    body_limit: int = Field(default=65_536, gt=0)
-    """Bytes of a request's body, beyond which it is answered 413."""
-    request_timeout: float = Field(default=10.0, gt=0)
-    """Seconds in which a client must have sent its request, head and body."""
     smtp_host: str = "127.0.0.1"
     """The host of the mail server."""
-    smtp_port: int = 25
+    smtp_port: int = Field(default=25, ge=1, le=65_535)
     """The port of the mail server."""
     mail_from: str = "accounts@example.org"
     """The address that welcome e-mails come from."""
@@ -78,12 +121,6 @@ class Settings(BaseSettings):
     """`host:port` of `/healthz` and `/metrics` of all but the server; empty: none."""
     # --8<-- [end:delivery]
 
-    @field_validator("database_url")
-    @classmethod
-    def drop_the_driver(cls, url: SecretStr) -> SecretStr:
-        """Accept the address as other programs write it, or as SQLAlchemy does."""
-        return SecretStr(without_driver(url.get_secret_value()))
-
     @property
     def hold_seconds(self) -> float:
         """For how long a worker has a message: a half longer than its mail may take."""
@@ -99,9 +136,22 @@ class Settings(BaseSettings):
         return f"{self.redis_prefix}:{database}:"
 
 
-def without_driver(url: str) -> str:
-    """Return the address of a database as libpq and asyncpg know it."""
-    scheme, found, rest = url.partition("://")
-    if not found or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-        raise ValueError("it must begin with postgresql://")  # noqa: TRY003  pydantic shows it
-    return f"postgresql://{rest}"
+class ServerSettings(Settings):
+    """The settings of the server, which alone verifies tokens."""
+
+    token_key: Annotated[SecretStr, AfterValidator(verifying)]
+    """Verifies bearer tokens: a secret of 32 bytes or more, or a JWK set.
+
+    A set holds several keys, each with its `kid`, so that one can replace another,
+    and public keys, with which nobody can make tokens.
+    """
+    mail_limit: Annotated[str, AfterValidator(rate)] = "30/hour"
+    """How often one client may ask for what sends a mail."""
+    body_limit: int = Field(default=65_536, gt=0)
+    """Bytes of a request's body, beyond which it is answered 413."""
+    request_timeout: float = Field(default=10.0, gt=0)
+    """Seconds in which a client must have sent its request, head and body."""
+    web_concurrency: int = Field(default=2, ge=1)
+    """Processes of one server."""
+    bind: str = "127.0.0.1:8000"
+    """Where the server listens."""

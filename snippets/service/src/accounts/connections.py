@@ -7,7 +7,7 @@ import h11
 from prometheus_client import Counter
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from accounts.config import Settings
+from accounts.config import ServerSettings
 
 CLOSED = Counter(
     "connections_closed_total",
@@ -89,7 +89,7 @@ class Connection(H11Protocol):
 # --8<-- [end:connection]
 
 
-def limited(settings: Settings, most: int) -> type[Connection]:
+def limited(settings: ServerSettings, most: int) -> type[Connection]:
     """Return the protocol of a process that may hold so many connections."""
     told = {"seconds": settings.request_timeout, "most": most, "silent": {}}
     return type("LimitedConnection", (Connection,), told)

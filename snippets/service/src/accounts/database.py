@@ -1,13 +1,16 @@
 """The engine and its sessions."""
 
 import asyncio
+import contextlib
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy import ExceptionContext, Pool, event
+from sqlalchemy import Connection, ExceptionContext, Pool, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -17,7 +20,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from accounts.config import Settings
+from accounts.config import MigrationSettings, Settings
 
 DIALECT = "postgresql+asyncpg://"
 """What SQLAlchemy speaks; asyncpg reads the address, which may ask for TLS."""
@@ -27,7 +30,16 @@ AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,  # another server took over
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.StatementCompletionUnknownError,
 )
+PASSING = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,  # a migration changed a column's type
+)
+"""Errors after which nothing is left of the transaction, and a second may succeed."""
 LARGEST_ID = 2**63 - 1
 """The largest id that a column of type bigint holds."""
 READY_WITHIN = 1.0
@@ -38,14 +50,46 @@ Sessions = async_sessionmaker[AsyncSession]
 """Makes a session for each request or task."""
 
 
+# --8<-- [start:limits]
+def limits_of(settings: Settings) -> dict[str, str]:
+    """Return how long the server lets a connection wait, hold and compute."""
+    limits = {
+        "statement_timeout": settings.statement_timeout,
+        "lock_timeout": settings.lock_timeout,
+        "idle_in_transaction_session_timeout": settings.idle_timeout,
+    }
+    told = {name: f"{round(seconds * 1000)}ms" for name, seconds in limits.items()}
+    return {**told, "application_name": f"accounts-{program()}"}
+
+
+def program() -> str:
+    """Return the name of the program that runs, such as `gunicorn` or `relay`."""
+    path = Path(sys.argv[0])
+    return (path.parent.name if path.stem == "__main__" else path.stem)[:40]
+
+
+# --8<-- [end:limits]
+
+
 # --8<-- [start:engine]
-async def connect(settings: Settings) -> "asyncpg.Connection[asyncpg.Record]":
-    """Return a connection on which each wait ends, or raise `ConnectionError`."""
+async def connect(
+    settings: Settings, *, direct: bool = False
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """Return a connection on which each wait ends, or raise `ConnectionError`.
+
+    A transaction pooler takes no limits at the start; `direct` goes past it.
+    """
+    past, pooled = settings.direct_database_url, is_pooled(settings) and not direct
+    url = past if past and direct else settings.database_url
+    limits = limits_of(settings)
+    told = {name: limits[name] for name in limits if name == "application_name"}
     try:
         return await asyncpg.connect(
-            settings.database_url.get_secret_value(),
+            url.get_secret_value(),
             timeout=settings.connect_timeout,
             command_timeout=settings.statement_timeout,
+            server_settings=told if pooled else limits,
+            **(POOLED if pooled else {}),
         )
     except NO_CONNECTION as error:
         raise ConnectionError(str(error)) from error
@@ -64,13 +108,16 @@ def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEn
         "pool_timeout": settings.pool_timeout,
         "pool_pre_ping": True,
     }
+    told = {"async_creator_fn": partial(connect, settings)}
     engine = create_async_engine(
         DIALECT,
-        async_creator=partial(connect, settings),
+        connect_args=told | (UNNAMED if is_pooled(settings) else {}),
         hide_parameters=True,
         **({"poolclass": pool} if pool else limits),
     )
     event.listen(engine.sync_engine, "handle_error", leave_read_only)
+    if is_pooled(settings):
+        event.listen(engine.sync_engine, "begin", partial(limit, limits_of(settings)))
     return engine
 
 
@@ -90,11 +137,57 @@ def create_sessions(engine: AsyncEngine) -> Sessions:
 # --8<-- [end:engine]
 
 
+# --8<-- [start:pooled]
+class InTransaction(asyncpg.Connection):
+    """A connection through a transaction pooler, which may lead elsewhere each time."""
+
+    async def set_type_codec(self, *told: Any, **more: Any) -> None:  # noqa: ANN401  as it is
+        """Ask for a type, which takes two messages, in a transaction."""
+        async with self.transaction():
+            await super().set_type_codec(*told, **more)
+
+
+POOLED: dict[str, Any] = {
+    "connection_class": InTransaction,
+    "statement_cache_size": 0,
+}
+UNNAMED = {
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
+"""No statement outlives its transaction."""
+
+
+def is_pooled(settings: Settings) -> bool:
+    """Tell whether a transaction pooler stands between: then there is a way past it."""
+    return settings.direct_database_url is not None
+
+
+def limit(limits: dict[str, str], connection: Connection) -> None:
+    """Set the limits for one transaction."""
+    told = ", ".join(f"set_config('{name}', '{limits[name]}', true)" for name in limits)
+    connection.exec_driver_sql(f"SELECT {told}")
+
+
+# --8<-- [end:pooled]
+
+
+def direct_url(settings: MigrationSettings) -> str:
+    """Return the address that leads to the server itself."""
+    url = settings.direct_database_url or settings.database_url
+    return url.get_secret_value()
+
+
 def is_unreachable(error: Exception) -> bool:
-    """Tell whether a query failed because the database is away or too slow."""
+    """Tell whether a query failed because the database is away, too slow or busy."""
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(root(error), AWAY)
+        return error.connection_invalidated or isinstance(root(error), AWAY + PASSING)
     return isinstance(error, (PoolTimeoutError, ConnectionError, TimeoutError))
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether the transaction was undone and can be tried again at once."""
+    return isinstance(error, DBAPIError) and isinstance(root(error), PASSING)
 
 
 def root(error: BaseException) -> BaseException:
@@ -102,6 +195,45 @@ def root(error: BaseException) -> BaseException:
     while error.__cause__:
         error = error.__cause__
     return error
+
+
+class Probe:
+    """Asks the database whether it answers, over a connection that no request takes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self.asking: asyncio.Task[None] | None = None
+
+    async def is_answered(self) -> bool:
+        """Tell whether there is an answer within `READY_WITHIN`; all who ask share it.
+
+        An answer that is there counts, however late this process comes to read it.
+        """
+        if self.asking is None or self.asking.done():
+            self.asking = asyncio.create_task(self.ask())
+        await asyncio.wait([self.asking], timeout=READY_WITHIN)
+        error = self.asking.exception() if self.asking.done() else TimeoutError()
+        if error:
+            log.warning("database_not_ready", error=type(root(error)).__name__)
+        return error is None
+
+    async def ask(self) -> None:
+        """Return once the database answered; a connection that was lost is replaced."""
+        if self.connection and not self.connection.is_closed():
+            with contextlib.suppress(*NO_CONNECTION, asyncpg.InterfaceError):
+                await self.connection.execute("SELECT 1")
+                return
+            self.connection.terminate()
+        self.connection = await connect(self.settings)
+        await self.connection.execute("SELECT 1")
+
+    def close(self) -> None:
+        """Close the connection, whatever it waits for."""
+        if self.asking:
+            self.asking.cancel()
+        if self.connection:
+            self.connection.terminate()
 
 
 async def ask(

@@ -96,7 +96,7 @@ async def listen(feed: Feed, settings: Settings) -> None:
 async def listen_once(feed: Feed, settings: Settings) -> None:
     """Publish what the database tells; raise when the connection is lost."""
     gone = asyncio.Event()
-    connection = await connect(settings)
+    connection = await connect(settings, direct=True)
     connection.add_termination_listener(lambda *_: gone.set())
     try:
         await connection.add_listener(CHANNEL, lambda *told: feed.publish(str(told[3])))

@@ -1,16 +1,65 @@
 """One JSON object a line on standard output, whoever writes it."""
 
 import logging.config
+import re
+import sys
+from collections.abc import Iterable
+from types import TracebackType
 from typing import TypedDict
 
 import structlog
-from structlog.tracebacks import ExceptionDictTransformer
 
+from accounts.tracebacks import described, unquoted
+
+SHORTEST = 4
+"""Characters of a secret that is hidden; a shorter one is in each other word."""
+ADDRESS = r"[^\s@<>\"'(),;:=\\]+@(?:[\w-]+\.)+[\w-]+"
+TOKEN = r"eyJ[\w-]+\.[\w-]+\.[\w-]*"  # noqa: S105  it looks for one
+HIDDEN = "[hidden]"
+
+
+# --8<-- [start:mask]
+class Mask:
+    """Hides e-mail addresses, tokens, and the secrets that it was told.
+
+    It is the last line: it sees what libraries write too, and errors that quote what
+    they were given.
+    """
+
+    def __init__(self) -> None:
+        self.hide(())
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Hide these from now on, the longest first."""
+        known = {secret for secret in secrets if len(secret) >= SHORTEST}
+        parts = [re.escape(one) for one in sorted(known, key=len, reverse=True)]
+        self.pattern = re.compile("|".join([*parts, ADDRESS, TOKEN]))
+
+    def masked(self, value: object) -> object:
+        """Return a value as the log may hold it; what it doesn't know, as text."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, dict):
+            return {str(key): self.masked(told) for key, told in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.masked(told) for told in value]
+        return self.pattern.sub(
+            HIDDEN, value if isinstance(value, str) else repr(value)
+        )
+
+    def __call__(
+        self, _: object, __: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        """Mask a line."""
+        return {key: self.masked(value) for key, value in event.items()}
+
+
+# --8<-- [end:mask]
+MASK = Mask()
+hide = MASK.hide
 # --8<-- [start:processors]
-# A frame's local variables may hold a password, so tracebacks are written without.
-TRACEBACKS = structlog.processors.ExceptionRenderer(
-    ExceptionDictTransformer(show_locals=False, use_rich=False)
-)
+# A frame's local variables may hold a password, and a message may quote its input.
+TRACEBACKS = structlog.processors.ExceptionRenderer(described)
 SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
@@ -20,13 +69,28 @@ SHARED: list[structlog.typing.Processor] = [
 # --8<-- [end:processors]
 
 
+class Unquoted(logging.Filter):
+    """Names errors that libraries log within a sentence, without their message."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let a record pass; Celery tells an error as the text of its `repr`."""
+        if isinstance(record.args, dict) and "exc" in record.args:
+            kind = str(record.args["exc"]).partition("(")[0]
+            record.args = {**record.args, "exc": kind}
+        elif isinstance(record.args, tuple):
+            record.args = tuple(map(unquoted, record.args))
+        record.msg = unquoted(record.msg)
+        return True
+
+
 class LogConfig(TypedDict):
     """What `logging.config.dictConfig` takes, as far as it is used here."""
 
     version: int
     disable_existing_loggers: bool
     formatters: dict[str, dict[str, object]]
-    handlers: dict[str, dict[str, str]]
+    filters: dict[str, dict[str, object]]
+    handlers: dict[str, dict[str, object]]
     loggers: dict[str, dict[str, object]]
     root: dict[str, object]
 
@@ -47,14 +111,17 @@ def config() -> LogConfig:
                 ],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    MASK,
                     structlog.processors.JSONRenderer(),
                 ],
             }
         },
+        "filters": {"unquoted": {"()": Unquoted}},
         "handlers": {
             "stdout": {
                 "class": "logging.StreamHandler",
                 "formatter": "json",
+                "filters": ["unquoted"],
                 "stream": "ext://sys.stdout",
             }
         },
@@ -71,11 +138,22 @@ def config() -> LogConfig:
 
 
 def configure() -> None:
-    """Write what the service logs, and what libraries log, in one form."""
+    """Write what the service logs, what libraries log, and what ends the process."""
     logging.config.dictConfig(dict(config()))
     logging.captureWarnings(True)
     structlog.configure(
-        processors=[*SHARED, structlog.processors.JSONRenderer()],
+        processors=[*SHARED, MASK, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(),
     )
+    sys.excepthook = log_end
+
+
+def log_end(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Log what ends the process, as all else."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    structlog.get_logger().critical("process_failed", exc_info=(kind, error, trace))

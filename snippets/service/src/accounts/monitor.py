@@ -14,6 +14,7 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from accounts import startup
 from accounts.config import Settings
 from accounts.metrics import exposition
 
@@ -101,7 +102,7 @@ def answering(is_well: Callable[[], bool]) -> Answer:
 
 def main() -> int:
     """Ask the process of this machine's `MONITOR_BIND`; return the exit status."""
-    port = int(Settings().monitor_bind.rpartition(":")[2] or 0)
+    port = int(startup.read(Settings).monitor_bind.rpartition(":")[2] or 0)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request("GET", "/healthz")

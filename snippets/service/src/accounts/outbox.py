@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
+from accounts import startup
 from accounts.config import Settings
 from accounts.database import Sessions, create_engine, create_sessions
 from accounts.repositories.outbox_repository import OutboxRepository
@@ -45,7 +46,7 @@ async def send_again(sessions: Sessions, ids: Sequence[UUID] | None) -> int:
 async def main(arguments: Sequence[str] | None = None) -> None:
     """Do what the command line says; a wrong one ends with status 2."""
     told = parser().parse_args(arguments)
-    engine = create_engine(Settings())
+    engine = create_engine(startup.read(Settings))
     sessions = create_sessions(engine)
     try:
         if told.command == "again":

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from kombu.exceptions import OperationalError
 
-from accounts import background, metrics
+from accounts import background, metrics, startup
 from accounts.broker import Broker
 from accounts.config import Settings
 from accounts.database import Sessions, create_engine, create_sessions
@@ -78,7 +78,7 @@ async def relay_until(
 
 async def main() -> None:
     """Relay until SIGTERM or SIGINT."""
-    await background.run("relay", relay_until, Settings())
+    await background.run("relay", relay_until, startup.read(Settings))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from accounts import background, metrics
+from accounts import background, metrics, startup
 from accounts.config import Settings
 from accounts.database import Sessions, create_engine, create_sessions
 from accounts.monitor import Pulse
@@ -58,7 +58,7 @@ async def schedule_until(
 
 async def main() -> None:
     """Do what is due until SIGTERM or SIGINT."""
-    await background.run("scheduler", schedule_until, Settings())
+    await background.run("scheduler", schedule_until, startup.read(Settings))
 
 
 if __name__ == "__main__":

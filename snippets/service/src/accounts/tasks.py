@@ -10,7 +10,7 @@ import structlog
 from celery import Task
 from celery.signals import worker_process_shutdown
 
-from accounts import metrics
+from accounts import metrics, startup
 from accounts.broker import DELIVER, celery
 from accounts.config import Settings
 from accounts.database import (
@@ -59,7 +59,7 @@ class Process:
 @cache
 def process() -> Process:
     """Return what this process keeps, made by its first task: never before a fork."""
-    return Process(Settings())
+    return Process(startup.read(Settings))
 
 
 @worker_process_shutdown.connect

@@ -8,6 +8,7 @@ from celery import bootsteps
 from celery.signals import worker_process_init, worker_ready, worker_shutdown
 from celery.worker.consumer import Consumer
 
+from accounts import startup
 from accounts.broker import celery
 from accounts.config import Settings
 from accounts.monitor import Pulse, serving
@@ -51,7 +52,7 @@ celery.steps["consumer"].add(Beating)
 @worker_ready.connect
 def answer(**_: object) -> None:
     """Answer a monitor, once all processes were started."""
-    STACK.enter_context(serving(Settings(), is_well))
+    STACK.enter_context(serving(startup.read(Settings), is_well))
 
 
 @worker_process_init.connect

@@ -21,7 +21,7 @@ import redis
 from dev import mail, processes
 from dev.keeper import Program
 from dev.ports import free_port
-from tests.conftest import TOKEN_KEY
+from tests.conftest import OPERATOR, TOKEN_KEY, UNLIMITED
 
 Environment = dict[str, str]
 T = TypeVar("T")
@@ -38,8 +38,10 @@ class Server:
     log: Path
 
     def client(self, timeout: float = 60) -> httpx2.Client:
-        """Return a client whose requests end after some seconds."""
-        return httpx2.Client(base_url=self.url, timeout=timeout, verify=NO_TLS)
+        """Return an operator's client, whose requests end after some seconds."""
+        return httpx2.Client(
+            base_url=self.url, timeout=timeout, verify=NO_TLS, headers=OPERATOR
+        )
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def environment_of(database_url: str, redis_url: str, folder: Path) -> Environme
         "TOKEN_KEY": TOKEN_KEY,
         "RELAY_INTERVAL": "0.1",
         "RELAY_RETRY_AFTER": "1.5",
-        "RELAY_ATTEMPTS": "1000",
+        "MAIL_LIMIT": UNLIMITED,
     }
 
 
@@ -120,9 +122,10 @@ async def ask(server: Server, requests: Iterable[str]) -> list[int]:
     It costs a tenth of what a client costs that knows all of HTTP.
     """
     port, statuses = int(server.url.rpartition(":")[2]), list[int]()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in OPERATOR.items())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for request in requests:
-        writer.write(f"{request} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write(f"{request} HTTP/1.1\r\nHost: a\r\n{headers}\r\n".encode())
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = head.partition(b"content-length: ")[2].split()[0]
         await reader.readexactly(int(length))

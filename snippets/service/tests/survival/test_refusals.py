@@ -17,11 +17,11 @@ from httpx2 import (
 )
 from pydantic import SecretStr
 
-from accounts.config import Settings
+from accounts.config import ServerSettings
 from dev import processes
 from dev.postgres import Postgres
 from tests import test_handlers, test_tokens
-from tests.conftest import TOKEN_KEY, database
+from tests.conftest import OPERATOR, TOKEN_KEY, database
 from tests.fixtures.sample_data import ANN
 from tests.survival.conftest import (
     Server,
@@ -85,9 +85,9 @@ def served(
 
 
 @pytest.fixture
-def settings(url: str, redis_url: str) -> Settings:
+def settings(url: str, redis_url: str) -> ServerSettings:
     """The settings of the server, where they are not the default."""
-    return Settings(
+    return ServerSettings(
         database_url=SecretStr(url),
         redis_url=SecretStr(redis_url),
         token_key=SecretStr(TOKEN_KEY),
@@ -98,7 +98,9 @@ def settings(url: str, redis_url: str) -> Settings:
 async def client(served: Server, url: str) -> AsyncIterator[AsyncClient]:
     """A client of the server, which has no users yet."""
     await query(url, EMPTY)
-    async with AsyncClient(base_url=served.url, transport=Wire()) as client:
+    async with AsyncClient(
+        base_url=served.url, transport=Wire(), headers=OPERATOR
+    ) as client:
         yield client
 
 

@@ -15,11 +15,12 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 
 from accounts import tokens
-from accounts.config import Settings
+from accounts.config import ServerSettings
 from dev import processes
 from tests.fixtures.sample_data import ANN
 from tests.survival.conftest import Environment, serving
 
+SCOPES = tokens.READ, tokens.WRITE
 ENDLESS = "/users/events"
 PARTS = {"parameters", "requestBody", "security"}
 Wanted = dict[GenerationMode, set[str]]
@@ -34,6 +35,8 @@ EXAMPLES = examples(
 # JSON Schema can't say all that makes an e-mail address.
 ADDRESSES = from_regex(r"[A-Za-z0-9]{1,20}@[a-z]{1,20}\.(org|com)", fullmatch=True)
 schemathesis.openapi.format("email", ADDRESSES)
+NAMES = from_regex(r"[A-Za-zÀ-ž]([A-Za-zÀ-ž ]{0,90}[A-Za-zÀ-ž])?", fullmatch=True)
+schemathesis.openapi.format("readable-name", NAMES)
 
 
 def wanted_of(schema: dict[str, dict[str, dict[str, Any]]]) -> Wanted:
@@ -50,10 +53,10 @@ def wanted_of(schema: dict[str, dict[str, dict[str, Any]]]) -> Wanted:
 
 # --8<-- [start:schema]
 def test_each_answer_is_one_of_those_in_the_schema(
-    environment: Environment, settings: Settings, tmp_path: Path
+    environment: Environment, settings: ServerSettings, tmp_path: Path
 ) -> None:
     set_hypothesis_home_dir(tmp_path)
-    bearer = f"Bearer {tokens.issue(settings, 1, timedelta(hours=1))}"
+    bearer = f"Bearer {tokens.issue(settings, 1, timedelta(hours=1), SCOPES)}"
     answers = Counter[tuple[str, GenerationMode, int]]()
 
     @EXAMPLES

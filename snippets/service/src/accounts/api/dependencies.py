@@ -7,28 +7,30 @@ from typing import Annotated
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from accounts import tokens
-from accounts.config import Settings
-from accounts.database import Sessions
+from accounts.allowance import Allowance
+from accounts.config import ServerSettings
+from accounts.database import Probe, Sessions
 from accounts.events import Events, Feed
-from accounts.models import User
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
 from accounts.repositories.user_repository import UserRepository
-from accounts.services.user_service import UserNotFoundError, UserService
+from accounts.services.user_service import UserService
+from accounts.turns import Turns
 
 
 @dataclass(frozen=True)
 class Resources:
     """What the process opened at its start and all requests share."""
 
-    settings: Settings
+    settings: ServerSettings
     sessions: Sessions
     cache: UserCache
     feed: Feed
+    probe: Probe
+    turns: Turns
+    allowance: Allowance
 
 
 def get_resources(connection: HTTPConnection) -> Resources:
@@ -52,9 +54,13 @@ async def get_users(session: Session, connection: HTTPConnection) -> UserService
 
     It awaits nothing, but as a plain function it would take a thread.
     """
-    cache = get_resources(connection).cache
+    shared = get_resources(connection)
     return UserService(
-        UserRepository(session), OutboxRepository(session), cache, session.begin
+        UserRepository(session),
+        OutboxRepository(session),
+        shared.cache,
+        session.begin,
+        shared.turns,
     )
 
 
@@ -75,24 +81,25 @@ async def get_events(connection: HTTPConnection) -> AsyncIterator[Events]:
 UserEvents = Annotated[Events, Depends(get_events)]
 # --8<-- [end:events]
 
-bearer = HTTPBearer(auto_error=False)
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+# --8<-- [start:mails]
+@dataclass(frozen=True)
+class Mails:
+    """What one client may cause."""
+
+    allowance: Allowance
+    client: str
+
+    async def take(self) -> None:
+        """Count one request that sends a mail, or raise `TooOftenError`."""
+        await self.allowance.take(self.client)
 
 
-# --8<-- [start:current_user]
-async def get_current_user(
-    credentials: Credentials, users: Users, connection: HTTPConnection
-) -> User:
-    """Return the token's user, or raise `InvalidTokenError`, which is answered 401."""
-    if credentials is None:
-        raise tokens.InvalidTokenError
-    settings = get_resources(connection).settings
-    user_id = tokens.verify(settings, credentials.credentials)
-    try:
-        return await users.get(user_id)
-    except UserNotFoundError as error:
-        raise tokens.InvalidTokenError from error
+async def get_mails(connection: HTTPConnection) -> Mails:
+    """Return what the client of this request may cause, by its address."""
+    client = connection.client.host if connection.client else ""
+    return Mails(get_resources(connection).allowance, client)
 
 
-CurrentUser = Annotated[User, Depends(get_current_user)]
-# --8<-- [end:current_user]
+MailLimit = Annotated[Mails, Depends(get_mails)]
+# --8<-- [end:mails]

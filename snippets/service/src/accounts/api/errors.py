@@ -7,6 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
+from accounts.allowance import TooOftenError
+from accounts.api.access import ForbiddenError
 from accounts.api.schemas import Problem
 from accounts.database import is_unreachable, root
 from accounts.services.user_service import (
@@ -24,6 +26,7 @@ ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     EmailTakenError: (409, "E-mail address taken", {}),
     WrongSecretError: (403, "Wrong token", {}),
     InvalidTokenError: (401, "Invalid token", {"WWW-Authenticate": "Bearer"}),
+    ForbiddenError: (403, "Not allowed", {}),
 }
 
 
@@ -48,6 +51,13 @@ async def answer_database_error(request: Request, error: Exception) -> JSONRespo
 # --8<-- [end:unavailable]
 
 
+async def answer_too_often(request: Request, error: Exception) -> JSONResponse:
+    """Answer 429, and after how long another request makes sense."""
+    assert isinstance(error, TooOftenError)  # noqa: S101  tells the type
+    told = {"Retry-After": str(error.seconds)}
+    return JSONResponse({"detail": "Try again later"}, 429, told)
+
+
 async def answer_invalid(request: Request, error: Exception) -> JSONResponse:
     """Answer 422 with what is wrong and where, without what was sent."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  tells the type
@@ -63,6 +73,7 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(known, answer)
     for doubtful in (SQLAlchemyError, OSError):
         app.add_exception_handler(doubtful, answer_database_error)
+    app.add_exception_handler(TooOftenError, answer_too_often)
     app.add_exception_handler(RequestValidationError, answer_invalid)
 
 

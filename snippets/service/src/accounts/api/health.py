@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
 from fastapi.requests import HTTPConnection
-from sqlalchemy import select
 
 import accounts
 from accounts.api.dependencies import get_resources
@@ -31,11 +30,10 @@ async def healthz() -> Health:
 async def readyz(connection: HTTPConnection, response: Response) -> Health:
     """Tell whether requests can be served now; a failure means: send none.
 
-    The broker isn't asked: without it, messages wait in the outbox.
+    The broker isn't asked: without it, messages wait in the outbox. A pool that is
+    busy is no reason either, for requests wait for it and are served.
     """
-    ready = await ask(
-        get_resources(connection).sessions, lambda session: session.scalar(select(1))
-    )
+    ready = await get_resources(connection).probe.is_answered()
     response.status_code = 200 if ready else 503
     status = "ok" if ready else "unavailable"
     return Health(status=status, version=accounts.__version__, time=datetime.now(UTC))

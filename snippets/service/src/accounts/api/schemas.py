@@ -3,14 +3,24 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
 
 from accounts.addresses import LONGEST, plain
+from accounts.api.spelling import in_digits, readable
 from accounts.database import LARGEST_ID
 
 # --8<-- [start:fields]
 UserId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 """An id that the database can hold."""
+Digits = BeforeValidator(in_digits)
+KnownId = Annotated[UserId, Digits]
+"""An id in a path, in its one spelling."""
 Email = Annotated[
     str,
     Field(max_length=LONGEST, json_schema_extra={"format": "email"}),
@@ -18,9 +28,11 @@ Email = Annotated[
 ]
 """An address that all read alike; two that differ in case only are one."""
 DisplayName = Annotated[
-    str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
+    str,
+    Field(min_length=1, max_length=100, json_schema_extra={"format": "readable-name"}),
+    AfterValidator(readable),
 ]
-"""A name without control characters; PostgreSQL refuses NUL."""
+"""A name that shows something; JSON Schema can't say it otherwise."""
 # --8<-- [end:fields]
 
 

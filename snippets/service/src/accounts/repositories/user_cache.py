@@ -32,16 +32,23 @@ class UserCache:
             return None
 
     async def put(self, user: User) -> None:
-        """Keep a user as it was committed."""
-        fields = {
-            "format": FORMAT,
-            "id": user.id,
-            "email": user.email,
-            "display_name": user.display_name,
-            "verified_email": user.verified_email,
-            "version": user.version,
-            "created_at": user.created_at.isoformat(),
-        }
-        await self.cache.put(
-            f"{self.prefix}{user.id}", user.version, json.dumps(fields)
-        )
+        """Keep a user as it was read."""
+        await self.cache.put(f"{self.prefix}{user.id}", user.version, kept(user))
+
+    async def change(self, user: User) -> None:
+        """Keep a user as it was changed."""
+        await self.cache.change(f"{self.prefix}{user.id}", user.version, kept(user))
+
+
+def kept(user: User) -> str:
+    """Return what is kept of a user."""
+    fields = {
+        "format": FORMAT,
+        "id": user.id,
+        "email": user.email,
+        "display_name": user.display_name,
+        "verified_email": user.verified_email,
+        "version": user.version,
+        "created_at": user.created_at.isoformat(),
+    }
+    return json.dumps(fields)

@@ -8,8 +8,12 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from accounts.database import root
 from accounts.events import CHANNEL
 from accounts.models import User
+
+TAKEN = "uq_users_email"
+"""The constraint that keeps addresses apart."""
 
 
 class EmailTakenError(Exception):
@@ -51,7 +55,7 @@ class UserRepository:
         try:
             await self.session.flush()
         except IntegrityError as error:
-            if is_unique_violation(error):
+            if refused_by(error) == TAKEN:
                 raise EmailTakenError from error
             raise
 
@@ -80,7 +84,9 @@ class UserRepository:
         await self.session.execute(select(func.pg_notify(CHANNEL, payload)))
 
 
-def is_unique_violation(error: IntegrityError) -> bool:
-    """Tell whether a unique constraint refused the row."""
-    cause = error.orig.__cause__ if error.orig else None
-    return isinstance(cause, asyncpg.UniqueViolationError)
+def refused_by(error: IntegrityError) -> str | None:
+    """Return the name of the unique constraint that refused the row, if one did."""
+    cause = root(error)
+    if isinstance(cause, asyncpg.UniqueViolationError):
+        return cause.constraint_name
+    return None

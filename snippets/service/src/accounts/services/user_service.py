@@ -11,8 +11,9 @@ from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
 from accounts.repositories.user_repository import EmailTakenError, UserRepository
 from accounts.services.letters import CONFIRM, WELCOME
-from accounts.services.transaction import Transaction
+from accounts.services.transaction import Transaction, tried_again
 from accounts.services.verification import confirms, digest, new_secret
+from accounts.turns import Turns
 
 __all__ = ["EmailTakenError", "UserNotFoundError", "UserService", "WrongSecretError"]
 log = structlog.get_logger()
@@ -36,13 +37,15 @@ class UserService:
         outbox: OutboxRepository,
         cache: UserCache,
         begin: Transaction,
+        turns: Turns,
     ) -> None:
         self.users, self.outbox, self.cache = users, outbox, cache
-        self.begin = begin
+        self.begin, self.turns = begin, turns
 
     # --8<-- [end:service]
 
     # --8<-- [start:create]
+    @tried_again
     async def create(self, email: str, display_name: str) -> User:
         """Store a user and the message that asks for a welcome e-mail, both or neither.
 
@@ -51,7 +54,7 @@ class UserService:
         secret = new_secret()
         asked = digest(secret, email)
         user = User(email=email, display_name=display_name, verification=asked)
-        async with self.begin():
+        async with self.turns.of(), self.begin():
             await self.users.add(user)
             told: Payload = {"user_id": user.id, "secret": secret}
             message = await self.outbox.add(WELCOME, told)
@@ -62,6 +65,7 @@ class UserService:
     # --8<-- [end:create]
 
     # --8<-- [start:get]
+    @tried_again
     async def get(self, user_id: int) -> User:
         """Return a user, from the cache if possible, or raise `UserNotFoundError`."""
         if cached := await self.cache.get(user_id):
@@ -75,12 +79,14 @@ class UserService:
 
     # --8<-- [end:get]
 
+    @tried_again
     async def page(self, after: int, limit: int) -> Sequence[User]:
         """Return up to `limit` users by id, those with an id above `after`."""
         async with self.begin():
             return await self.users.page(after, limit)
 
     # --8<-- [start:update]
+    @tried_again
     async def update(self, user_id: int, changes: Mapping[str, str]) -> User:
         """Change the fields of a user that `changes` names, and no other.
 
@@ -88,7 +94,7 @@ class UserService:
         Raises `UserNotFoundError`, or `EmailTakenError` where another user has the
         new address.
         """
-        async with self.begin():
+        async with self.turns.of(user_id), self.begin():
             user = await self.users.lock(user_id)
             if user is None:
                 raise UserNotFoundError(user_id)
@@ -104,7 +110,7 @@ class UserService:
                 await self.outbox.add(CONFIRM, told)
             if before != changes:
                 await self.announce("changed", user)
-        await self.cache.put(user)
+        await self.cache.change(user)
         return user
 
     # --8<-- [end:update]
