@@ -55,7 +55,8 @@ async def seen(server_of_cache: tuple[str, Program]) -> AsyncIterator[Redis]:
 
 async def name_in(seen: Redis) -> str | None:
     """Return the first user's name as the cache has it."""
-    found = await seen.hget("user:1", "value")
+    keys = await seen.keys("*user:1")
+    found = await seen.hget(keys[0], "value") if keys else None
     return json.loads(found)["display_name"] if found else None
 
 

@@ -8,11 +8,11 @@ from unittest.mock import create_autospec
 
 import asyncpg
 import pytest
-from celery import Celery
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
 from accounts import relay
+from accounts.broker import Broker
 from accounts.config import ServerSettings
 from accounts.database import Sessions
 from accounts.relay import relay_until
@@ -141,12 +141,13 @@ async def test_the_relay_survives_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hasty = settings.model_copy(update={"relay_interval": 0.01, "pool_size": 1})
-    broker, stopped = create_autospec(Celery, instance=True), asyncio.Event()
-    monkeypatch.setattr(relay, "celery", broker)
+    broker, stopped = create_autospec(Broker, instance=True), asyncio.Event()
+    broker.held.return_value = 0
+    monkeypatch.setattr(relay, "Broker", lambda: broker)
     relaying = asyncio.create_task(relay_until(stopped, hasty))
 
     async def handed_over(number: int) -> None:
-        while broker.send_task.call_count < number:  # noqa: ASYNC110  it tells nobody
+        while broker.hand_over.call_count < number:  # noqa: ASYNC110  it tells nobody
             await asyncio.sleep(0.01)
 
     async with asyncio.timeout(30):
