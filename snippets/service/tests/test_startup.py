@@ -69,7 +69,18 @@ SLIPS = [
     *["REDIS_URLS", "REDISURL", "pool_sizes", "MAIL_SENDER", "DIRECT_DATABASE_URI"],
 ]
 OTHERS = [
-    *["PATH", "HOME", "MAIL", "MAILTO", "HOSTNAME", "LANG", "PORT", "DATABASE_HOST"],
+    *[
+        "BIN",
+        "BINDS",
+        "PATH",
+        "HOME",
+        "MAIL",
+        "MAILTO",
+        "HOSTNAME",
+        "LANG",
+        "PORT",
+        "DATABASE_HOST",
+    ],
     *["DATABASE_PASSWORD", "REDIS_PASSWORD", "REDIS_TLS_URL", "DATABASE_POOL_URL"],
     *[
         "REDIS_PORT",

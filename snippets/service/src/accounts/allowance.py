@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 
 from accounts.cache import AwayError, Breaker
 
-PREFIX = "accounts:limit"
 log = structlog.get_logger()
 
 
@@ -35,11 +34,11 @@ class Allowance:
     users can be created; to count nobody would let anybody send mail through us.
     """
 
-    def __init__(self, client: Redis, rate: str) -> None:
+    def __init__(self, client: Redis, rate: str, namespace: str) -> None:
         self.rate, self.breaker = parse(rate), Breaker("limit_unreachable")
         pool: dict[str, Any] = {"connection_pool": client.connection_pool}
         storage = RedisStorage(
-            "redis://", implementation="redispy", key_prefix=PREFIX, **pool
+            "redis://", implementation="redispy", key_prefix=f"{namespace}limit", **pool
         )
         self.shared = FixedWindowRateLimiter(storage)
         self.alone = FixedWindowRateLimiter(MemoryStorage())

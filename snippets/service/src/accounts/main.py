@@ -33,7 +33,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         feed,
         probe,
         Turns(settings),
-        Allowance(client, settings.mail_limit),
+        Allowance(client, settings.mail_limit, settings.namespace),
     )
     listening = asyncio.create_task(events.listen(feed, settings))
     with on_stop(feed.close):

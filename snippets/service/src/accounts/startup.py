@@ -22,6 +22,8 @@ SHARED = {"BIND", "DATABASE", "DIRECT", "REDIS", "WEB"}
 FAMILIES = {name.partition("_")[0] for name in KNOWN} - SHARED
 LINK = re.compile(r".*_(SERVICE_(HOST|PORT)|PORT(_\d+_(TCP|UDP)))(_\w+)?|\w+_PORT")
 """What Kubernetes sets for each service of a namespace."""
+SHORT = 6
+"""Names with fewer characters are too much alike: BIN is no slip for BIND."""
 CLOSE = 0.85
 """How alike two names are, of 1, so that one is a slip for the other."""
 log = structlog.get_logger()
@@ -77,6 +79,8 @@ def unknown(names: Iterable[str]) -> Iterator[str]:
 
 def is_slip(name: str) -> bool:
     """Tell whether a name is nearly one of ours, but no longer by whole words."""
+    if len(name) < SHORT:
+        return False
     close = get_close_matches(name, KNOWN, 1, CLOSE)
     return bool(close) and abs(name.count("_") - close[0].count("_")) < 2
 

@@ -239,7 +239,7 @@ def test_a_server_that_leaves_the_gateway_first_loses_no_request(
         done.set()
         for client in clients:
             client.join(60)
-    assert set(statuses) == {422}
+    assert set(statuses) == {401}
 
 
 # --8<-- [end:leave]

@@ -11,7 +11,7 @@ import pytest
 
 from dev import processes
 from dev.postgres import Postgres
-from tests.conftest import database
+from tests.conftest import OPERATOR, database
 from tests.fixtures.sample_data import ANN
 from tests.survival.conftest import (
     NO_TLS,
@@ -58,7 +58,11 @@ async def test_requests_at_once_are_answered_and_counted(served: Server) -> None
     before = counted(served)
     limits = httpx2.Limits(max_connections=AT_ONCE)
     async with httpx2.AsyncClient(
-        base_url=served.url, limits=limits, timeout=60, verify=NO_TLS
+        base_url=served.url,
+        limits=limits,
+        timeout=60,
+        verify=NO_TLS,
+        headers=OPERATOR,
     ) as client:
 
         async def one(number: int) -> int:
