@@ -13,7 +13,8 @@ import pytest
 
 from tests.engine.pages import ROOT
 from tests.parts.server import free_port
-from tests.service.conftest import SERVICE, copy_to, make, shell, typed
+from tests.parts.service import SERVICE
+from tests.service.conftest import copy_to, make, shell, typed
 
 KEY = "of 32 bytes, and of this test only"
 VENV = str(ROOT / ".venv/service")
