@@ -76,7 +76,7 @@ def index_is_away() -> bool:
 
 RUN = {
     "make xs": "xs lint: ruff check .",
-    "make s TEST=tests/test_tokens.py": "s module: pytest tests/test_tokens.py",
+    "make s TEST=tests/test_handlers.py": "s module: pytest tests/test_handlers.py",
     "TOKEN_KEY=… make token ID=1": "",
 }
 
