@@ -25,14 +25,14 @@ timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # proxy sends a request into a connection that is being closed.
 keepalive = 75
 # Each connection is an open file, of which a process may raise its own limit up to the
-# hard one. As many as `backlog` are accepted before any is closed again.
+# hard one. Some times `backlog` are accepted before any is closed again.
 FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 FILES = 65_536 if FILES == resource.RLIM_INFINITY else min(FILES, 65_536)
 resource.setrlimit(
     resource.RLIMIT_NOFILE, (FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 )
-backlog = 256
-OTHER_FILES = 256  # the database's, the cache's, the metrics'
+backlog = 128
+OTHER_FILES = 4 * backlog + 128  # the database's, the cache's, the metrics'
 max_requests, max_requests_jitter = 0, 0
 logconfig_dict = logs.config()
 control_socket_disable = True
@@ -48,7 +48,7 @@ def post_worker_init(worker: Worker) -> None:
     server: Config = vars(worker)["config"]
     server.timeout_graceful_shutdown = worker.cfg.graceful_timeout - 1
     app: FastAPI = vars(worker)["wsgi"]
-    server.http = limited(app.state.settings, FILES - backlog - OTHER_FILES)
+    server.http = limited(app.state.settings, FILES - OTHER_FILES)
 
 
 # --8<-- [start:metrics]

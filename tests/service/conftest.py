@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.parts.service import CACHE, RUNNING, SERVICE
+from tests.parts.service import BIN, CACHE, RUNNING, SERVICE
 
 
 def shell(**changed: str) -> dict[str, str]:
@@ -44,8 +44,12 @@ def typed(copy: Path, line: str, **environment: str) -> tuple[int, str]:
 
 
 def make(copy: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    """Run make on a copy, which builds an environment of its own unless VENV names another."""
-    return typed(copy, shlex.join(["make", *arguments]), **environment)
+    """Run make on a copy, in the environment that is here already, as VENV says.
+
+    One in the copy could not be read by the user of the database, whom pytest's folder shuts out.
+    """
+    there = {"VENV": str(BIN.parent), **environment}
+    return typed(copy, shlex.join(["make", *arguments]), **there)
 
 
 def copy_to(folder: Path) -> Path:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.engine.pages import ROOT
 from tests.parts.server import free_port
-from tests.service.conftest import SERVICE, copy_to, make, shell, typed
+from tests.parts.service import SERVICE
+from tests.service.conftest import copy_to, make, shell, typed
 
 KEY = "of 32 bytes, and of this test only"
 VENV = str(ROOT / ".venv/service")
@@ -75,7 +76,7 @@ def index_is_away() -> bool:
 
 RUN = {
     "make xs": "xs lint: ruff check .",
-    "make s TEST=tests/test_tokens.py": "s module: pytest tests/test_tokens.py",
+    "make s TEST=tests/test_handlers.py": "s module: pytest tests/test_handlers.py",
     "TOKEN_KEY=… make token ID=1": "",
 }
 

@@ -87,4 +87,4 @@ def test_connections_leave_files_for_all_else(
     assert files == {1024: 1024, 4096: 4096}.get(hard, 65_536)
     assert isinstance(server.http, type)
     assert issubclass(server.http, Connection)
-    assert 512 <= server.http.most == files - config.backlog - 256
+    assert 384 <= server.http.most == files - 4 * config.backlog - 128

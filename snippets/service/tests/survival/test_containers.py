@@ -15,11 +15,15 @@ from tests.system import Hide, refuse
 
 
 def skips(**environment: str) -> list[str]:
-    """Run the tests of the image anew; return the reasons of the skips shown."""
+    """Run the tests of the image anew; return the reasons of the skips shown.
+
+    What this run was told, such as where to report, is not for that one.
+    """
+    outside = {name: told for name, told in os.environ.items() if "PYTEST" not in name}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "tests/test_image.py"],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env=outside | environment,
         capture_output=True,
         text=True,
     )
