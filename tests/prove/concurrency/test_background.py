@@ -6,6 +6,7 @@ import gc
 import os
 import runpy
 import signal
+import socket
 import weakref
 from collections.abc import Callable
 from datetime import timedelta
@@ -159,6 +160,49 @@ def test_a_sign_up_that_fails_leaves_no_job(prompt: ModuleType, database: str) -
             await prompt.sign_up(engine, ANN)
 
     assert run(prompt, database, twice, prompt.work, prompt.work)[1:] == [True, False]
+
+
+@pytest.mark.holds(
+    "Wait a second when work returns False, and after an error too: without the wait, a database that is away fills the log.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
+def test_a_database_that_is_away_raises_at_each_call(snippet: ModuleType) -> None:
+    async def fail(url: str) -> None:
+        engine = create_async_engine(url)
+        for _ in range(3):  # it waits for nothing in between: a refusal comes at once
+            with pytest.raises(ConnectionRefusedError):
+                await snippet.work(engine)
+
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and doesn't listen
+        port = nobody.getsockname()[1]
+        asyncio.run(fail(f"postgresql+asyncpg://app@127.0.0.1:{port}/app"))
+
+
+@pytest.mark.holds(
+    "Send with a client that awaits: a client that blocks overruns LIMIT.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
+@pytest.mark.parametrize("blocks", [True, False])
+def test_only_a_client_that_awaits_is_cut_at_the_limit(
+    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch, blocks: bool
+) -> None:
+    async def send(_: str, key: int) -> None:
+        if not blocks:
+            await asyncio.Event().wait()
+
+    async def sign_up(engine: AsyncEngine) -> None:
+        await snippet.sign_up(engine, ANN)
+
+    async def work(engine: AsyncEngine) -> Any:
+        try:
+            return await snippet.work(engine)
+        except TimeoutError:
+            return "cut"
+
+    monkeypatch.setattr(snippet, "send_welcome", send)
+    monkeypatch.setattr(snippet, "LIMIT", 0)
+    assert run(snippet, database, sign_up, work)[1:] == [True if blocks else "cut"]
 
 
 async def make_due(engine: AsyncEngine) -> None:

@@ -39,7 +39,7 @@ STALLED = pytest.param(
 
 INSTRUCTIONS = [
     "Call what blocks from a def endpoint, or give it to a thread, and never call it in a coroutine.",
-    "If you don't know whether a library blocks, look for await in front of its calls: without one it does.",
+    "If you don't know whether a library blocks, look for await or async in front of its calls, and write def where there is neither.",
     "Do: write def where the whole endpoint blocks",
     "Do: give one call to a thread",
     "Don't: block in a coroutine",

@@ -35,7 +35,7 @@ INSTRUCTIONS = [
     "Choose how code runs by what it waits for",
     "Read this page when you can't tell whether an endpoint should be async def, def, a thread, a process or a job for later.",
     "Ask what the code waits for, and take the row of the table.",
-    "If you don't know, write def: the endpoint runs in a thread, and holds up no other.",
+    "If you don't know, write def, and read Keep blocking calls out of the event loop.",
     "Then give each task its own session, give every call a timeout, and keep one client for each remote service.",
     "Do: calculate in another process",
     "Don't: calculate in a coroutine",

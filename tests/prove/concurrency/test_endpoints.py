@@ -32,7 +32,7 @@ LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 INSTRUCTIONS = [
     "Write an async endpoint that says what it returns",
     "Write an endpoint with async def when all that it waits for can be awaited, and declare what it returns.",
-    "If you don't know whether a library can be awaited, write def, and read Blocking code.",
+    "If you don't know whether a library can be awaited, write def, and read Keep blocking calls out of the event loop.",
     "Run uvicorn users:app in the file's folder, with the address of a database in DATABASE_URL.",
     "Let a migration create the tables in production: create_all stands here so that the block runs alone.",
     "Add a test that asks for something that isn't there and expects 404.",
@@ -167,8 +167,33 @@ def test_a_waiting_request_holds_up_no_other(snippet: ModuleType, database: str)
 
 
 @pytest.mark.holds(
+    "The pool gives 15 connections, and the next request waits for one.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_a_request_waits_where_all_connections_are_taken(
+    snippet: ModuleType, database: str, record_property: Any
+) -> None:
+    async def taken() -> tuple[int, int]:
+        held = [await snippet.engine.connect() for _ in range(15)]
+        pool: Any = snippet.engine.pool
+        waits = asyncio.create_task(snippet.engine.connect().start())
+        await asyncio.sleep(0)  # it has asked, and would have been counted
+        before = pool.checkedout()
+        await held.pop().close()
+        held.append(await waits)
+        after = pool.checkedout()
+        for connection in held:
+            await connection.close()
+        await snippet.engine.dispose()
+        return before, after
+
+    assert asyncio.run(taken()) == (15, 15)
+    record_property("figure", "15 connections")
+
+
+@pytest.mark.holds(
     "A number that no row can have gets 422: the limits on Number refuse it.",
-    "Without these limits the driver raises, and the client gets 500.",
+    "Without the upper limit the driver raises on a larger number, and the client gets 500.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_number_that_no_row_can_have_is_refused(
@@ -179,18 +204,18 @@ def test_a_number_that_no_row_can_have_is_refused(
 
     unlimited.__annotations__["session"] = snippet.Session
     snippet.app.get("/unlimited/{number}")(unlimited)
-    paths = "users/0", f"users/{2**31 - 1}", f"users/{2**31}", f"unlimited/{2**31}"
+    paths = "users/0", f"users/{2**31 - 1}", f"users/{2**31}", f"unlimited/{2**31}", "unlimited/0"
     with serving(snippet.app) as server:
         found = [asyncio.run(ask(server.url, "GET", f"/{path}"))[0] for path in paths]
         assert server.stop()
         assert "asyncpg.exceptions.DataError: invalid input" in server.log.read_text()
-    assert found == [422, 404, 422, 500]
+    assert found == [422, 404, 422, 500, 404]
     for status in found:
         record_property("figure", str(status))
 
 
 @pytest.mark.holds(
-    "FastAPI refuses a class of SQLAlchemy as a return type when the app is built.",
+    "FastAPI refuses a class of SQLAlchemy as a return type when the app is built, unless response_model names another model.",
     "FastAPI refuses a parameter of type AsyncSession without Depends when the app is built.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
@@ -200,6 +225,7 @@ def test_what_fastapi_refuses_when_the_app_is_built(snippet: ModuleType) -> None
     returns_a_table.__annotations__["return"] = snippet.User
     with pytest.raises(FastAPIError, match="Invalid args for response field"):
         FastAPI().get("/")(returns_a_table)
+    FastAPI().get("/", response_model=snippet.UserRead)(returns_a_table)
 
     def takes_a_session(session: AsyncSession) -> None: ...
 

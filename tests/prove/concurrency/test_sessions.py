@@ -183,14 +183,18 @@ def test_one_task_runs_its_queries_in_one_session(snippet: ModuleType, database:
 @pytest.mark.holds(
     "The error comes when the pool has no idle connection to give: in a new process, or while all connections are in use.",
     "With pool_pre_ping=True it comes each time that the session isn't connected yet.",
+    "A connection older than pool_recycle is opened anew, and the error comes.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
-@pytest.mark.parametrize(("ping", "busy"), [(True, False), (False, True)])
+@pytest.mark.parametrize(
+    ("options", "busy"),
+    [({"pool_pre_ping": True}, False), ({"pool_recycle": 0}, False), ({}, True)],
+)
 def test_a_warm_pool_shows_it_where_it_has_no_idle_connection_at_once(
-    snippet: ModuleType, database: str, ping: bool, busy: bool
+    snippet: ModuleType, database: str, options: dict[str, Any], busy: bool
 ) -> None:
     async def after_a_query() -> None:
-        engine = create_async_engine(database, pool_pre_ping=ping)
+        engine = create_async_engine(database, **options)
         sessions = async_sessionmaker(engine)
         try:
             async with sessions() as session:
@@ -265,7 +269,7 @@ def test_a_session_holds_a_connection_while_its_transaction_lasts(database: str)
 
 
 @pytest.mark.holds(
-    "Requests that hold a connection and ask for another wait for each other until the pool gives up.",
+    "Requests that hold all connections and ask for another wait for each other until the pool gives up.",
 )
 @pytest.mark.parametrize("ends", [True, False])
 def test_requests_that_ask_for_a_second_connection_wait_for_each_other(

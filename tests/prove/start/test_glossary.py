@@ -17,16 +17,12 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "remote service | a service that we call over the network and don't run ourselves",
-]
-
-JUDGEMENTS = [
     "blocking call | a call in our code that keeps its thread until it returns",
     "client | the object that keeps our connections to a remote service and sends requests over them",
     "coroutine | what our async def functions return; it runs when something awaits it",
     "event loop | what runs our coroutines in one thread, one step of one task at a time",
     "fan-out | one of our requests starts many tasks",
-    "job | work that we store in the database, and that a worker does later",
+    "job | work that the response needn't wait for, and that must be done all the same",
     "limit | the most of something that we allow at once, or in number",
     "remote service | a service that we call over the network and don't run ourselves",
     "session | the object that holds one connection and one transaction of our database",

@@ -37,13 +37,13 @@ def test_the_examples_are_those_of_the_service() -> None:
     "Tiers of change",
     "In the service, snippets/service/tiers.toml names the gates of each tier.",
     "Tier XS formats and lints.",
-    "Tier S adds types and the tests of one module, tier M the layers and the suite, tier L the tests that take parts away.",
+    "Tier S adds types, wiring and the tests of one module, tier M the layers and the suite, tier L the tests that take parts away.",
 )
 def test_each_tier_adds_gates() -> None:
     gates = [TIERS["tiers"][tier]["gates"] for tier in ("xs", "s", "m", "l")]
     lint, types, layers, survival = map(set, gates)
     assert lint == {"format", "lint"}
-    assert types - lint == {"types", "module"}
+    assert types - lint == {"types", "wiring", "module"}
     assert layers - types == {"layers", "suite"}
     assert survival - layers == {"survival"}
     assert "tests/survival" in TIERS["gates"]["survival"]
