@@ -19,7 +19,7 @@ NO_TEXT = re.compile(r"true|false|null|~|yes|no|on|off|[\d.]+")  # but if it sta
 Options = list[tuple[str, int]]
 
 
-def options_of_yaml(node: yaml.Node, path: str = "") -> Iterator[tuple[str, int]]:
+def options_of_yaml(node: Any, path: str = "") -> Iterator[tuple[str, int]]:
     """Return each option below a node as `path = value`, and its line."""
     if node.tag.startswith("!"):
         path += f" = {node.tag}"
@@ -48,7 +48,7 @@ def options_of_toml(text: str, table: Any, path: str) -> Iterator[tuple[str, int
                 yield from options_of_toml(text, item, name)
         else:
             start = max(text.find(f"[{path}]"), 0)
-            at = re.compile(rf'^"?{re.escape(key)}"? *=', re.M).search(text, start)
+            at = re.compile(rf'^"?{re.escape(key)}"? *=', re.MULTILINE).search(text, start)
             line = text.count("\n", 0, at.start()) + 1 if at else 1
             for each in value if isinstance(value, list) else [value]:
                 yield f"{name} = {each if isinstance(each, str) else json.dumps(each)}", line
@@ -68,7 +68,7 @@ def hold(name: str, text: str) -> None:
     kept = tomllib.loads(REASONS.read_text())[name]
     reasons = {option: why["because"] for why in kept for option in why["options"]}
     found = options(name, text)
-    set_now = {option: line for option, line in found}
+    set_now = dict(found)
     gone = [option for option in reasons if option not in set_now]
     refused = [
         RefusedError(
