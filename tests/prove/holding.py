@@ -97,15 +97,21 @@ def current(file: Path) -> dict[str, list[str]]:
     return {name: checks(file, name) for name in sorted(names)}
 
 
-def record(file: Path) -> None:
-    """Write what the tests of a file assert beside them, if there is such a file."""
+def record(file: Path, blocks: dict[str, str] | None = None) -> None:
+    """Write what the tests of a file assert beside them, if there is such a file.
+
+    With it go the digests of the blocks, where they are given.
+    """
     if not file.exists():
         return
     store = file.with_name("checks.toml")
     kept: dict[str, Any] = tomllib.loads(store.read_text()) if store.exists() else {}
+    blocks = blocks if blocks is not None else kept.get("blocks", {})
     kept = {name: told for name, told in kept.items() if file.with_name(f"{name}.py").exists()}
     kept[file.stem] = current(file)
     text = "# What each test asserts that holds sentences. `make update` writes it.\n"
+    rows = "".join(f"{basic(path)} = {basic(told)}\n" for path, told in sorted(blocks.items()))
+    text += f"\n[blocks]  # a digest of each line that they stand beside\n{rows}" if rows else ""
     for name, tests in sorted(kept.items()):
         text += f"\n[{name}]\n" if tests else ""
         for test, asserted in tests.items():

@@ -14,7 +14,7 @@ from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
-from tests.prove import claims, escapes, holding, prose, style, twins
+from tests.prove import agreed, claims, escapes, holding, prose, style, twins
 
 
 def tree(*rooms: Path, end: str = "") -> list[Path]:
@@ -51,7 +51,7 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     if updating and bound:
         claims.carry(page)
         claims.enlist(page)
-        holding.record(ROOT / pages.test_of(page))
+        holding.record(ROOT / pages.test_of(page), agreed.renewed(page))
     if page != README:
         prose.hold_navigation(page)
     prose.hold_versions(page)
@@ -69,7 +69,8 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     if bound and not updating:
         judge = holding.Judge(page, tests, session)
         refused = [*claims.stale(judge.file), *judge.judge(red=red)]
-        if refused := refused or ([] if red else holding.weakened(judge.file)):
+        agree = [] if red else [*holding.weakened(judge.file), *agreed.changed(page)]
+        if refused := refused or agree:
             raise RefusedError.of(refused)
         given, codes = given | judge.figures, judge.codes
     if not (red or updating):

@@ -78,7 +78,6 @@ async def fetch(
 @pytest.mark.holds(
     "Without the semaphore all calls ask for a connection in the same moment.",
     "A call that gets no connection within pool_timeout fails with sqlalchemy.exc.TimeoutError, which isn't the built-in one.",
-    "The blocks here set a short pool_timeout.",
     "While a task waits for the semaphore, pool_timeout doesn't run.",
 )
 @pytest.mark.parametrize(
@@ -101,6 +100,25 @@ def test_each_call_gets_its_answer(snippet: ModuleType, database: str) -> None:
     failed = [answer for answer in found if isinstance(answer, Exception)]
     assert not failed, f"some of {CALLS} calls failed"  # how many is different each time
     assert found == [number**2 for number in range(CALLS)]
+
+
+@pytest.mark.holds("The blocks here set a short pool_timeout.")
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/bounded.py", f"{FOLDER}/unbounded.py"], indirect=True
+)
+def test_the_blocks_wait_a_short_time_for_a_connection(
+    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = list[float]()
+
+    def note(url: str, *, pool_timeout: float = 30) -> AsyncEngine:
+        given.append(pool_timeout)
+        return create_async_engine(url, pool_timeout=pool_timeout)
+
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setattr(snippet, "create_async_engine", note)
+    asyncio.run(snippet.main())
+    assert given == [0.05]
 
 
 @pytest.mark.holds(
