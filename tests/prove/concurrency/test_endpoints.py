@@ -32,7 +32,7 @@ LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 INSTRUCTIONS = [
     "Write an async endpoint that says what it returns",
     "Write an endpoint with async def when all that it waits for can be awaited, and declare what it returns.",
-    "If you don't know whether a library can be awaited, write def, and read Blocking code.",
+    "If you don't know whether a library can be awaited, write def, and read Keep blocking calls out of the event loop.",
     "Run uvicorn users:app in the file's folder, with the address of a database in DATABASE_URL.",
     "Let a migration create the tables in production: create_all stands here so that the block runs alone.",
     "Add a test that asks for something that isn't there and expects 404.",

@@ -31,7 +31,6 @@ INSTRUCTIONS = [
     "Bound the call with asyncio.timeout, and pass the limit in, so that the caller can spend what is left of its own.",
     "For a call that changes something, set the client's own timeout below yours, and send a key that makes a second try harmless.",
     "Put the timeout around the group, or catch it with except*.",
-    "Set a timeout that is shorter than the one of your server: gunicorn kills a worker that is silent for too long.",
     "Catch it only to clean up, and raise it again.",
     "Run it over the two versions above:",
     "Call your own code under a short timeout in a test to find what hides deeper.",
