@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test site update mutate bench bare lock
+.PHONY: help serve parts test site update mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
@@ -23,6 +23,9 @@ help:  ## List these commands.
 
 serve: $(READY)  ## Serve the site on localhost and reload it on each change.
 	$(BIN)/python -m tests.speed.serve --dev-addr $(ADDRESS)
+
+parts: $(READY)  ## Start the database and the server that blocks need, and print their variables.
+	@$(BIN)/python -m tests.parts
 
 test: $(READY) $(SERVICE_READY)  ## Prove every block, then check the site against the ledger.
 	$(BIN)/pytest

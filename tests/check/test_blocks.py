@@ -15,7 +15,7 @@ TIMEOUTS = "concurrency/timeouts/"
 DONT = ".highlight:has(> .filename:has-text('blocked.py'))"
 SEEN = "concurrency/timeouts/blocked.fails.out"
 LINES, COLUMNS, IDEA = 25, 80, 0.6
-# Blocks that are longer or wider than this and wait to be rewritten; none may join them.
+# Blocks that are longer than this and wait to be rewritten; none may join them.
 TOO_LONG = {
     "concurrency/background/outbox.py",
     "concurrency/blocking/draw.py",
@@ -25,27 +25,6 @@ TOO_LONG = {
     "concurrency/fanout/draw.py",
     "concurrency/fanout/watch.py",
     "concurrency/sessions/empty_pool.py",
-    "concurrency/streaming/ticks.py",
-}
-TOO_WIDE = {
-    "concurrency/timeouts/abandoned.py",
-    "concurrency/background/outbox.py",
-    "concurrency/blocking/draw.py",
-    "concurrency/blocking/heartbeat.py",
-    "concurrency/blocking/pool.py",
-    "concurrency/clients/misbehaving.py",
-    "concurrency/clients/shared.py",
-    "concurrency/clients/unlimited.py",
-    "concurrency/endpoints/users.py",
-    "concurrency/fanout/bounded.py",
-    "concurrency/fanout/draw.py",
-    "concurrency/fanout/unbounded.py",
-    "concurrency/fanout/watch.py",
-    "concurrency/sessions/empty_pool.py",
-    "concurrency/sessions/separate.py",
-    "concurrency/sessions/serial.py",
-    "concurrency/sessions/shared.py",
-    "concurrency/streaming/ticks.py",
 }
 PYTHON = ".highlight.language-python"
 SHOWN_LINES = """selector => [...document.querySelectorAll(selector)].map((block) => [
@@ -167,8 +146,8 @@ def test_blocks_are_short_and_show_the_idea(context: BrowserContext, address: st
             idea_all += len(written & twins.idea(blocks[path].file))
     tab.close()
     assert not long - TOO_LONG, f"more than {LINES} lines show: {sorted(long - TOO_LONG)}"
-    assert not wide - TOO_WIDE, f"wider than {COLUMNS} columns: {sorted(wide - TOO_WIDE)}"
-    mended = sorted((TOO_LONG - long) | (TOO_WIDE - wide))
+    assert not wide, f"wider than {COLUMNS} columns: {sorted(wide)}"
+    mended = sorted(TOO_LONG - long)
     assert not mended, f"short by now, so take them off the list: {mended}"
     assert idea_all / shown_all >= IDEA, f"{idea_all} of {shown_all} lines"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import coverage.python
 
+from tests.engine import needs
 from tests.engine.batch import Batch, Found
 from tests.engine.pages import DOCS, HOME, ROOT, SNIPPETS, Block, RefusedError, parses, test_of
 from tests.engine.run import Run, execute, run, script, with_prints
@@ -162,6 +163,7 @@ class Session:
             return  # it is red already
         if python:
             self.hold_findings(block)
+            self.hold_needs(block)
         if python or block.language == "diff":
             self.hold_place(block)
         (proof,) = entry["proofs"]
@@ -253,6 +255,14 @@ class Session:
         for tool, code, line in wanted - {told[:3] for told in found}:
             cure = "Correct the page and the finding that its test declares"
             raise block.refuse(f"{tool} no longer reports {code} here", cure, line)
+
+    def hold_needs(self, block: Block) -> None:
+        """Refuse a block that needs what its page doesn't name: a package, or a variable."""
+        if block.of_service or not parses(block.file):
+            return
+        if lacking := needs.unnamed(block.file, block.page.read_text()):
+            reason = f"it needs {', '.join(lacking)}, which its page doesn't name"
+            raise block.refuse(reason, "Say below the block what to install and to export")
 
     def hold_place(self, block: Block) -> None:
         """Refuse what stands out of place: a "don't" is told by its heading."""

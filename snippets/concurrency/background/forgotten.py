@@ -23,8 +23,12 @@ async def sign_up(engine: AsyncEngine, email: str) -> None:
 
 
 async def main() -> None:
-    engine = create_async_engine(os.environ["DATABASE_URL"])
+    own = {"server_settings": {"search_path": "forgotten_example"}}
+    engine = create_async_engine(os.environ["DATABASE_URL"], connect_args=own)
     async with engine.begin() as connection:
+        drop = text("DROP SCHEMA IF EXISTS forgotten_example CASCADE")
+        await connection.execute(drop)
+        await connection.execute(text("CREATE SCHEMA forgotten_example"))
         await connection.execute(USERS)
     await sign_up(engine, "ann@example.org")
     await engine.dispose()

@@ -49,8 +49,12 @@ async def work(engine: AsyncEngine) -> bool:
 
 
 async def main() -> None:
-    engine = create_async_engine(os.environ["DATABASE_URL"])
+    own = {"server_settings": {"search_path": "outbox_example"}}
+    engine = create_async_engine(os.environ["DATABASE_URL"], connect_args=own)
     async with engine.begin() as connection:
+        drop = text("DROP SCHEMA IF EXISTS outbox_example CASCADE")
+        await connection.execute(drop)
+        await connection.execute(text("CREATE SCHEMA outbox_example"))
         await connection.execute(USERS)
         await connection.execute(OUTBOX)
     await sign_up(engine, "ann@example.org")

@@ -10,7 +10,7 @@ WAYS = {
 
 
 def draw(turns: dict[str, list[float]]) -> str:
-    """Draw a lane for each way to sleep, and in it a line for each turn of the loop."""
+    """Draw a lane for each way to sleep, with a line for each turn."""
     end = max(times[-1] for times in turns.values())
     shapes: list[str] = []
     for lane, (way, words) in enumerate(WAYS.items()):
@@ -19,8 +19,8 @@ def draw(turns: dict[str, list[float]]) -> str:
         shapes.append(label((0, top + 14), words))
         shapes.append(rectangle((0, top + 20), 400, 18, "lane"))
         for left, right in itertools.pairwise(places):
-            if right - left > 200:
-                shapes.append(rectangle((left, top + 20), right - left, 18, "bad"))
+            if (width := right - left) > 200:
+                shapes.append(rectangle((left, top + 20), width, 18, "bad"))
         shapes += [path([(x, top + 20), (x, top + 38)], "good") for x in places]
     counts = ", ".join(f"{way} {len(times)}" for way, times in turns.items())
     return picture(

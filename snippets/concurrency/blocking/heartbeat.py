@@ -27,7 +27,7 @@ async def blocked() -> None:
 
 
 async def turns(work: Callable[[], Awaitable[None]]) -> list[float]:
-    """Return when the event loop turned while `work` ran, in seconds from its start."""
+    """Return when the event loop turned during `work`, in seconds."""
     times = [0.0]
     started = time.perf_counter()
     task = asyncio.ensure_future(work())

@@ -5,7 +5,7 @@ from anyio import to_thread
 
 
 async def start(calls: int) -> tuple[int, int]:
-    """Start calls as FastAPI starts `def` endpoints; count those that run and wait."""
+    """Start calls as FastAPI starts `def` endpoints; count who waits."""
     end = threading.Event()
     pool = to_thread.current_default_thread_limiter()
     running = waiting = 0

@@ -9,7 +9,7 @@ app = FastAPI()
 
 @app.get("/whoami")
 async def whoami(request: Request) -> dict[str, str]:
-    """Answer with the client's address, which is another for each connection."""
+    """Answer with the client's address: each connection has its own."""
     host, port = request.client or ("", 0)
     return {"name": f"{host}:{port}"}
 

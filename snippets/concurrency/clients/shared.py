@@ -18,10 +18,12 @@ async def name_at(client: aiohttp.ClientSession, path: str) -> str:
 
 
 async def names(url: str, paths: list[str], limit: float) -> list[str]:
-    """Open a client, as an app does once, and ask for names, each within `limit` seconds."""
+    """Open a client, as an app does once; give each call `limit` seconds."""
     timeout = aiohttp.ClientTimeout(total=limit)
-    jar = aiohttp.DummyCookieJar()  # it keeps no cookies: the client serves all users
-    async with aiohttp.ClientSession(url, timeout=timeout, cookie_jar=jar) as client:
+    jar = aiohttp.DummyCookieJar()  # no cookies: the client serves all users
+    async with aiohttp.ClientSession(
+        url, timeout=timeout, cookie_jar=jar
+    ) as client:
         return [await name_at(client, path) for path in paths]
 
 

@@ -19,7 +19,7 @@ async def name_at(client: aiohttp.ClientSession, path: str) -> str:
 
 
 async def names(url: str, paths: list[str], limit: float) -> list[str]:
-    """Ask a service for several names, waiting at most `limit` seconds for each read."""
+    """Ask for several names, and wait at most `limit` seconds for each read."""
     timeout = aiohttp.ClientTimeout(sock_read=limit)
     async with aiohttp.ClientSession(url, timeout=timeout) as client:
         return [await name_at(client, path) for path in paths]

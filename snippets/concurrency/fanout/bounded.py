@@ -3,7 +3,11 @@ import os
 from collections.abc import Iterable
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 SQUARE = text("SELECT CAST(:number AS integer) ^ 2 FROM pg_sleep(0.1)")
 LIMIT = asyncio.Semaphore(10)  # one for the process: all requests share it
@@ -24,7 +28,8 @@ async def fetch_all(sessions: Sessions, numbers: Iterable[int]) -> list[int]:
 
 
 async def main() -> None:
-    engine = create_async_engine(os.environ["DATABASE_URL"], pool_timeout=0.05)
+    address = os.environ["DATABASE_URL"]
+    engine = create_async_engine(address, pool_timeout=0.05)
     found = await fetch_all(async_sessionmaker(engine), range(40))
     print(f"{len(found)} answers, the last is {found[-1]}")
     #> 40 answers, the last is 1521

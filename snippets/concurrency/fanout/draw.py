@@ -9,7 +9,7 @@ WORDS = {
 
 
 def draw(runs: dict[str, list[dict[str, float]]]) -> str:
-    """Draw for each run the connections in use, the calls that wait, and those that failed."""
+    """Draw for each run who uses a connection, who waits, and who failed."""
     end = max(seen[-1]["time"] for seen in runs.values())
     shapes: list[str] = []
     for place, (row, kind) in enumerate(ROWS.items()):
@@ -26,9 +26,12 @@ def draw(runs: dict[str, list[dict[str, float]]]) -> str:
             points = [(0.0, floor)]
             for moment in seen:
                 x, y = 400 * moment["time"] / end, floor - 1.9 * moment[row]
-                points += [(round(x, 1), points[-1][1]), (round(x, 1), round(y, 1))]
+                x, y = round(x, 1), round(y, 1)
+                points += [(x, points[-1][1]), (x, y)]
             shapes.append(path(points, kind))
-    failures = [f"{name}: {seen[-1]['failed']:g} failed" for name, seen in runs.items()]
+    failures = [
+        f"{name}: {seen[-1]['failed']:g} failed" for name, seen in runs.items()
+    ]
     return picture(
         "Connections in use, calls that wait and calls that failed, over time",
         ", ".join(failures),

@@ -10,7 +10,7 @@ Moment = dict[str, float]
 
 
 async def watch(calls: int, at_once: int) -> list[Moment]:
-    """Run queries; return, at each change, who uses the pool, who waits and who failed."""
+    """Run queries; return at each change who uses the pool, waits or failed."""
     engine = create_async_engine(os.environ["DATABASE_URL"], pool_timeout=0.05)
     limit = asyncio.Semaphore(at_once)
     started = time.perf_counter()

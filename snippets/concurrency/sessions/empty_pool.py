@@ -4,13 +4,18 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import text
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.pool import NullPool
 
 Sessions = async_sessionmaker[AsyncSession]
+Work = Callable[[Sessions], Awaitable[object]]
 
 
-async def shares_a_session(work: Callable[[Sessions], Awaitable[object]]) -> bool:
+async def shares_a_session(work: Work) -> bool:
     """Tell whether tasks of `work` share a session."""
     engine = create_async_engine(os.environ["DATABASE_URL"], poolclass=NullPool)
     shared = False

@@ -2,9 +2,14 @@ import asyncio
 import os
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 COUNT = text("SELECT count(*) FROM generate_series(1, :rows), pg_sleep(0.3)")
+Sessions = async_sessionmaker[AsyncSession]
 
 
 async def count(session: AsyncSession, rows: int) -> int:
@@ -12,7 +17,7 @@ async def count(session: AsyncSession, rows: int) -> int:
     return await session.scalar(COUNT, {"rows": rows}) or 0
 
 
-async def summary(sessions: async_sessionmaker[AsyncSession]) -> tuple[int, int]:
+async def summary(sessions: Sessions) -> tuple[int, int]:
     """Run two queries at once, in one session."""
     async with sessions() as session, asyncio.TaskGroup() as tasks:
         posts = tasks.create_task(count(session, 12))

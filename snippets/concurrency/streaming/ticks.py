@@ -20,7 +20,7 @@ async def seat(reader: str) -> AsyncIterator[None]:
 
 
 @app.get("/ticks/{reader}", response_class=EventSourceResponse)
-async def ticks(reader: str, _: Annotated[None, Depends(seat)]) -> AsyncIterator[str]:
+async def ticks(_: Annotated[None, Depends(seat)]) -> AsyncIterator[str]:
     """Send an event now and then, for as long as the reader stays."""
     while True:
         yield TICK
@@ -29,5 +29,4 @@ async def ticks(reader: str, _: Annotated[None, Depends(seat)]) -> AsyncIterator
 
 @app.get("/readers")
 async def who_reads() -> list[str]:
-    """Return who reads the stream now."""
     return sorted(readers)

@@ -22,7 +22,8 @@ async def main() -> None:
     except TimeoutError:
         print("at the limit:", charged)
         #> at the limit: []
-    await asyncio.get_running_loop().shutdown_default_executor()  # waits for the thread
+    loop = asyncio.get_running_loop()
+    await loop.shutdown_default_executor()  # waits for the thread
     print("a moment later:", charged)
     #> a moment later: ['A-17']
 

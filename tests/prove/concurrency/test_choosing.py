@@ -175,7 +175,7 @@ def test_a_pool_starts_a_process_at_the_first_call_and_breaks_for_good(
         assert held.result() == b"go on"
         calls: list[Future[Any]] = [
             pool.submit(os._exit, 1),
-            *(pool.submit(time.sleep, 60) for _ in range(3)),
+            *(pool.submit(time.sleep, 60) for _ in range(3)),  # the broken pool ends them
         ]
         for call in calls:
             with pytest.raises(BrokenProcessPool):
