@@ -258,9 +258,17 @@ def test_the_misbehaving_server_ends_at_sigterm() -> None:
 BODIES = {"empty": "", "list": "[]", "null": "null", "keyless": "{}"}
 
 
-async def hung_up(snippet: ModuleType) -> None:
-    """Call a service that closes the connection when a request arrives."""
-    async with raw(lambda number: None) as (url, _):
+ZIPPED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"
+SAID = {  # by a server that hangs up, or says what no server of HTTP says
+    "hangs up": None,
+    "speaks another protocol": b"220 mail.example.org\r\n\r\n",
+    "compresses wrongly": ZIPPED,
+}
+
+
+async def said(snippet: ModuleType, answer: bytes | None) -> None:
+    """Call a service that answers with these bytes, or closes the connection without any."""
+    async with raw(lambda number: answer) as (url, _):
         await snippet.names(url, ["/"], limit=5)
 
 
@@ -270,9 +278,10 @@ async def raw(answer: Callable[[int], bytes | None]) -> AsyncIterator[tuple[str,
 
     Yield its address, and the first line of each request that arrived.
     """
-    arrived: list[str] = []
+    arrived, handlers = list[str](), set[asyncio.Task[None] | None]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.current_task())
         with contextlib.suppress(asyncio.IncompleteReadError):
             for number in itertools.count(1):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -284,7 +293,10 @@ async def raw(answer: Callable[[int], bytes | None]) -> AsyncIterator[tuple[str,
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", arrived
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", arrived
+        finally:  # the client has closed its connections by now
+            await asyncio.gather(*filter(None, handlers))
 
 
 @pytest.mark.holds(
@@ -366,9 +378,9 @@ def strange() -> FastAPI:
 
 
 @pytest.mark.holds(
-    "aiohttp.ClientResponseError | The status is an error.",
+    "aiohttp.ClientResponseError | The status is an error, or the answer isn't HTTP.",
     "aiohttp.ClientConnectionError | There is no connection, or the service hung up before it answered.",
-    "aiohttp.ClientPayloadError | The body ends too early.",
+    "aiohttp.ClientPayloadError | The body ends too early, or isn't compressed as it says.",
     "TimeoutError | The answer isn't complete at the timeout. What the service did is unknown.",
     "ValueError | The body isn't what the model declares: empty, no JSON, a list, null, without a key.",
     "All of aiohttp's exceptions are aiohttp.ClientError, also the one for a redirect to another scheme.",
@@ -387,6 +399,8 @@ def test_each_failure_has_its_exception(snippet: ModuleType, strange: FastAPI) -
         "/body/null": ValueError,
         "/body/keyless": ValueError,
         "hangs up": aiohttp.ClientConnectionError,
+        "speaks another protocol": aiohttp.ClientResponseError,
+        "compresses wrongly": aiohttp.ClientPayloadError,
         "/elsewhere": aiohttp.NonHttpUrlRedirectClientError,
     }
     nowhere = f"http://127.0.0.1:{free_port()}"
@@ -394,8 +408,8 @@ def test_each_failure_has_its_exception(snippet: ModuleType, strange: FastAPI) -
     def call(path: str) -> None:
         if path == "nowhere":
             asyncio.run(snippet.names(nowhere, ["/"], limit=5))
-        elif path == "hangs up":
-            asyncio.run(hung_up(snippet))
+        elif path in SAID:
+            asyncio.run(said(snippet, SAID[path]))
         else:
             ask(snippet, path, app=strange)
 
