@@ -202,12 +202,17 @@ def hold_figures(page: Path, given: set[str]) -> None:
 
 
 def hold_navigation(page: Path) -> None:
-    """Refuse a page to which the navigation doesn't lead."""
+    """Refuse a page to which the navigation doesn't lead, or by another title than its own."""
     path = page.relative_to(DOCS).as_posix()
     nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
-    if not re.search(rf"^ *- (.+: )?{re.escape(path)}$", nav, re.MULTILINE):
+    entry = re.search(rf"^ *- (?:(.+): )?{re.escape(path)}$", nav, re.MULTILINE)
+    if not entry:
         cure = f"Add the line `- Title: {path}` there, below its neighbour's"
         raise RefusedError(page, 1, "the navigation in mkdocs.yml does not lead to it", cure)
+    title = next((line[2:] for _, line in prose_lines(page) if line.startswith("# ")), "")
+    if entry[1] not in (None, title) and path != "index.md":  # the home page is Home there
+        reason = f"the navigation in mkdocs.yml calls it {entry[1]!r}, and its title is {title!r}"
+        raise RefusedError(page, 1, reason, "Give both the same title")
 
 
 def installed() -> dict[str, str]:
