@@ -49,12 +49,16 @@ def renewed(page: Path) -> Digests:
 
 
 def changed(page: Path) -> list[RefusedError]:
-    """Return the refusals of programs that aren't what they were beside these sentences."""
+    """Return the refusals of programs that aren't what they were beside these sentences.
+
+    A program that no record knows is new: nothing was agreed beside another one.
+    """
     if MUTATED in os.environ:
         return []
     found, known = [], kept(page)
     for path, block in shown(page).items():
-        then, now = known.get(path, "").split(), digests(SNIPPETS / path).split()
+        now = digests(SNIPPETS / path).split()
+        then = known[path].split() if path in known else now
         edits = difflib.SequenceMatcher(None, then, now, autojunk=False).get_opcodes()
         at = next((start for tag, _, _, start, _ in edits if tag != "equal"), None)
         if at is not None:

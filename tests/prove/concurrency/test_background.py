@@ -129,7 +129,10 @@ def test_while_the_process_lives_the_task_works(prompt: ModuleType, database: st
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/forgotten.py"], indirect=True)
 def test_the_user_is_stored_and_the_welcome_is_lost(snippet: ModuleType, database: str) -> None:
     ended = runpy.run_path(str(snippet.__file__), run_name="__main__")
-    assert (column(database, "SELECT email FROM forgotten_example.users"), ended["sent"]) == ([ANN], [])
+    assert (column(database, "SELECT email FROM forgotten_example.users"), ended["sent"]) == (
+        [ANN],
+        [],
+    )
 
 
 @pytest.mark.holds(

@@ -1,0 +1,56 @@
+"""What a page shows of a program can't change unseen beside its sentences."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.pages import DOCS
+from tests.prove import agreed
+
+PAGE = DOCS / "concurrency/timeouts.md"
+SHOWN = "concurrency/timeouts/bounded.py"
+
+
+def edited(old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what is said of a page of which a program was edited, with the line of the edit."""
+    known, digests, source = agreed.kept(PAGE), agreed.digests, agreed.SNIPPETS / SHOWN
+    assert old in source.read_text()
+    edit = tmp_path / "edited.py"
+    edit.write_text(source.read_text().replace(old, new, 1))
+    monkeypatch.setattr(agreed, "kept", lambda _: {**known, SHOWN: digests(source)})
+    monkeypatch.setattr(agreed, "digests", lambda p: digests(edit if p == source else p))
+    monkeypatch.delenv(agreed.MUTATED, raising=False)
+    return [str(refused) for refused in agreed.changed(PAGE)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("elapsed < 1", "elapsed < 100"),
+        ("except TimeoutError:", "except Exception:"),
+        ("or raise `TimeoutError`", "or return nothing"),
+        ("import time\n", "import time\nimport sys\n"),
+        ("    async with asyncio.timeout(limit):\n", ""),
+    ],
+)
+def test_an_edit_leads_to_the_sentences(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (told,) = edited(old, new, tmp_path, monkeypatch)
+    source = (agreed.SNIPPETS / SHOWN).read_text()
+    line = source.count("\n", 0, source.index(old)) + 1 + old.endswith("time\n")
+    assert told.startswith(f"snippets/{SHOWN}:{line}: this line is another than when")
+    assert "at docs/concurrency/timeouts.md:" in told
+    assert "Read the section 'Do' again; `make update` records the change." in told
+
+
+def test_who_edits_nothing_hears_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not edited("limit", "limit", tmp_path, monkeypatch)
+
+
+def test_a_mutant_is_left_to_its_own_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreed, "kept", lambda _: {SHOWN: "0000"})
+    monkeypatch.delenv(agreed.MUTATED, raising=False)
+    assert agreed.changed(PAGE)
+    monkeypatch.setenv(agreed.MUTATED, SHOWN)
+    assert not agreed.changed(PAGE)
