@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.pages import DOCS
+from tests.engine.pages import DOCS, SNIPPETS
 from tests.prove import agreed
 
 PAGE = DOCS / "concurrency/timeouts.md"
@@ -13,7 +13,7 @@ SHOWN = "concurrency/timeouts/bounded.py"
 
 def edited(old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return what is said of a page of which a program was edited, with the line of the edit."""
-    known, digests, source = agreed.kept(PAGE), agreed.digests, agreed.SNIPPETS / SHOWN
+    known, digests, source = agreed.kept(PAGE), agreed.digests, SNIPPETS / SHOWN
     assert old in source.read_text()
     edit = tmp_path / "edited.py"
     edit.write_text(source.read_text().replace(old, new, 1))
@@ -37,7 +37,7 @@ def test_an_edit_leads_to_the_sentences(
     old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (told,) = edited(old, new, tmp_path, monkeypatch)
-    source = (agreed.SNIPPETS / SHOWN).read_text()
+    source = (SNIPPETS / SHOWN).read_text()
     line = source.count("\n", 0, source.index(old)) + 1 + old.endswith("time\n")
     assert told.startswith(f"snippets/{SHOWN}:{line}: this line is another than when")
     assert "at docs/concurrency/timeouts.md:" in told
