@@ -88,7 +88,14 @@ def known(code: str, page: Path) -> bool:
     """Tell whether inline code on a page is something that exists."""
     if any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", block.text) for block in blocks(page)):
         return True
-    return stands(code, page) or code in rules() or importable(code, page)
+    return stands(code, page) or code in rules() | required() or importable(code, page)
+
+
+@functools.cache
+def required() -> set[str]:
+    """Return what the project requires, as it is written for pip."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    return {name for group in groups.values() for name in group}
 
 
 @functools.cache
