@@ -32,6 +32,7 @@ ANN = "ann@example.org"
 INSTRUCTIONS = [
     "Write the job into the database in the transaction that makes it necessary, and let a worker do it.",
     "If you don't know whether the work may be lost, store the job.",
+    "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints: it begins with postgresql+asyncpg://.",
     "Don't: start a task and answer",
     "Create the table of jobs with a migration, in the database of the data.",
     "Add the job in the transaction of the use case, as snippets/service/src/accounts/services/user_service.py does.",
@@ -129,7 +130,10 @@ def test_while_the_process_lives_the_task_works(prompt: ModuleType, database: st
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/forgotten.py"], indirect=True)
 def test_the_user_is_stored_and_the_welcome_is_lost(snippet: ModuleType, database: str) -> None:
     ended = runpy.run_path(str(snippet.__file__), run_name="__main__")
-    assert (column(database, "SELECT email FROM forgotten_example.users"), ended["sent"]) == ([ANN], [])
+    assert (column(database, "SELECT email FROM forgotten_example.users"), ended["sent"]) == (
+        [ANN],
+        [],
+    )
 
 
 @pytest.mark.holds(

@@ -29,7 +29,7 @@ MISBEHAVING = import_module("snippets.concurrency.clients.misbehaving").app
 INSTRUCTIONS = [
     "Keep one HTTP client for each remote service",
     "Open one client for each remote service, give each call a timeout in total, and look at the status before the body.",
-    "Install aiohttp and pydantic, and set UPSTREAM_URL to the address of a service: the server under Check is one.",
+    "Install aiohttp and pydantic, and export the UPSTREAM_URL that make parts prints: it is the address of the server under Check.",
     "Catch these exceptions where you have another answer to give:",
     "Don't: open a client for each call",
     "Don't: limit the read alone",
@@ -37,7 +37,7 @@ INSTRUCTIONS = [
     "Open the client in the lifespan of the app, keep it in the state of the app, and close it at the end.",
     "Set total of aiohttp.ClientTimeout, which counts from the call to the end of the body, the wait for a connection included.",
     "Test your client against a server that misbehaves:",
-    "Run uvicorn --timeout-graceful-shutdown 1 misbehaving:app in the file's folder, and set UPSTREAM_URL to the address that it prints.",
+    "Install fastapi and uvicorn, run uvicorn --timeout-graceful-shutdown 1 misbehaving:app in the file's folder, and set UPSTREAM_URL to the address that it prints.",
 ]
 
 

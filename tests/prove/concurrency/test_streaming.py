@@ -31,6 +31,7 @@ INSTRUCTIONS = [
     "Use a stream when a browser must show progress while a job runs.",
     "Yield each event when there is one, put what the stream holds into a dependency, and set a limit for the shutdown.",
     "If you don't know whether you need a stream, let the client ask again: an endpoint that answers once is simpler.",
+    "Install fastapi, pydantic and uvicorn.",
     "Don't: collect the rows first",
     "Do: give back what a stream holds",
     "Don't: clean up in the generator",
