@@ -113,7 +113,7 @@ def test_each_option_has_its_reason(name: str) -> None:
         ("pyproject.toml", "strict = true", "strict = false", "typed"),
         ("pyproject.toml", "[tool.mypy]", "[tool.mypy]\nwarn_unreachable = false", "nothing says why"),
     ],
-)  # fmt: skip
+)  # fmt: skip  one row for each case
 def test_a_changed_option_is_refused(name: str, old: str, new: str, told: str) -> None:
     text = (ROOT / name).read_text()
     assert text.count(old) == 1

@@ -9,6 +9,7 @@ import pytest
 from tests.engine.pages import ROOT, SNIPPETS, RefusedError
 from tests.prove import places, prose, spelling, style
 from tests.prove.sentences import sentences
+from tests.prove.test_whole import SERVICE
 
 GOOD = """\
 # Close each file
@@ -178,7 +179,7 @@ def test_a_link_or_a_number_is_refused(tmp_path: Path, text: str, says: str | No
 
 
 def test_comments_and_docstrings_of_snippets_are_spelt_right() -> None:
-    files = [file for file in SNIPPETS.rglob("*.py") if ".venv" not in file.parts]
+    files = [file for file in SNIPPETS.rglob("*.py") if not file.is_relative_to(SERVICE)]
     if refused := [each for file in sorted(files) for each in spelling.hold(file)]:
         raise RefusedError.of(refused)
 

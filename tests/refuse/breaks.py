@@ -295,13 +295,6 @@ BREAKS = [
         whole("escape"),
     ),
     Break(
-        "a variable that the page doesn't name",
-        append(BOUNDED, "\nimport os\n\nassert not os.environ.get('QUEUE_URL')\n"),
-        PAGE,
-        "it needs QUEUE_URL, which its page doesn't name",
-        block=ONE,
-    ),
-    Break(
         "sleep without a reason",
         append(TEST, "\n\nasync def nap() -> None:\n    await asyncio.sleep(1)\n"),
         TEST,

@@ -2,6 +2,7 @@
 
 from tests.refuse.edits import (
     BOUNDED,
+    ONE,
     PAGE,
     SHOWN,
     SITE,
@@ -10,6 +11,7 @@ from tests.refuse.edits import (
     bad,
     fence,
     inline,
+    only,
 )
 
 EMPTY = "# --8<-- [start:empty]\n# --8<-- [end:empty]\n"
@@ -48,5 +50,13 @@ FENCES = [
         "block concurrency/timeouts:7.*the site shows",
         SITE,
         recorded=True,
+    ),
+    Break(
+        "a variable that the page doesn't name",
+        append(BOUNDED, "\nimport os\n\nassert not os.environ.get('QUEUE_URL')\n"),
+        PAGE,
+        "it needs QUEUE_URL, which its page doesn't name",
+        only("bounded.py"),
+        block=ONE,
     ),
 ]

@@ -22,7 +22,9 @@ async def names(url: str, paths: list[str], limit: float) -> list[str]:
     timeout = aiohttp.ClientTimeout(total=limit)
     jar = aiohttp.DummyCookieJar()  # no cookies: the client serves all users
     async with aiohttp.ClientSession(
-        url, timeout=timeout, cookie_jar=jar
+        url,
+        timeout=timeout,
+        cookie_jar=jar,
     ) as client:
         return [await name_at(client, path) for path in paths]
 

@@ -29,9 +29,8 @@ def draw(runs: dict[str, list[dict[str, float]]]) -> str:
                 x, y = round(x, 1), round(y, 1)
                 points += [(x, points[-1][1]), (x, y)]
             shapes.append(path(points, kind))
-    failures = [
-        f"{name}: {seen[-1]['failed']:g} failed" for name, seen in runs.items()
-    ]
+    last = {name: seen[-1] for name, seen in runs.items()}
+    failures = [f"{name}: {now['failed']:g} failed" for name, now in last.items()]
     return picture(
         "Connections in use, calls that wait and calls that failed, over time",
         ", ".join(failures),

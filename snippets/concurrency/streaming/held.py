@@ -23,5 +23,4 @@ async def ticks(reader: str) -> AsyncIterator[str]:
 
 @app.get("/readers")
 async def who_reads() -> list[str]:
-    """Return who reads the stream now."""
     return sorted(readers)

@@ -32,6 +32,7 @@ ANN = "ann@example.org"
 INSTRUCTIONS = [
     "Write the job into the database in the transaction that makes it necessary, and let a worker do it.",
     "If you don't know whether the work may be lost, store the job.",
+    "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
     "Don't: start a task and answer",
     "Create the table of jobs with a migration, in the database of the data.",
     "Add the job in the transaction of the use case, as snippets/service/src/accounts/services/user_service.py does.",

@@ -41,6 +41,7 @@ INSTRUCTIONS = [
     "Call what blocks from a def endpoint, or give it to a thread, and never call it in a coroutine.",
     "If you don't know whether a library blocks, look for await or async in front of its calls, and write def where there is neither.",
     "Do: write def where the whole endpoint blocks",
+    "Install fastapi and uvicorn; anyio comes with them.",
     "Do: give one call to a thread",
     "Don't: block in a coroutine",
     "Set the timeout in the blocking client itself, and give each service an anyio.CapacityLimiter of its own.",

@@ -28,7 +28,7 @@ INSTRUCTIONS = [
     "Limit how many tasks run at once",
     "Start the tasks in an asyncio.TaskGroup, and let one semaphore for the process limit how many of them work at once.",
     "If you don't know the limit, set it to half of the pool of connections, and measure.",
-    "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints: it begins with postgresql+asyncpg://.",
+    "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
     "Take a long list in parts.",
     "Don't: start all calls at once",
     "Do: let a failure stop the rest",
