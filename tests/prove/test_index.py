@@ -15,9 +15,12 @@ CHAPTERS = sorted(page for page in DOCS.glob("*/*.md") if page.parent.name == "c
 
 
 INSTRUCTIONS = [
-    "look something up | How to choose, or the search",
+    "look something up | Choose how code runs by what it waits for, or the search",
     "build a service | The service: copy its folder, and rename it in one place",
     "add a page, or mend one | Contributing",
+    "Read the pages on concurrency:",
+    "Copy the service to start from.",
+    "See all of them.",
 ]
 
 
