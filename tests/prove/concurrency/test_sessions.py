@@ -25,6 +25,7 @@ LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 INSTRUCTIONS = [
     "Open a session in each task that runs beside another, and pass the factory down instead of the session.",
     "If you don't know whether two queries run at once, run one after the other.",
+    "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints: it begins with postgresql+asyncpg://.",
     "Don't: share a session between tasks",
     "Don't trust a green test",
     "Create the engine and the async_sessionmaker once, in the lifespan, as snippets/service/src/accounts/main.py does.",
