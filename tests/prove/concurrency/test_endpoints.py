@@ -34,7 +34,8 @@ INSTRUCTIONS = [
     "Write an async endpoint that says what it returns",
     "Write an endpoint with async def when all that it waits for can be awaited, and declare what it returns.",
     "If you don't know whether a library can be awaited, write def, and read Keep blocking calls out of the event loop.",
-    "Run uvicorn users:app in the file's folder, with the address of a database in DATABASE_URL.",
+    "Install fastapi, pydantic, uvicorn, sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints: it begins with postgresql+asyncpg://.",
+    "Run uvicorn users:app in the file's folder.",
     "Let a migration create the tables in production: create_all stands here so that the block runs alone.",
     "Add a test that asks for something that isn't there and expects 404.",
 ]

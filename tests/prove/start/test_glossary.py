@@ -19,7 +19,7 @@ INSTRUCTIONS = [
 JUDGEMENTS = [
     "blocking call | a call in our code that keeps its thread until it returns",
     "client | the object that keeps our connections to a remote service and sends requests over them",
-    "coroutine | what our async def functions return; it runs when something awaits it",
+    "coroutine | what our asynchronous functions return; it runs when something awaits it",
     "event loop | what runs our coroutines in one thread, one step of one task at a time",
     "fan-out | one of our requests starts many tasks",
     "job | work that we must do, and that the response needn't wait for",
