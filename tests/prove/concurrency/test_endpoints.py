@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -342,3 +343,12 @@ def test_uvicorn_serves_it_by_name(database: str) -> None:
         server.terminate()
         assert server.stdout is not None
         assert "Application shutdown complete." in server.stdout.read()
+
+
+@pytest.mark.holds(
+    "A handler of the service returns its model, and its dependency users brings the request's session:",
+)
+@pytest.mark.service("tests/test_handlers.py::test_a_created_user_can_be_read")
+@pytest.mark.proves("service/src/accounts/api/handlers.py")
+def test_a_handler_of_the_service_answers_with_its_model(service: Callable[[], None]) -> None:
+    service()

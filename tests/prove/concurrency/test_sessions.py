@@ -2,6 +2,7 @@
 
 import asyncio
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -410,3 +411,12 @@ def test_the_get_of_the_legacy_api_warns() -> None:
     with orm.Session(engine) as session, pytest.warns(LegacyAPIWarning, match=r"Session\.get"):
         assert session.query(User).get(1) is session.get(User, 1)
     engine.dispose()
+
+
+@pytest.mark.holds(
+    "The service opens its engine and its sessions once, and closes them after the last request:",
+)
+@pytest.mark.service("tests/test_handlers.py::test_a_created_user_can_be_read")
+@pytest.mark.proves("service/src/accounts/main.py")
+def test_the_service_opens_its_sessions_once(service: Callable[[], None]) -> None:
+    service()

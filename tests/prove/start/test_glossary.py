@@ -12,24 +12,24 @@ ROWS = [one for one in sentences(DOCS / "start/glossary.md") if one.kind == "row
 
 INSTRUCTIONS = [
     "limit | the most of something that we allow at once, or in number",
-    "stream | a response of ours that sends one event after another",
+    "stream | a response in which we send one event after another",
 ]
 
 
 JUDGEMENTS = [
     "blocking call | a call in our code that keeps its thread until it returns",
     "client | the object that keeps our connections to a remote service and sends requests over them",
-    "coroutine | what our async def functions return; it runs when something awaits it",
+    "coroutine | what our asynchronous functions return; it runs when something awaits it",
     "event loop | what runs our coroutines in one thread, one step of one task at a time",
     "fan-out | one of our requests starts many tasks",
-    "job | work that the response needn't wait for, and that must be done all the same",
+    "job | work that we must do, and that the response needn't wait for",
     "limit | the most of something that we allow at once, or in number",
     "remote service | a service that we call over the network and don't run ourselves",
     "session | the object that holds one connection and one transaction of our database",
-    "stream | a response of ours that sends one event after another",
+    "stream | a response in which we send one event after another",
     "task | an asyncio.Task: a coroutine that we let run beside others",
     "timeout | the longest time that one of our callers waits for an answer",
-    "worker | a process of ours that takes jobs",
+    "worker | a process in which we do jobs",
 ]
 
 

@@ -36,7 +36,7 @@ def test_the_examples_are_those_of_the_service() -> None:
 @pytest.mark.holds(
     "Tiers of change",
     "In the service, snippets/service/tiers.toml names the gates of each tier.",
-    "Tier XS formats and lints.",
+    "Tier XS checks the layout and runs the linter.",
     "Tier S adds types, wiring and the tests of one module, tier M the layers and the suite, tier L the tests that take parts away.",
 )
 def test_each_tier_adds_gates() -> None:
