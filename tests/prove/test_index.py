@@ -18,9 +18,9 @@ INSTRUCTIONS = [
     "look something up | Choose how code runs by what it waits for, or the search",
     "build a service | The service: copy its folder, and rename it in one place",
     "add a page, or mend one | Contributing",
-    "Read the pages on concurrency:",
+    "Read the pages on the concurrency of services:",
     "Copy the service to start from.",
-    "See all of them.",
+    "See the proof of each block.",
 ]
 
 
