@@ -1,4 +1,4 @@
-"""A reader with an empty folder: the packages that a page names, and the variables of `make parts`."""
+"""A reader with an empty folder, a page's packages, and the variables of `make parts`."""
 
 import os
 import re
@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.check.test_commands import READY
 from tests.engine import needs
 from tests.engine.pages import DOCS, ROOT
 from tests.prove import prose
 
+READY = ".venv/ready"  # it stands
 PAGES = ["sessions", "fanout", "background", "clients"]
 INSTALL = re.compile(r"^Install (.+?)(?:, and export|, run|[.;])", re.MULTILINE)
 LIBRARY = re.compile(r"from snippets\.")  # of the pictures, which a reader doesn't draw

@@ -7,9 +7,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-EXTRAS = {
-    "sqlalchemy.ext.asyncio": "sqlalchemy[asyncio]"
-}  # modules that need more than their package
+EXTRAS = {"sqlalchemy.ext.asyncio": "sqlalchemy[asyncio]"}  # modules that need an extra
 DRIVERS = {"DATABASE_URL": "asyncpg"}  # which no block imports: the variable's form names it
 VARIABLE = re.compile(r"""\b(?:environ(?:\.get\()?|getenv\()[\[(]?\s*["'](?P<name>\w+)["']""")
 

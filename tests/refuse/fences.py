@@ -9,6 +9,8 @@ from tests.refuse.edits import (
     Break,
     append,
     bad,
+    both,
+    edit,
     fence,
     inline,
     only,
@@ -53,7 +55,10 @@ FENCES = [
     ),
     Break(
         "a variable that the page doesn't name",
-        append(BOUNDED, "\nimport os\n\nassert not os.environ.get('QUEUE_URL')\n"),
+        both(
+            edit(BOUNDED, "import asyncio\n", "import asyncio\nimport os\n"),
+            append(BOUNDED, '    os.environ.get("QUEUE_URL")\n'),
+        ),
         PAGE,
         "it needs QUEUE_URL, which its page doesn't name",
         only("bounded.py"),
