@@ -9,7 +9,6 @@ from pathlib import Path
 
 from accounts import tokens
 from dev import processes
-from accounts import tokens
 from dev.mail import Inbox
 from dev.processes import PYTHON, ROOT
 from tests.conftest import bearer as token_of
