@@ -196,6 +196,7 @@ MODULES = {
     "gunicorn": ["gunicorn", f"--config={ROOT}/gunicorn.conf.py"],
     "worker": ["celery", "--app=accounts.broker:celery", "worker"],
     "relay": ["accounts.relay"],
+    "scheduler": ["accounts.scheduler"],
     "migration": ["alembic", "upgrade", "head"],
 }
 

@@ -54,6 +54,8 @@ def hand_made() -> Iterator[Hostile]:
     for user_id in IDS:
         for method in ("GET", "PATCH"):
             yield Hostile(method, f"/users/{user_id}", {404, 422}, b"{}")
+        verify = f"/users/{user_id}/verification"
+        yield Hostile("POST", verify, {404, 422}, b'{"token": "a"}')
     yield from (Hostile("GET", f"/users?{told}", {422}) for told in QUERIES)
     yield from (Hostile("GET", path, {404}) for path in ELSEWHERE)
     for name in NAMES.values():
