@@ -1,10 +1,10 @@
 """PgBouncer from the system's packages, as a transaction pooler before a server."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dev import system
 from dev.folders import temporary
 from dev.keeper import kept
 from dev.ports import free_port, wait_for_port
@@ -24,15 +24,10 @@ unix_socket_dir =
 """
 
 
-def program() -> str | None:
-    """Return the path of the program, or None where its package is not installed."""
-    return shutil.which(PACKAGE, path=f"{os.environ['PATH']}:/usr/sbin")
-
-
 @contextmanager
 def running(server: Postgres) -> Iterator[Postgres]:
     """Start a pooler with five connections to each database; give its address."""
-    found, port = program(), free_port()
+    found, port = system.find(PACKAGE), free_port()
     if not found:
         raise FileNotFoundError(PACKAGE)
     with temporary("pooler") as folder:

@@ -1,13 +1,17 @@
 """The processes of the service, as in production."""
 
+import asyncio
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
+import asyncpg
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
+from accounts import urls
 from alembic import command
 from dev.keeper import Program, kept
 
@@ -19,6 +23,35 @@ def migrate(url: str, revision: str = "head") -> None:
     """Bring a database to a revision, in this process."""
     config = Config(ROOT / "alembic.ini", attributes={"url": url})
     command.upgrade(config, revision)
+
+
+def missing(url: str) -> list[str]:
+    """Return the revisions that a database lacks, each with what it does.
+
+    Nothing is changed. Raises `LookupError` for a database of a newer release.
+    """
+    config = Config(ROOT / "alembic.ini")
+    script = ScriptDirectory.from_config(config)
+    at = asyncio.run(revision_of(url))
+    known = {one.revision: one for one in script.walk_revisions()}
+    if at and at not in known:
+        raise LookupError(f"This code doesn't know the revision {at} of your database.")
+    done = {one.revision for one in script.iterate_revisions(at, "base")} if at else {}
+    return [f"{name} {one.doc}" for name, one in known.items() if name not in done][
+        ::-1
+    ]
+
+
+async def revision_of(url: str) -> str | None:
+    """Return the revision of a database, or None where it has none."""
+    connection = await asyncpg.connect(urls.database(url))
+    try:
+        there = await connection.fetchval("SELECT to_regclass('alembic_version')")
+        asked = "SELECT version_num FROM alembic_version"
+        at: str | None = await connection.fetchval(asked) if there else None
+        return at
+    finally:
+        await connection.close()
 
 
 def gunicorn(

@@ -116,7 +116,7 @@ async def test_me_is_the_user_of_the_token(
     assert (me.status_code, me.json()["id"]) == (200, user_id)
 
 
-MALFORMED = {
+MALFORMED: dict[str, tuple[str | bytes, int]] = {
     "no JSON": ('{"email": ', 422),
     "no object": ("[]", 422),
     "no body": ("", 422),

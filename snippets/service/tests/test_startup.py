@@ -88,7 +88,14 @@ OTHERS = [
         "REDIS_SERVICE_PORT_TCP",
         "SMTP_SERVICE_HOST",
     ],
-    *["SMTP_PORT_25_TCP_ADDR", "RELAY_SERVICE_PORT", "WEB_ROOT", "BIND_IP"],
+    *[
+        "SMTP_PORT_25_TCP_ADDR",
+        "RELAY_SERVICE_PORT",
+        "WEB_ROOT",
+        "BIN",
+        "BINDS",
+        "BIND_IP",
+    ],
     *["PROMETHEUS_MULTIPROC_DIR", "FORWARDED_ALLOW_IPS", "UVICORN_ACCESS_LOG", "GATE"],
 ]
 
@@ -189,6 +196,7 @@ MODULES = {
     "gunicorn": ["gunicorn", f"--config={ROOT}/gunicorn.conf.py"],
     "worker": ["celery", "--app=accounts.broker:celery", "worker"],
     "relay": ["accounts.relay"],
+    "scheduler": ["accounts.scheduler"],
     "migration": ["alembic", "upgrade", "head"],
 }
 

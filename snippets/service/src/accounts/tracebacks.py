@@ -4,6 +4,7 @@ import traceback
 from typing import Any
 
 import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import ExcInfo
 
@@ -11,6 +12,7 @@ FRAMES = 30
 """The last frames of an error that are written."""
 QUOTING = (
     SQLAlchemyError,
+    AsyncAdapt_asyncpg_dbapi.Error,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     ValueError,

@@ -82,6 +82,20 @@ async def test_requests_at_once_are_answered_and_counted(served: Server) -> None
 # --8<-- [end:load]
 
 
+# --8<-- [start:ready]
+async def test_it_is_ready_while_many_requests_wait_for_a_connection(
+    served: Server,
+) -> None:
+    asked = ["GET /users?limit=100"] * 2
+    loads = [ask(served, asked) for _ in range(150)]
+    probes = [ask(served, ["GET /readyz"]) for _ in range(10)]
+    answers = await asyncio.gather(*loads, *probes)
+    assert {status for statuses in answers for status in statuses} == {200}
+
+
+# --8<-- [end:ready]
+
+
 async def test_random_paths_make_no_series(served: Server) -> None:
     def series() -> set[str]:
         with served.client() as client:

@@ -1,7 +1,6 @@
 """A transaction pooler between the service and its database."""
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,18 +20,15 @@ from tests.survival.conftest import (
     serving,
     wait_until,
 )
+from tests.system import require
 
 AT_ONCE = 200
-WITHOUT = f"without the package {pooler.PACKAGE}, no pooler stands between"
 
 
 @pytest.fixture
 def pooled(server: Postgres, environment: Environment) -> Iterator[Environment]:
     """What processes read whose database is behind a pooler: one setting more."""
-    if not pooler.program():
-        if os.environ.get("REQUIRE_POOLER"):
-            pytest.fail(WITHOUT)
-        pytest.skip(WITHOUT)  # CI requires it
+    require("pooler")
     direct = environment["DATABASE_URL"]
     with pooler.running(server) as between:
         url = between.url(direct.rpartition("/")[2])

@@ -1,5 +1,6 @@
 """The commands of the Makefile, in a copy of the project that stands alone."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -14,13 +15,15 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from alembic.config import Config
 
+from alembic import command
 from dev.folders import MEMORY
 from dev.keeper import Program, kept
 from dev.ports import free_port
 from dev.processes import ROOT
 from tests.fixtures.sample_data import ANN
-from tests.survival.conftest import NO_TLS, wait_until
+from tests.survival.conftest import NO_TLS, query, wait_until
 
 PASSED = ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "GNUMAKEFLAGS"]
 LEFT_OUT = shutil.ignore_patterns(".*", "htmlcov", "*.egg-info")
@@ -107,3 +110,33 @@ def test_run_starts_the_whole_service_and_ends_it(
 
 
 # --8<-- [end:run]
+
+
+# --8<-- [start:own]
+@pytest.mark.parametrize(("revision", "lacks"), [("0004", "0005"), ("base", "0001")])
+def test_run_leaves_the_schema_of_your_own_database(
+    copy: Path, database_url: str, revision: str, lacks: str
+) -> None:
+    config = Config(ROOT / "alembic.ini", attributes={"url": database_url})
+    command.downgrade(config, revision)
+    columns = """SELECT string_agg(table_name || '.' || column_name, ' ' ORDER BY 1)
+        FROM information_schema.columns WHERE table_schema = 'public'"""
+    before, log = asyncio.run(query(database_url, columns)), copy / "log"
+    with make(copy, log, "run", DATABASE_URL=database_url) as run:
+        assert run.wait(60) != 0
+    told = log.read_text()
+    assert "Your database was left as it is" in told
+    assert f"\n  {lacks} " in told
+    assert "0005 Contract: drop name" in told
+    assert asyncio.run(query(database_url, columns)) == before
+
+
+def test_run_knows_no_newer_database(copy: Path, database_url: str) -> None:
+    asyncio.run(query(database_url, "UPDATE alembic_version SET version_num = '9999'"))
+    log = copy / "log"
+    with make(copy, log, "run", DATABASE_URL=database_url) as run:
+        assert run.wait(60) != 0
+    assert "doesn't know the revision 9999" in log.read_text()
+
+
+# --8<-- [end:own]

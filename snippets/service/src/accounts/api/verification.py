@@ -7,9 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from accounts.api.dependencies import Users
 from accounts.api.errors import problems
-from accounts.api.schemas import UserId, UserRead
+from accounts.api.schemas import KnownId, UserRead
+from accounts.api.spelling import StrictRoute
 
-router = APIRouter(tags=["users"], responses=problems(503))
+router = APIRouter(
+    tags=["users"], responses=problems(400, 503), route_class=StrictRoute
+)
 
 
 class Verification(BaseModel):
@@ -21,9 +24,9 @@ class Verification(BaseModel):
 
 
 # --8<-- [start:verify]
-@router.post("/users/{user_id}/verification", responses=problems(400, 403))
+@router.post("/users/{user_id}/verification", responses=problems(403))
 async def verify_user(
-    user_id: Annotated[UserId, Path()], data: Verification, users: Users
+    user_id: Annotated[KnownId, Path()], data: Verification, users: Users
 ) -> UserRead:
     """Confirm the address that the token was sent to; nothing else is asked."""
     return UserRead.model_validate(await users.verify(user_id, data.token))

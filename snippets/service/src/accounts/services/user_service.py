@@ -116,13 +116,14 @@ class UserService:
     # --8<-- [end:update]
 
     # --8<-- [start:verify]
+    @tried_again
     async def verify(self, user_id: int, secret: str) -> User:
         """Note that a user's address was confirmed; a second time changes nothing.
 
         Raises `WrongSecretError`, also where there is no such user: nobody learns
         which ids there are.
         """
-        async with self.begin():
+        async with self.turns.of(user_id), self.begin():
             user = await self.users.lock(user_id)
             if user is None or not confirms(secret, user):
                 raise WrongSecretError
@@ -130,7 +131,7 @@ class UserService:
                 user.verified_email = user.email
                 await self.users.flush()
                 await self.announce("changed", user)
-        await self.cache.put(user)
+        await self.cache.change(user)
         return user
 
     # --8<-- [end:verify]
