@@ -17,13 +17,25 @@ from tests.parts.system import LISTS, listed
 SCRIPT = ROOT / ".ci/run"
 SERVICE = ROOT / "snippets/service"
 INSTALL = SERVICE / "dev/install"
-WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
+WORKFLOWS = [
+    file for home in (ROOT, SERVICE) for file in sorted(home.glob(".github/workflows/*.y*ml"))
+]
 TEST = ROOT / ".github/workflows/test.yml"
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 Runner = Callable[..., tuple[int, list[str], str]]
 
-each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [("dependabot", ".github/dependabot.yml"), ("compose-spec", "compose.yaml")],
+)
+def test_what_the_service_brings_along_keeps_its_schema(schema: str, name: str) -> None:
+    command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", SERVICE / name]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def validate(workflow: Path) -> subprocess.CompletedProcess[str]:
