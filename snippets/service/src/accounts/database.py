@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import asyncpg
 import structlog
@@ -77,7 +77,8 @@ async def connect(
 ) -> "asyncpg.Connection[asyncpg.Record]":
     """Return a connection on which each wait ends, or raise `ConnectionError`.
 
-    A transaction pooler takes no limits at the start; `direct` goes past it.
+    A transaction pooler takes no limits at the start, and keeps no statement for the
+    next transaction; `direct` goes past it.
     """
     past, pooled = settings.direct_database_url, is_pooled(settings) and not direct
     url = past if past and direct else settings.database_url
@@ -89,7 +90,7 @@ async def connect(
             timeout=settings.connect_timeout,
             command_timeout=settings.statement_timeout,
             server_settings=told if pooled else limits,
-            **(POOLED if pooled else {}),
+            statement_cache_size=0 if pooled else 100,
         )
     except NO_CONNECTION as error:
         raise ConnectionError(str(error)) from error
@@ -108,10 +109,9 @@ def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEn
         "pool_timeout": settings.pool_timeout,
         "pool_pre_ping": True,
     }
-    told = {"async_creator_fn": partial(connect, settings)}
     engine = create_async_engine(
         DIALECT,
-        connect_args=told | (UNNAMED if is_pooled(settings) else {}),
+        async_creator=partial(connect, settings),
         hide_parameters=True,
         **({"poolclass": pool} if pool else limits),
     )
@@ -138,26 +138,6 @@ def create_sessions(engine: AsyncEngine) -> Sessions:
 
 
 # --8<-- [start:pooled]
-class InTransaction(asyncpg.Connection):
-    """A connection through a transaction pooler, which may lead elsewhere each time."""
-
-    async def set_type_codec(self, *told: Any, **more: Any) -> None:  # noqa: ANN401  as it is
-        """Ask for a type, which takes two messages, in a transaction."""
-        async with self.transaction():
-            await super().set_type_codec(*told, **more)
-
-
-POOLED: dict[str, Any] = {
-    "connection_class": InTransaction,
-    "statement_cache_size": 0,
-}
-UNNAMED = {
-    "prepared_statement_cache_size": 0,
-    "prepared_statement_name_func": lambda: "",
-}
-"""No statement outlives its transaction."""
-
-
 def is_pooled(settings: Settings) -> bool:
     """Tell whether a transaction pooler stands between: then there is a way past it."""
     return settings.direct_database_url is not None
