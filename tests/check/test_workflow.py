@@ -25,7 +25,11 @@ PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 Runner = Callable[..., tuple[int, list[str], str]]
 
-each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))
+each_workflow = pytest.mark.parametrize(
+    "workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT))
+)
+    "workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT))
+)
 
 
 @pytest.mark.parametrize(

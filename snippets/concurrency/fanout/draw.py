@@ -30,7 +30,7 @@ def draw(runs: dict[str, list[dict[str, float]]]) -> str:
                 points += [(x, points[-1][1]), (x, y)]
             shapes.append(path(points, kind))
     last = {name: seen[-1] for name, seen in runs.items()}
-    failures = [f"{name}: {now['failed']:g} failed" for name, now in last.items()]
+    failures = [f"{run}: {now['failed']:g} failed" for run, now in last.items()]
     return picture(
         "Connections in use, calls that wait and calls that failed, over time",
         ", ".join(failures),

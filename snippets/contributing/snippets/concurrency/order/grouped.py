@@ -11,7 +11,7 @@ async def fetch_total(lines: list[int]) -> int:
 async def totals(orders: dict[str, list[int]]) -> dict[str, int]:
     """Return the total of each order, all asked for at once."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(fetch_total(orders[name])) for name in orders]
+        tasks = [group.create_task(fetch_total(orders[key])) for key in orders]
     return dict(zip(orders, [task.result() for task in tasks], strict=True))
 
 
