@@ -67,9 +67,13 @@ def executable(source: str) -> set[int]:
 
 
 def within(source: str, section: str | None) -> set[int]:
-    """Return the lines of a file between the two marks of a section, or all."""
+    """Return the lines of a file between the two marks of a section, or all.
+
+    The examples of a docstring are named as sections too, and have no marks.
+    """
     texts = [line.strip() for line in source.splitlines()]
     marks = [f"# --8<-- [{end}:{section}]" for end in ("start", "end")]
+    section = section if set(marks) <= set(texts) else None
     start, end = (texts.index(mark) for mark in marks) if section else (-1, len(texts))
     return set(range(start + 2, end + 1))
 

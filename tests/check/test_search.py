@@ -18,7 +18,6 @@ UNSAID = {
     "cpu bound",
     "json.loads blocks",
     "when to use async",
-    "response_model",
     "Invalid args for response field",
     "ResponseValidationError",
     "time.sleep in async",

@@ -28,8 +28,6 @@ Runner = Callable[..., tuple[int, list[str], str]]
 each_workflow = pytest.mark.parametrize(
     "workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT))
 )
-    "workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT))
-)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ INSTRUCTIONS = [
     "build a service | The service: copy its folder, and rename it in one place",
     "add a page, or mend one | Contributing",
     "Read the pages on the concurrency of services:",
-    "Copy the service to start from.",
-    "See the proof of each block.",
+    "Copy a service to start from:",
+    "Look at the proof of each block on the page Proof.",
 ]
 
 

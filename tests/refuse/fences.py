@@ -47,9 +47,9 @@ FENCES = [
     bad("wrong version", "Ruff 0.1.0 knows.", "Ruff 0.1.0 is not the version"),
     Break(
         "indented code",
-        append(PAGE, "\n    print(1)\n"),
+        append(PAGE, "\nAs code:\n\n    print(1)\n"),
         PAGE,
-        "block concurrency/timeouts:7.*the site shows",
+        r"block concurrency/timeouts:\d+.*the site shows",
         SITE,
         recorded=True,
     ),

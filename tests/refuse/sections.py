@@ -25,7 +25,7 @@ SURVIVAL = "no passing test runs it; what tests/survival starts, .*coverage can'
 
 def shows(name: str, path: str, section: str, where: str, says: str, *more: Breaking) -> Break:
     """Return a break that shows a section of the service on the home page."""
-    text = f"\n{fence(f'{path}:{section}', path)}\n"
+    text = f"\n## Check\n\n{fence(f'{path}:{section}', path)}\n"
     return Break(name, both(append(HOME, text), *more), where, says, (HOME,), recorded=True)
 
 
@@ -70,7 +70,7 @@ SECTIONS = [
     shows(
         "section that the types refuse",
         TOKENS,
-        "tokens",
+        "verify",
         f"snippets/{TOKENS}",
         "mypy ",
         append(f"snippets/{TOKENS}", '\n\nLENGTH: int = "32"\n'),
