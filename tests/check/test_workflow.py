@@ -35,7 +35,7 @@ each_workflow = pytest.mark.parametrize(
     [("dependabot", ".github/dependabot.yml"), ("compose-spec", "compose.yaml")],
 )
 def test_what_the_service_brings_along_keeps_its_schema(schema: str, name: str) -> None:
-    command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", SERVICE / name]
+    command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", str(SERVICE / name)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
