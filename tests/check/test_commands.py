@@ -33,27 +33,49 @@ def test_waits() -> None:
     pathlib.Path("{}").touch()
     signal.pause()
 """
+NAV = """nav:
+  - Home: index.md
+  - Concurrency:
+      - concurrency/timeouts.md
+  - Contributing: contributing.md
+  - Drawing: drawing.md
+  - Proof: proof.md
+"""
 COMMANDS = "snippets/data/commands.toml"
 PROFILE = "snippets/concurrency/timeouts/bounded.py"
 
 
+KEPT = {"index.md", "contributing.md", "drawing.md", "proof.md", "timeouts.md"}
+WHOLE = {"test_whole.py", "test_prose.py", "test_timeouts.py", "checks.toml"}
+
+
 def shrink(copy: Path) -> None:
-    """Leave of the chapter on concurrency one page, so that a session takes seconds."""
-    (copy / "tests/prove/test_inventory.py").unlink()
-    (copy / "snippets/data/inventory.toml").unlink()
-    for folder in ("docs", "snippets", "tests/prove"):
-        shutil.rmtree(copy / folder / "design")  # it needs the service
-        for path in (copy / folder / "concurrency").iterdir():
-            if "timeouts" not in path.name and path.name != "checks.toml":
+    """Leave of the pages one of a chapter and those that all need, so that a session is short."""
+    for page in (copy / "docs").rglob("*.md"):
+        if page.name not in KEPT and "generated" not in page.parts:
+            page.unlink()
+    for test in (copy / "tests/prove").rglob("*"):
+        made = "generated" in test.parts or test.name in WHOLE or not test.is_file()
+        if not made and (test.name.startswith("test_") or test.suffix == ".toml"):
+            test.unlink()
+    for folder in ("concurrency", "design", "contributing"):
+        for path in (copy / "snippets" / folder).iterdir():
+            if path.name != "timeouts":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (copy / "tests/prove/checks.toml").unlink()
+    (copy / "snippets/data/inventory.toml").unlink()
+    (copy / "docs/index.md").write_text("# Proof\n")
+    (copy / "docs/contributing.md").write_text("# Contributing\n")  # its proof is a session
     page = copy / "docs/concurrency/timeouts.md"
-    page.write_text(re.sub(r"\]\(\w+\.md[^)]*\)", "](timeouts.md)", page.read_text()))
-    for file in (copy / "mkdocs.yml", copy / "docs/index.md"):
-        lines = file.read_text().splitlines(keepends=True)
-        left = [n for n in lines if "concurrency/" not in n or "timeouts" in n]
-        left = [n for n in left if "design" not in n.lower()]
-        file.write_text("".join(n for n in left if "service.md" not in n))
-    (copy / "docs/service.md").unlink()
+    page.write_text(
+        re.sub(
+            r"\[[^]]*\]\(\w+\.md\)", "[Give every call a timeout](timeouts.md)", page.read_text()
+        )
+    )
+    config = (copy / "mkdocs.yml").read_text()
+    before, _, nav = config.partition("\nnav:\n")
+    generated = nav[nav.index("  - Generated:") :] if "  - Generated:" in nav else ""
+    (copy / "mkdocs.yml").write_text(f"{before}\n{NAV}{generated}")
 
 
 def commit(copy: Path, message: str) -> None:
@@ -74,9 +96,6 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = copied(tmp_path_factory.mktemp("commands") / "copy")
     shrink(copy)
     (copy / ".venv").symlink_to(sys.prefix)
-    (copy / "docs/contributing.md").write_text("# Contributing\n")  # its proof is a session
-    (copy / "tests/prove/test_contributing.py").unlink()
-    shutil.rmtree(copy / "snippets/contributing")
     listed = (copy / COMMANDS).read_text()
     (copy / COMMANDS).write_text(
         re.sub(r'"tests/.*"', '"tests/check/test_room.py::test_room"', listed)
@@ -113,6 +132,7 @@ ELSEWHERE = {
     "make mutate": "test_mutate.py",
     "make mutate ONLY=concurrency/timeouts": "test_mutate.py",
     "make bare": "by hand: it installs a system",
+    "make parts": "test_parts.py",
 }
 SAYS = {
     "make test": " passed",
@@ -181,7 +201,7 @@ def test_without_a_ledger_the_strict_build_works(copy: Path) -> None:
     (copy / "docs/ledger.json").unlink(missing_ok=True)
     make(copy, "site")
     assert (copy / "site/concurrency/timeouts/index.html").exists()
-    assert "No run is recorded." in (copy / "site/proof/index.html").read_text()
+    assert "this page lists the blocks only" in (copy / "site/proof/index.html").read_text()
 
 
 def test_a_killed_run_ends_and_the_next_one_cleans_up(
