@@ -84,7 +84,7 @@ def places(page: Page) -> Places:
 
 def test_each_page_of_a_chapter_is_asked_for() -> None:
     chapters = {str(page.relative_to(DOCS)) for page in prose.pages() if page.parent != DOCS}
-    assert {page for page in chapters if not page.startswith("reference/")} <= QUERIES.keys()
+    assert {page for page in chapters if page.startswith("concurrency/")} <= QUERIES.keys()
     assert sum(map(len, QUERIES.values())) >= 60
 
 

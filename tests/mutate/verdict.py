@@ -30,8 +30,8 @@ TYPES, BLOCK, TEST, TIME = "types or lint", "its block", "a test", "the time lim
 SURVIVED = "nothing"
 CORES = len(os.sched_getaffinity(0))
 GRACE = 5.0  # seconds in which an interrupted session may end what it started
-CHECK = "from tests.engine.batch import check; files = sys.stdin.read().splitlines()"
-CHECK = f"import pickle, sys; {CHECK}; pickle.dump(check(files), sys.stdout.buffer)"
+CHECK = "from tests.engine.batch import checked; files = sys.stdin.read().splitlines()"
+CHECK = f"import pickle, sys; {CHECK}; pickle.dump(checked(files), sys.stdout.buffer)"
 
 
 def page_of(project: Path, path: str) -> str:
