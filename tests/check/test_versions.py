@@ -66,4 +66,4 @@ def test_a_page_that_is_gone_leads_to_the_newest_home(page: Page, published: str
     link = page.locator("[data-md-component=outdated]").get_by_role("link")
     expect(link).to_have_attribute("href", "../../latest/")
     link.click()
-    expect(page.locator("h1")).to_contain_text("A Python playbook")
+    expect(page.locator("h1")).to_contain_text("Proof")

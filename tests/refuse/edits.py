@@ -8,7 +8,7 @@ from pathlib import Path
 PAGE = "docs/concurrency/timeouts.md"
 TEST = "tests/prove/concurrency/test_timeouts.py"
 NEW, ITS_TEST = "docs/concurrency/order.md", "tests/prove/concurrency/test_order.py"
-HOME = "docs/index.md"
+HOME = "docs/proof.md"
 FOLDER = "snippets/concurrency/timeouts"
 ONE, TWO = "concurrency/timeouts:1", "concurrency/timeouts:2"
 ELSEWHERE = "blocked.py fails elsewhere than declared"

@@ -1,5 +1,6 @@
 """The bad contributions to sentences and their form, made to the sample page of Contributing."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,18 @@ def sample(copy: Path) -> None:
     for block, place in steps():
         if place:
             take(block, copy / place)
+    written(copy)
     holding.record(copy / ITS_TEST)
+
+
+def written(copy: Path) -> None:
+    """Write what the update run of the walk writes."""
+    bad = "concurrency/order/mislabelled"
+    shown = f'{bad}.py" hl_lines="13-15"\n--8<-- "{bad}.py"\n```\n\n'
+    shown += f'```text title="{bad}.fails.out"\n--8<-- "{bad}.fails.out"\n```'
+    edit(NEW, f'{bad}.py"\n--8<-- "{bad}.py"\n```', shown)(copy)
+    seen = copy / f"snippets/contributing/snippets/{bad}.fails.out"
+    shutil.copy(seen, copy / f"snippets/{bad}.fails.out")
 
 
 def case(name: str, *breakings: Breaking, **says: str) -> None:

@@ -87,13 +87,13 @@ SECTIONS = [
         "patch that no longer applies",
         edit(f"snippets/{ERRORS}", '404, "User', '410, "User'),
         PATCH,
-        "it no longer applies: patch failed: src/accounts/api/errors.py:18",
+        "it no longer applies: patch failed: src/accounts/api/errors.py:",
         TWIN,
     ),
     Break(
         "twin of the service that heals",
         both(
-            edit(PATCH, "18,3 +18,2", "18,3 +18,3"),
+            edit(PATCH, ",3 +24,2", ",3 +24,3"),
             edit(PATCH, f"-{GONE}", f"-{GONE}+{GONE.replace('{}', 'dict()')}"),
         ),
         TEST,
@@ -110,7 +110,7 @@ SECTIONS = [
     Break(
         "twin of the service that doesn't begin",
         both(
-            edit(PATCH, "18,3 +18,2", "18,3 +18,3"),
+            edit(PATCH, ",3 +24,2", ",3 +24,3"),
             edit(PATCH, f"-{GONE}", f"-{GONE}+    Nobody: (404, '', {{}}),\n"),
         ),
         PATCH,
