@@ -114,7 +114,7 @@ SECTIONS = [
             edit(PATCH, f"-{GONE}", f"-{GONE}+    Nobody: (404, '', {{}}),\n"),
         ),
         PATCH,
-        "does not begin: .*NameError",
+        "does not begin: ImportError",
         TWIN,
     ),
     Break(
