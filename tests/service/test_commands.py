@@ -147,4 +147,4 @@ def test_a_make_around_it_changes_nothing(tmp_path: Path) -> None:
     status, said = make(tmp_path, "-j2", "-C", str(tmp_path), VENV=VENV)
     assert status == 0, said
     assert "Leaving directory" in said
-    assert re.search(r"\b2 passed", said), said
+    assert re.search(r"\b[1-9]\d* passed in", said), said
