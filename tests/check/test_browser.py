@@ -72,7 +72,7 @@ def test_instant_navigation_keeps_the_proofs_and_the_figures(
         assert page.url == address + path
         page.go_back()
         expect(page.locator("[data-ledger]")).to_contain_text("blocks of this site proven")
-    page.get_by_role("link", name="Every block and its proof").click()
+    page.locator("article").get_by_role("link", name="Proof", exact=True).click()
     rows = page.locator("[data-row] [data-proof]")
     expect(rows.first).to_contain_text("Proven on Python")
     assert rows.count() == len(proofs)

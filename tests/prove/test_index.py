@@ -20,7 +20,6 @@ INSTRUCTIONS = [
     "add a page, or mend one | Contributing",
     "Read the pages on the concurrency of services:",
     "Copy a service to start from:",
-    "Look at the proof of each block on the page Proof.",
 ]
 
 

@@ -9,7 +9,7 @@ Breaking = Callable[[Path], object]
 ERRORS, TOKENS, RELAY = (
     f"service/src/accounts/{name}.py" for name in ("api/errors", "tokens", "relay")
 )
-USER = "service/src/accounts/models/user.py"
+FIELDS = "service/src/accounts/api/schemas.py"
 PATCH = "snippets/design/errors/unanswered.patch"
 TEST = "tests/prove/design/test_errors.py"
 TWIN = (f"{TEST}::test_an_unknown_user_gets_an_answer[design/errors/unanswered.patch]",)
@@ -62,9 +62,9 @@ SECTIONS = [
     ),
     shows(
         "section that runs on import only",
-        USER,
-        "user",
-        f"snippets/{USER}",
+        FIELDS,
+        "fields",
+        f"snippets/{FIELDS}",
         "it runs on import only, and no test is said to need it",
     ),
     shows(
