@@ -15,8 +15,8 @@ CHAPTERS = sorted(page for page in DOCS.glob("*/*.md") if page.parent.name == "c
 
 
 INSTRUCTIONS = [
-    "look something up | Choose how code runs by what it waits for, or the search",
-    "build a service | The service: copy its folder, and rename it in one place",
+    "look something up | Choose how code runs by what it waits for",
+    "build a service | The service",
     "add a page, or mend one | Contributing",
     "Read the pages on the concurrency of services:",
     "Copy a service to start from:",
