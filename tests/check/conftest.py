@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.engine import ledger
 from tests.engine.pages import ROOT
@@ -114,3 +114,14 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=120_000)  # milliseconds: a hang, not a slow machine
     with launched(str(shutil.which("chromium"))) as browser:
         yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A new reader, for whom no script may fail."""
+    errors: list[str] = []
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        yield tab
+    assert not errors, errors

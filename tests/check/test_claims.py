@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 PAGE = "concurrency/timeouts/"
 TEST = "tests/prove/concurrency/test_timeouts.py::test_it"
@@ -14,17 +13,6 @@ LEDGER = "**/ledger.json*"
 HELD, JUDGED, FAILED = 0, 1, 2  # the places of the page's first sentences
 SENTENCES = """() => [...document.querySelectorAll("article > p")].slice(0, 3).map(
     (one) => one.textContent.replace(/\\s+/g, " ").trim().match(/^.*?[.!?](?= |$)/)[0])"""
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new reader, for whom no script may fail."""
-    errors: list[str] = []
-    with browser.new_context() as context:
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        yield tab
-    assert not errors, errors
 
 
 def claim(number: int, sentence: str, kind: str, outcome: str, run: str) -> dict[str, Any]:

@@ -1,28 +1,16 @@
 """What the site says of its proof: no more than it knows, whatever becomes of the ledger."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 TIMEOUTS = "concurrency/timeouts/"
 ID = "concurrency/timeouts"
 LEDGER = "**/ledger.json*"
 # What a browser leaves out on a page that came over plain http.
 PLAIN_HTTP = "Object.defineProperty(crypto, 'subtle', { value: undefined });"
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new reader, for whom no script may fail."""
-    errors: list[str] = []
-    with browser.new_context() as context:
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        yield tab
-    assert not errors, errors
 
 
 def copy_of(ledger: dict[str, Any]) -> dict[str, Any]:
