@@ -3,15 +3,19 @@
 import asyncio
 import json
 import logging
+import signal
 import warnings
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
+from typing import cast
 from unittest.mock import create_autospec
 from uuid import UUID
 
 import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis import Connection
 from sqlalchemy import text
 
 from accounts import broker, relay
@@ -20,6 +24,7 @@ from accounts.config import Settings
 from accounts.database import Sessions, create_engine, create_sessions
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.tasks import deliver
+from dev import valkey
 from tests.scripted import Script, speaking
 from tests.test_worker import add, stored
 
@@ -266,17 +271,24 @@ async def test_what_ends_the_relay_is_logged(
     assert "nobody knew" in json.dumps(failed["exception"])
 
 
+def hand_over_one(broker: Broker) -> None:
+    """Send a message to no worker."""
+    broker.hand_over([UUID(int=1)])
+
+
 class TestBroker:
     """What is asked of a broker that is there."""
 
     @pytest.fixture
-    def app(
-        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[Celery]:
-        """Celery, at the broker of the tests."""
+    def environment(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Set what Celery reads."""
         for name in ("database_url", "redis_url", "token_key"):
             value = getattr(settings, name).get_secret_value()
             monkeypatch.setenv(name.upper(), value)
+
+    @pytest.fixture
+    def app(self, environment: None) -> Iterator[Celery]:
+        """Celery, at the broker of the tests."""
         app = Celery("test", set_as_current=False)
         app.add_defaults(broker.options)
         yield app
@@ -288,3 +300,39 @@ class TestBroker:
             counts.append(Broker(app).held())
             Broker(app).hand_over([UUID(int=number), UUID(int=number + 1)])
         assert counts == [0, 1, 2]
+
+    @pytest.mark.parametrize("call", [Broker.held, hand_over_one])
+    def test_a_broker_that_freezes_at_any_moment_is_away(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        environment: None,
+        call: Callable[[Broker], object],
+    ) -> None:
+        monkeypatch.setattr(broker, "PATIENCE", 0.1)
+        send = cast(Callable[..., None], Connection.send_packed_command)
+        refused = 0
+        with valkey.running() as (url, program):
+            monkeypatch.setenv("REDIS_URL", url)
+            for moment in range(1, 30):
+                left = iter(range(moment, 0, -1))
+
+                def freeze(
+                    connection: Connection,
+                    command: object,
+                    check_health: bool = True,
+                    left: Iterator[int] = left,
+                ) -> None:
+                    if next(left, 0) == 1:
+                        program.signal(signal.SIGSTOP)
+                    send(connection, command, check_health)
+
+                monkeypatch.setattr(Connection, "send_packed_command", freeze)
+                with Celery("test", set_as_current=False) as app:
+                    app.add_defaults(broker.options)
+                    with suppress(OperationalError):
+                        call(Broker(app))
+                        break
+                    refused += 1
+                program.signal(signal.SIGCONT)
+        assert refused == moment - 1 > 1
+        assert next(left, None), "it froze, and was not waited for"

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from celery import Celery
 from celery.signals import import_modules, setup_logging
+from kombu.exceptions import OperationalError
 
 from accounts import logs, startup
 from accounts.config import SERVICE, Settings
@@ -65,7 +66,10 @@ class Broker:
         """
         with self.app.connection_for_write() as connection:
             queue = self.app.amqp.queues[SERVICE].bind(connection.default_channel)
-            told: Any = queue.queue_declare()  # its stub says `str`
+            try:
+                told: Any = queue.queue_declare()  # its stub says `str`
+            except connection.recoverable_connection_errors as error:
+                raise OperationalError(str(error)) from error
         return int(told.message_count)
 
     def hand_over(self, ids: Sequence[UUID]) -> None:
