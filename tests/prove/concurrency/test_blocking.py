@@ -232,7 +232,7 @@ def test_a_call_that_is_cut_gives_its_place_back_and_goes_on() -> None:
 
         async with asyncio.TaskGroup() as tasks:
             held = [tasks.create_task(run(call, limiter)) for _ in range(3)]
-            await clock.until(lambda: limiter.statistics().tasks_waiting)
+            await clock.until(lambda: len(began) == 2 and limiter.statistics().tasks_waiting)
             waiting = limiter.statistics().tasks_waiting
             held[0].cancel()
             await clock.until(lambda: len(began) == 3)
