@@ -116,8 +116,8 @@ def connections(title: str, told: Mapping[str, Iterable[str]]) -> str:
         return height * (number + 0.5) / names
 
     def box(left: float, centre: float, name: str) -> list[str]:
-        corner = (left, centre - 14)
-        return [rectangle(corner, 110, 28, "lane"), label((left + 10, centre + 4), name)]
+        words = label((left + 10, centre + 4), name)
+        return [rectangle((left, centre - 14), 110, 28, "lane"), words]
 
     for row, (name, names) in enumerate(told.items()):
         start = middle(row, len(told))

@@ -9,12 +9,9 @@ from typing import Any
 import pytest
 
 from tests.engine.pages import DOCS, ROOT, SNIPPETS
-from tests.prove import claims, contents, places, prose, style
+from tests.prove import claims, contents, places, prose, style, test_whole
 from tests.prove.sentences import Sentence
-from tests.prove.test_whole import test_sentences_are_true as judged
 from tests.refuse import breaks, prose_breaks
-
-INSTRUCTIONS: list[str] = []
 
 
 def refused(name: str) -> bool:
@@ -113,6 +110,7 @@ def test_a_sentence_that_nothing_holds_is_refused() -> None:
     sourced = replace(linked, markdown=linked.markdown.format(source))
     assert claims.of_itself(sourced) == "sourced"
     assert claims.LISTS["SHOWN"] == "shown"
+    judged: Any = test_whole.test_sentences_are_true
     (mark,) = [mark for mark in judged.pytestmark if mark.name == "parametrize"]
     held = {claims.page_id(param.values[0]) for param in mark.args[1]}
     assert held == {claims.page_id(page) for page in [*prose.pages(), contents.README]}

@@ -34,8 +34,6 @@ PARTS = {"postgres": "PostgreSQL", "valkey-server": "Valkey", "mail": "mail serv
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "htmlcov", "*.egg-info")
 Ends = dict[str, list[str]]
 
-INSTRUCTIONS: list[str] = []
-
 
 INSTRUCTIONS = [
     "Read the whole list in snippets/service/README.md, and how to deploy and release the service.",
