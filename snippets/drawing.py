@@ -3,7 +3,7 @@
 Colours come from the page, by class, so that a picture follows the reader from light to dark.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
 Point = tuple[float, float]
@@ -91,3 +91,40 @@ def picture(title: str, description: str, height: float, shapes: Iterable[str]) 
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def connections(title: str, told: Mapping[str, Iterable[str]]) -> str:
+    """Return a picture of who is connected to what: names on the left, and what they use.
+
+    Parameters:
+        title: What it shows, for those who don't see it.
+        told: For each name on the left, those on the right.
+
+    ```python title="drawing.py"
+    from snippets.drawing import connections
+
+    svg = connections("Parts", {"server": ["database"], "worker": ["database"]})
+    print(svg.splitlines()[2])
+    #> <desc>From server to database. From worker to database.</desc>
+    ```
+    """
+    right = list(dict.fromkeys(name for names in told.values() for name in names))
+    height = 44 * max(len(told), len(right)) + 8
+    lines, boxes, said = list[str](), list[str](), list[str]()
+
+    def middle(number: int, names: int) -> float:
+        return height * (number + 0.5) / names
+
+    def box(left: float, centre: float, name: str) -> list[str]:
+        words = label((left + 10, centre + 4), name)
+        return [rectangle((left, centre - 14), 110, 28, "lane"), words]
+
+    for row, (name, names) in enumerate(told.items()):
+        start = middle(row, len(told))
+        boxes += box(5, start, name)
+        ends = [middle(right.index(other), len(right)) for other in names]
+        lines += [path([(115, start), (285, end)], "good") for end in ends]
+        said.append(f"From {name} to {', '.join(names)}.")
+    for row, name in enumerate(right):
+        boxes += box(285, middle(row, len(right)), name)
+    return picture(title, " ".join(said), height, [*lines, *boxes])

@@ -37,9 +37,10 @@ NAV = """nav:
   - Home: index.md
   - Concurrency:
       - concurrency/timeouts.md
-  - Contributing: contributing.md
-  - Drawing: drawing.md
-  - Proof: proof.md
+  - Contributing:
+      - contributing.md
+      - drawing.md
+      - proof.md
 """
 COMMANDS = "snippets/data/commands.toml"
 PROFILE = "snippets/concurrency/timeouts/bounded.py"
@@ -47,6 +48,7 @@ PROFILE = "snippets/concurrency/timeouts/bounded.py"
 
 KEPT = {"index.md", "contributing.md", "drawing.md", "proof.md", "timeouts.md"}
 WHOLE = {"test_whole.py", "test_prose.py", "test_timeouts.py", "checks.toml"}
+WHOLE |= {"test_drawing.py", "test_proof.py"}
 
 
 def shrink(copy: Path) -> None:
@@ -62,10 +64,9 @@ def shrink(copy: Path) -> None:
         for path in (copy / "snippets" / folder).iterdir():
             if path.name != "timeouts":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (copy / "tests/prove/checks.toml").unlink()
     (copy / "snippets/data/inventory.toml").unlink()
-    (copy / "docs/index.md").write_text("# Proof\n")
-    (copy / "docs/contributing.md").write_text("# Contributing\n")  # its proof is a session
+    for page in ("README.md", "docs/index.md", "docs/contributing.md"):
+        (copy / page).write_text("# Proof\n")  # the last one's own proof is a session
     page = copy / "docs/concurrency/timeouts.md"
     page.write_text(
         re.sub(

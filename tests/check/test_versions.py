@@ -30,7 +30,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         deploy("0.1")
         (copy / "docs/drawing.md").unlink()
         config = copy / "mkdocs.yml"
-        config.write_text(config.read_text().replace("  - Drawing: drawing.md\n", ""))
+        config.write_text(config.read_text().replace("      - drawing.md\n", ""))
         deploy("0.2")
         checkout = ["git", f"--work-tree={host}", "checkout", "--quiet", "gh-pages", "--", "."]
         subprocess.run(checkout, cwd=copy, check=True)

@@ -89,7 +89,8 @@ def nearest(text: str, others: list[str]) -> str | None:
 
 def page_of(file: Path) -> Path | None:
     """Return the page of a test file."""
-    return next((page for page in prose.pages() if ROOT / test_of(page) == file), None)
+    every = [*prose.pages(), ROOT / "README.md"]
+    return next((page for page in every if ROOT / test_of(page) == file), None)
 
 
 def stale(file: Path, function: str = "") -> list[RefusedError]:

@@ -47,10 +47,9 @@ def in_chapter(page: Path) -> bool:
     return chapter and page.stem != "index" and claims.page_id(page) not in UNFORMED
 
 
-def hold(page: Path, *, bound: bool = True) -> None:
-    """Refuse a page that is wrong in its words or its place, and, once bound, in links or form."""
-    refused = [*spelling.hold(page), *places.hold(page)]
-    refused += [*places.led(page), *hold_page(page)] if bound else []
+def hold(page: Path) -> None:
+    """Refuse a page that is wrong in its words, its place, its links or its form."""
+    refused = [*spelling.hold(page), *places.hold(page), *places.led(page), *hold_page(page)]
     if refused:
         raise RefusedError.of(refused)
 

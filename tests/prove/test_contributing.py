@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -18,21 +17,62 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from tests.engine.pages import ROOT, SNIPPETS, Block
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
-from tests.prove import style
+from tests.prove import places, style
+from tests.prove.sentences import plain, sentences
 from tests.prove.steps import PAGE, steps, take, take_back
 
-SHOWN = runpy.run_path(str(SNIPPETS / "contributing/tests/prove/concurrency/test_order.py"))
+ORDER = runpy.run_path(str(SNIPPETS / "contributing/tests/prove/concurrency/test_order.py"))
+INSTRUCTIONS = [
+    "Add a page",
+    "Take these steps once as they stand, in a clone of your fork.",
+    "Install git, make, and Python 3.11 or newer.",
+    "Run make serve, open http://127.0.0.1:8000, and leave it running: it shows what you save.",
+    "Write each file at the place that the sentence above its block names.",
+    "Write the file",
+    "Put a file under snippets/, in a folder for its chapter and page, and name it for the idea that it shows.",
+    "Let it run as it stands, and print what the reader should learn: facts and ratios, never a time, an address or an id.",
+    "Write snippets/concurrency/order/grouped.py:",
+    "Leave the #> lines to make update.",
+    "Write its twin, which makes the same promise and breaks it, as snippets/concurrency/order/mislabelled.py:",
+    "Show it on a page",
+    "Give a fence one include, and the file's name as its title.",
+    'Put a "don\'t" under a heading that begins with that word.',
+    "Keep these sections in this order, with headings of your own between them, which say a claim.",
+    "Leave out those in brackets where the page doesn't need them.",
+    "Write one idea a sentence, in 30 words at most.",
+    "Write docs/concurrency/order.md:",
+    "Add its line to the navigation, below its neighbour's in mkdocs.yml:",
+    "Say what it must do",
+    "Bind each sentence of the page in one of these ways:",
+    "Let a test hold what is a fact: name the sentence in pytest.mark.holds, word for word.",
+    "Use a block of its section in that test, and the figures and the code of the sentence.",
+    "Name in a mapping called SHOWN the line of output that shows it.",
+    "Link to the documentation of a library that says so.",
+    'Begin an instruction with a verb, and a judgement with words such as "We prefer".',
+    "Leave the lists of instructions and judgements to make update, and an edit of a sentence too: it carries the edit over to the test.",
+    "For pytest, write tests/prove/concurrency/test_order.py:",
+    "Prove it",
+    "Mend what is refused: a refusal names the file and the line, the reason, and what to do.",
+    "When all is green, look at the page in the browser.",
+    "Send it",
+    "Run make test until it is green, then send the branch and open a pull request:",
+]
 pytestmark = pytest.mark.timeout(300)  # the first waits for sessions of their own
-CLAIM = SHOWN["test_each_order_has_its_own_total"]
+CLAIM = ORDER["test_each_order_has_its_own_total"]
 ENVIRONMENT = {
     **os.environ,
     "GIT_CONFIG_GLOBAL": os.devnull,  # no one's own settings
     "GIT_CONFIG_SYSTEM": os.devnull,
     "NO_MKDOCS_2_WARNING": "1",
 }
+
+
+JUDGEMENTS = [
+    'Begin an instruction with a verb, and a judgement with words such as "We prefer".',
+]
 
 
 def in_its_place(twin: Any) -> Any:
@@ -124,6 +164,10 @@ def written() -> str:
     return str(Path(next(twins).values[0]).with_suffix(".fails.out"))
 
 
+@pytest.mark.holds(
+    'The first command marks the lines in which the "don\'t" differs from its "do", and shows what a reader sees when it fails.',
+    "The second command proves the page.",
+)
 @pytest.mark.proves("contributing/prove.sh")
 def test_the_command_proves_the_page(walk: Walk) -> None:
     said(walk.ended["contributing/prove.sh"])
@@ -182,15 +226,41 @@ def test_the_steps_and_nothing_else_are_sent(walk: Walk) -> None:
     said(walk.ended["contributing/send.sh"])
     sent = said(start(walk.clone, "git", "show", "--format=", "--name-only", "@{upstream}"))
     by_hand = [place for _, place in steps() if place]
-    by_update = ["tests/prove/concurrency/checks.toml", f"snippets/{written()}"]
+    by_update = ["README.md", "docs/index.md", "tests/prove/concurrency/checks.toml"]
+    by_update.append(f"snippets/{written()}")
     assert sorted(sent.split()) == sorted([*by_hand, *by_update])
 
 
+@pytest.mark.holds(
+    "the title | the task or the claim, as one would search for it | Keep the order of results",
+    "When you need this | what the reader sees when it goes wrong, in two or three sentences | Look for an invoice that shows the total of another order.",
+    "The rule | one sentence that tells the reader what to do | Read each result from the task that asked for it.",
+    "(Do) | the smallest complete code, and where to look in it | Look at totals",
+    "(Don't) | its twin, and what happened when it ran | Nothing is raised",
+    "(In your code) | how to change a service that is there | Give every call a timeout",
+    "(Why) | the mechanism | Give every call a timeout",
+    "Check | a test, a rule, a configuration or a command to copy | Copy fetch_total into a test of your own batch.",
+    "See also | the neighbours, and the library's own documentation | Limit how many tasks run at once",
+)
+@pytest.mark.proves("contributing/docs/concurrency/order.md")
 def test_the_form_that_it_tells_is_the_one_that_is_held(
     record_property: Callable[[str, object], None],
 ) -> None:
-    rows = re.findall(r"^\| (\(?)([A-Z][\w' ]+)\)? \|", PAGE.read_text(), re.MULTILINE)
-    told = [name for optional, name in rows if name not in ("Section", "Don't")]
-    assert told == style.ORDER
-    assert {name for optional, name in rows[1:] if not optional} == set(style.WANTED)
+    rows = [one.text.split(" | ") for one in sentences(PAGE) if one.kind == "row"]
+    told = {name.strip("()"): (what, example) for name, what, example in rows}
+    assert [name for name in told if name not in ("the title", "Don't")] == style.ORDER
+    assert {name for name, *_ in rows[1:] if name[0] != "("} == set(style.WANTED)
+    assert {name: told[name][0] for name in style.WANTED} == style.WANTED
+    sample = plain((SNIPPETS / "contributing/docs/concurrency/order.md").read_text())
+    linked = {text: DOCS / target.partition("#")[0] for _, text, target, _ in places.links(PAGE)}
+    for name, (_, example) in told.items():
+        page = linked.get(example)
+        assert f"\n## {name}\n" in page.read_text() if page else example in sample
     record_property("figure", f"{style.LENGTH} words")
+
+
+@pytest.mark.holds("The title of a block names the copy that this page shows and proves.")
+def test_each_block_is_a_copy_of_the_file_that_a_step_writes() -> None:
+    for block, place in steps():
+        assert place in ("", "mkdocs.yml") or block.path == f"contributing/{place}"
+        assert block.file.exists()

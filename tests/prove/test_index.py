@@ -2,25 +2,16 @@
 
 import re
 import tomllib
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engine.pages import DOCS, ROOT, SNIPPETS
-from tests.prove import claims, prose
-from tests.prove.test_whole import UNBOUND
+from tests.prove import claims, contents, places, prose, style, test_whole
+from tests.prove.sentences import Sentence
 from tests.refuse import breaks, prose_breaks
-
-CHAPTERS = sorted(page for page in DOCS.glob("*/*.md") if page.parent.name == "concurrency")
-
-
-INSTRUCTIONS = [
-    "look something up | Choose how code runs by what it waits for",
-    "build a service | The service",
-    "add a page, or mend one | Contributing",
-    "Read the pages on the concurrency of services:",
-    "Copy a service to start from:",
-]
 
 
 def refused(name: str) -> bool:
@@ -41,16 +32,51 @@ def test_the_service_is_built_with_what_the_home_page_names() -> None:
 
 
 @pytest.mark.holds(
-    "Each page has a rule, the code for it, the mistake that looks like it, and the test that tells them apart.",
+    "A page says when you need it, gives one rule, and has a check that you can copy.",
 )
-@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
-def test_each_page_of_a_chapter_has_these_parts(page: Any) -> None:
-    headings = [block.heading for block in prose.blocks(page)]
-    assert [heading for heading in headings if heading.startswith("Do")]
-    assert [heading for heading in headings if heading.startswith("Don't")]
-    text = page.read_text()
-    assert "\n## The rule\n" in text
-    assert "\n## Check\n" in text
+@pytest.mark.parametrize("name", ["page without a rule", "page without Check"])
+def test_a_page_without_these_parts_is_refused(name: str) -> None:
+    assert refused(name)
+    assert {"When you need this", "The rule", "Check"} <= style.WANTED.keys()
+
+
+@pytest.mark.holds(
+    "What is here, and what isn't yet",
+    "Whole: Concurrency",
+    "Begun: Start, Design",
+    "To come: Decide, Database, Quality, Testing, Review, Deploy, Observe, Release",
+    "The pages",
+)
+def test_the_lists_are_those_of_the_navigation() -> None:
+    known, found = contents.CHAPTERS, contents.chapters()
+    assert [one.title for one in found] == [known[one.folder]["title"] for one in found]
+    told = contents.HOME.read_text()
+    for (page, heading), made in contents.WRITTEN.items():
+        section = contents.section(page.read_text(), heading)
+        assert section and section[1] == made()
+    named = set(re.findall(r"^- (?:Whole|Begun|To come): (.*)$", told, re.MULTILINE))
+    assert len(known) == sum(len(row.split(", ")) for row in named)
+    folders = {path.parent.name for path in DOCS.glob("*/*.md")} - {"reference"}
+    assert folders == {one.folder for one in found}, "a chapter isn't in chapters.toml"
+
+
+@pytest.mark.holds(
+    "read a rule and its code | Choose how code runs by what it waits for",
+    "start from a service | The service",
+    "hold a change against the rules | Tiers of change",
+)
+def test_each_way_in_leads_to_what_it_names() -> None:
+    ways = {target: text for _, text, target, _ in places.links(contents.HOME)}
+    read, service, tiers = list(ways)[:3]
+    assert prose.blocks(DOCS / read)
+    assert (SNIPPETS / Path(service).stem / "pyproject.toml").exists()
+    assert tomllib.loads((SNIPPETS / "service/tiers.toml").read_text())["tiers"].keys() >= {"m"}
+    assert "gates" in (DOCS / tiers).read_text()
+
+
+def test_two_clicks_lead_to_each_page() -> None:
+    named = [path for _, paths in contents.navigation() for path in paths]
+    assert sorted(named) == sorted(claims.page_id(page) for page in prose.pages())
 
 
 @pytest.mark.holds(
@@ -74,12 +100,20 @@ def test_a_dont_that_passes_is_refused() -> None:
 
 @pytest.mark.holds(
     "A sentence is held.",
-    "On the pages of a chapter, a test names each sentence that states a fact, word for word.",
+    "A test names each sentence that states a fact, word for word, unless an output or a link beside it shows it.",
 )
 def test_a_sentence_that_nothing_holds_is_refused() -> None:
     assert refused("sentence nobody holds")
-    bound = {claims.page_id(page) for page in CHAPTERS} - UNBOUND
-    assert len(bound) == len(CHAPTERS)
+    linked = Sentence(contents.HOME, 1, "", "text", "So says asyncio.", "So says [asyncio]({}).")
+    source = "https://docs.python.org/3/library/asyncio.html"
+    assert claims.of_itself(linked) is None
+    sourced = replace(linked, markdown=linked.markdown.format(source))
+    assert claims.of_itself(sourced) == "sourced"
+    assert claims.LISTS["SHOWN"] == "shown"
+    judged: Any = test_whole.test_sentences_are_true
+    (mark,) = [mark for mark in judged.pytestmark if mark.name == "parametrize"]
+    held = {claims.page_id(param.values[0]) for param in mark.args[1]}
+    assert held == {claims.page_id(page) for page in [*prose.pages(), contents.README]}
 
 
 @pytest.mark.holds("It works on Python 3.11 and newer.")

@@ -3,12 +3,31 @@
 import re
 import tomllib
 
-from tests.engine.pages import ROOT, RefusedError
-from tests.prove import places, prose, style
+import pytest
+from sybil import Document
+
+from tests import sessions
+from tests.check import test_pictures
+from tests.engine import ledger, pages
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
+from tests.prove import places, prose
 from tests.prove.sentences import prose_lines
+from tests.prove.test_index import refused
+from tests.refuse.breaks import BREAKS
+from tests.refuse.sections import SECTIONS
+
+INSTRUCTIONS = [
+    "Run it",
+    "Run .ci/run on Debian to install what the tests need of the system, and to test all.",
+    "Set SITE_URL to the address at which you publish.",
+    "Set REPO_URL and EDIT_URI where git can't tell your fork's.",
+    "Read more",
+]
 
 README = ROOT / "README.md"
 FENCED = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SITE = (ROOT / "mkdocs.yml").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
 MADE = re.compile(r"\bmake ([\w-]+)")
 
 
@@ -44,18 +63,123 @@ def test_each_target_is_in_a_makefile() -> None:
             )
 
 
-def test_its_links_and_its_sentences_are_in_order() -> None:
-    if refused := [*places.led(README), *style.hold_page(README)]:
-        raise RefusedError.of(refused)
-
-
-def test_pictures_are_tracked() -> None:
+@pytest.mark.holds(
+    "A block of the page on timeouts, with its proof open below it",
+)
+def test_pictures_are_there() -> None:
+    assert test_pictures.PAGE == "concurrency/timeouts"
+    assert (
+        'details.proof.passed summary").click()'
+        in (ROOT / "tests/check/test_pictures.py").read_text()
+    )
     pictures = [target for _, _, target, picture in places.links(README) if picture]
     assert pictures
     assert all((ROOT / picture).stat().st_size for picture in pictures)
 
 
+@pytest.mark.holds(
+    "You need Python 3.11 or newer, and make.",
+    "The first command builds the environment.",
+)
 def test_the_python_that_it_asks_for_is_the_one_that_is_required() -> None:
     required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     told = {v for _, line in prose_lines(README) for v in re.findall(r"Python (\d[\d.]*\d)", line)}
-    assert told == {required.removeprefix(">=")}
+    assert told == {required.removeprefix(">=")} == {"3.11"}
+    assert "\nserve: $(READY)" in MAKEFILE and "\n$(READY): requirements.txt\n" in MAKEFILE
+
+
+@pytest.mark.holds(
+    "Python playbook",
+    "A playbook for teams that build Python services, as a website.",
+    "How it works",
+    "A page in docs/ holds prose, and its blocks are includes of files in snippets/.",
+)
+def test_pages_hold_prose_and_includes() -> None:
+    assert "site_description: A playbook for teams that build Python services." in SITE
+    for page in prose.pages():
+        fences = pages.fences(Document(page.read_text(), str(page)))
+        assert len(fences) == len(prose.blocks(page))
+        assert all(block.file.is_relative_to(SNIPPETS) for block in prose.blocks(page))
+        assert page.is_relative_to(DOCS)
+
+
+@pytest.mark.holds(
+    "Every block on every page is a file that was run, typed and linted before a reader sees it, and the proof stands beside the block.",
+    "Each line of a block must be executed by a test that passed, and print what the page shows.",
+    "mypy and ruff read all files in one go.",
+    "Their findings must be those that the tests declare.",
+    'A "don\'t" shares its test with a "do", and must fail it in the declared way.',
+    "A test, an output or a link holds each sentence that states a fact.",
+    "pytest tests/refuse breaks copies of the project, and each break must be refused.",
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "line not executed",
+        "changed output",
+        "type error",
+        "lint error",
+        "don't without its finding",
+        "healed don't",
+        "don't that fails elsewhere",
+        "sentence nobody holds",
+    ],
+)
+def test_what_breaks_a_rule_is_refused(name: str) -> None:
+    assert refused(name)
+    assert not refused(f"{name}, or not")
+    assert all(case.where for case in BREAKS if case.says)
+    assert "mypy" in (ROOT / "tests/engine/batch.py").read_text()
+
+
+@pytest.mark.holds("tests/parts/ gives a test real parts: PostgreSQL, a server, a browser.")
+@pytest.mark.parametrize("part", ["postgres", "server", "chromium"])
+def test_parts_are_started(part: str) -> None:
+    text = (ROOT / f"tests/parts/{part}.py").read_text()
+    assert re.search(r"Popen|subprocess|uvicorn|launch", text)
+
+
+@pytest.mark.holds(
+    "snippets/service is a project of its own, whose tests prove the sections of it that pages show.",
+)
+def test_sections_of_the_service_are_proven_by_its_tests() -> None:
+    assert (SNIPPETS / "service/pyproject.toml").exists()
+    assert "section that no test runs" in {case.name for case in SECTIONS}
+
+
+@pytest.mark.holds(
+    "make test proves every block, then checks the site against the proof.",
+    "make serve shows the site on http://127.0.0.1:8000 and reloads it on each change.",
+    "pytest docs tests/prove tests/service proves all that, and writes the ledger: what ran, when, on which versions.",
+    "pytest tests/check builds the site and holds it against the ledger, as the reader's browser does again.",
+)
+def test_the_sessions_are_these() -> None:
+    assert "tests/prove" in MAKEFILE and "\n\t$(BIN)/pytest\n" in MAKEFILE
+    assert sessions.PROVE == ["docs", "tests/prove", "tests/service"]
+    assert sessions.CHECK[:2] == ["tests/check", "tests/refuse"]
+    assert ledger.LEDGER.is_relative_to(DOCS)
+    schema = (ROOT / "tests/engine/ledger.schema.json").read_text()
+    assert {"tests", "date", "packages"} <= set(re.findall(r'"(\w+)": \{', schema))
+    address = re.search(r"^ADDRESS \?= (.*)$", MAKEFILE, re.MULTILINE)
+    assert address and f"http://{address[1]}" == "http://127.0.0.1:8000"
+    assert "crypto.subtle.digest" in (DOCS / "assets/ledger.js").read_text()
+
+
+@pytest.mark.holds(
+    "In the activated environment, pytest docs/concurrency/timeouts.md proves one page.",
+)
+def test_one_page_is_proven_by_its_name() -> None:
+    command = "pytest docs/concurrency/timeouts.md"
+    assert prose.stands(command, README)
+    assert f'"{command}": " passed"' in (ROOT / "tests/check/test_commands.py").read_text()
+
+
+@pytest.mark.holds(
+    "The facts start from the Python guide of the Engineering Playbook by vnykmshr (MIT), which was run block by block and corrected.",
+    "MIT licence",
+    "Topics",
+)
+def test_each_row_of_the_source_was_judged() -> None:
+    rows = tomllib.loads((SNIPPETS / "data/inventory.toml").read_text()).values()
+    assert {row["state"] for row in rows} == {"right", "corrected"}
+    assert "MIT License" in (ROOT / "LICENSE").read_text()

@@ -14,7 +14,7 @@ from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
-from tests.prove import agreed, claims, escapes, holding, prose, style, twins
+from tests.prove import agreed, claims, contents, escapes, holding, prose, style, twins
 
 
 def tree(*rooms: Path, end: str = "") -> list[Path]:
@@ -30,13 +30,6 @@ def tree(*rooms: Path, end: str = "") -> list[Path]:
 BEFORE = tree()
 SERVICE = SNIPPETS / "service"  # a project of its own, with its own gates
 README = ROOT / "README.md"
-UNBOUND = {  # pages whose sentences are not bound yet
-    "README.md",
-    "contributing.md",
-    "drawing.md",
-    "proof.md",
-    "service.md",
-}
 SHOWN_BY_NONE = (SNIPPETS / "data", SERVICE)  # the first holds facts that sentences use
 
 
@@ -45,10 +38,9 @@ SHOWN_BY_NONE = (SNIPPETS / "data", SERVICE)  # the first holds facts that sente
 )
 def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     updating = request.config.option.update_examples
-    bound = claims.page_id(page) not in UNBOUND
     if updating:
         prose.update_versions()
-    if updating and bound:
+        contents.write()
         claims.carry(page)
         claims.enlist(page)
         holding.record(ROOT / pages.test_of(page), agreed.renewed(page))
@@ -56,7 +48,7 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
         prose.hold_navigation(page)
     prose.hold_versions(page)
     if not updating:
-        style.hold(page, bound=bound)
+        style.hold(page)
     session = request.config.stash[STATE]
     tests = [item for item in request.session.items if item.path == ROOT / pages.test_of(page)]
     if not tests and (ROOT / pages.test_of(page)).exists():
@@ -66,9 +58,9 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     given = {str(told) for item in tests for name, told in item.user_properties if name == "figure"}
     failed = session.failed & {item.nodeid for item in tests}
     red = bool(failed or session.red & {block.path for block in prose.blocks(page)})
-    if bound and not updating:
+    if not updating:
         judge = holding.Judge(page, tests, session)
-        refused = [*claims.stale(judge.file), *judge.judge(red=red)]
+        refused = [*contents.hold(page), *claims.stale(judge.file), *judge.judge(red=red)]
         agree = [] if red else [*holding.weakened(judge.file), *agreed.changed(page)]
         if refused := refused or agree:
             raise RefusedError.of(refused)

@@ -8,7 +8,8 @@ from pathlib import Path
 PAGE = "docs/concurrency/timeouts.md"
 TEST = "tests/prove/concurrency/test_timeouts.py"
 NEW, ITS_TEST = "docs/concurrency/order.md", "tests/prove/concurrency/test_order.py"
-HOME = "docs/proof.md"
+HOME, HOME_TEST = "docs/proof.md", "tests/prove/test_proof.py"
+LINK = "[Proof](proof.md)"  # what stands beside a fence, and needs no test
 FOLDER = "snippets/concurrency/timeouts"
 ONE, TWO = "concurrency/timeouts:1", "concurrency/timeouts:2"
 ELSEWHERE = "blocked.py fails elsewhere than declared"
@@ -95,14 +96,19 @@ def fence(path: str, title: str | None = None) -> str:
 
 
 def bad(name: str, text: str, says: str, *more: Callable[[Path], object]) -> Break:
-    """Return a break that adds a bad fence, or a bad sentence, to the home page."""
+    """Return a break that adds a bad fence, or a bad sentence, to the proof page."""
     return Break(name, both(append(HOME, f"\n{text}\n"), *more), HOME, says, (HOME,))
 
 
-def inline(opening: str = "As code:", indent: str = "", mark: str = "```") -> str:
+def inline(opening: str = f"{LINK}:", indent: str = "", mark: str = "```") -> str:
     """Return a fence with code in it, below an opening line."""
     lines = [f"{mark}python", "print(1)", mark]
     return f"{opening}\n\n" + "\n".join(f"{indent}{line}" for line in lines)
+
+
+def instruct(text: str) -> Callable[[Path], object]:
+    """Return an edit by which a sentence of that page counts as an instruction."""
+    return edit(HOME_TEST, "INSTRUCTIONS = [", f'INSTRUCTIONS = [\n    "{text}",')
 
 
 def show(name: str, source: str) -> Callable[[Path], object]:

@@ -2,6 +2,7 @@
 
 from tests.refuse.edits import (
     BOUNDED,
+    LINK,
     ONE,
     PAGE,
     SHOWN,
@@ -13,6 +14,7 @@ from tests.refuse.edits import (
     edit,
     fence,
     inline,
+    instruct,
     only,
 )
 
@@ -37,13 +39,18 @@ FENCES = [
     bad("unlabelled fence", "```\nprint(1)\n```", "labelled ''"),
     bad("wrong label", fence(SHOWN).replace("python", "sh"), "sh is no label"),
     bad("wrong title", fence(SHOWN, "x.py"), "the title names x.py but"),
-    bad("in a tab", inline('=== "One"', "    "), "labelled 'python'"),
+    bad("in a tab", inline(f'=== "{LINK}"', "    "), "labelled 'python'"),
     bad("in an admonition", inline("!!! note", "    "), "labelled 'python'"),
-    bad("in a list", inline("- An item", "    "), "labelled 'python'"),
+    bad("in a list", inline(f"- {LINK}", "    "), "labelled 'python'"),
     bad("in four backticks", inline(mark="````"), "labelled 'python'"),
     bad("in tildes", inline(mark="~~~"), "labelled 'python'"),
     bad("trailing space", fence(SHOWN).replace('"\n```', '" \n```'), "something else"),
-    bad("unknown inline code", "Call `asyncio.timeuot`.", "`asyncio.timeuot` is no text"),
+    bad(
+        "unknown inline code",
+        "Call `asyncio.timeuot`.",
+        "`asyncio.timeuot` is no text",
+        instruct("Call asyncio.timeuot."),
+    ),
     bad("wrong version", "Ruff 0.1.0 knows.", "Ruff 0.1.0 is not the version"),
     Break(
         "indented code",

@@ -24,7 +24,7 @@ SURVIVAL = "no passing test runs it; what tests/survival starts, .*coverage can'
 
 
 def shows(name: str, path: str, section: str, where: str, says: str, *more: Breaking) -> Break:
-    """Return a break that shows a section of the service on the home page."""
+    """Return a break that shows a section of the service on the proof page."""
     text = f"\n## Check\n\n{fence(f'{path}:{section}', path)}\n"
     return Break(name, both(append(HOME, text), *more), where, says, (HOME,), recorded=True)
 

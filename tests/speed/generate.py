@@ -1,5 +1,6 @@
 """Fill a copy of the project with pages whose blocks pass every gate."""
 
+import re
 from pathlib import Path
 
 from tests.parts.copies import copied
@@ -53,6 +54,17 @@ def main() -> None:
 if __name__ == "__main__":
     main()
 '''
+ABOVE = "\n## When you need this\n\nRead this page.\n\n## The rule\n\nRead each block.\n"
+BELOW = """
+## Check
+
+Copy `{name}`.
+
+## See also
+
+- [Tests, in the documentation of pytest](https://docs.pytest.org/)
+"""
+SAID = ["Read this page.", "Read each block."]
 
 
 def generate(copy: Path, pages: int, blocks: int, snippet: str = LONG) -> None:
@@ -63,13 +75,15 @@ def generate(copy: Path, pages: int, blocks: int, snippet: str = LONG) -> None:
     copied(copy)
     nav = "  - Generated:\n"
     for page in range(pages):
-        name, text = f"generated/page{page}", f"# Read page {page}\n"
-        said = [f"Read page {page}", *(f"Read block {block}" for block in range(blocks))]
+        name, text = f"generated/page{page}", f"# Read page {page}\n{ABOVE}"
+        said = [f"Read page {page}", *(f"Read block {block}" for block in range(blocks)), *SAID]
         for block in range(blocks):
             path, n = f"{name}/b{block}.py", page * blocks + block
             text += f'\n## Read block {block}\n\n```python title="{path}"\n--8<-- "{path}"\n```\n'
             write(copy / "snippets" / path, snippet.format(n=n, sum=n + 3))
-        write(copy / f"docs/{name}.md", text)
+        called = re.findall(r"(?:class|def) (\w+{n})\b", snippet)[0].format(n=page * blocks)
+        write(copy / f"docs/{name}.md", text + BELOW.format(name=called))
+        said.append(f"Copy {called}.")
         test = copy / f"tests/prove/generated/test_page{page}.py"
         write(
             test,
@@ -78,9 +92,6 @@ def generate(copy: Path, pages: int, blocks: int, snippet: str = LONG) -> None:
         nav += f"      - {name}.md\n"
     with (copy / "mkdocs.yml").open("a") as config:
         config.write(nav)
-    whole = copy / "tests/prove/test_whole.py"  # no page of a chapter looks like these
-    names = "".join(f'    "generated/page{page}.md",\n' for page in range(pages))
-    whole.write_text(whole.read_text().replace("UNBOUND = {", f"UNBOUND = {{\n{names}", 1))
 
 
 def write(file: Path, text: str) -> None:
