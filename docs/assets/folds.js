@@ -1,4 +1,5 @@
-// Folds in a long block of Python what only proves it: the imports above, and `main` below.
+// Folds in a long block of Python what only proves it: the imports above, `main` below, and between
+// them what the file itself sets apart, from `# region <its name>` to `# endregion`.
 //
 // The lines stay in the page, so that the text that is compared and copied is the whole file.
 const LONGEST = 25;  // lines that are shown as they stand
@@ -18,10 +19,17 @@ function foldable(lines) {
     || lines.findIndex((line) => /^if __name__ ==/.test(line)) + 1;
   const after = main ? lines.slice(main).filter((line) => /^\S/.test(line) && !/^(?:if __name__ ==|\)|#)/.test(line)) : [];
   const folds = [];
+  lines.forEach((line, index) => {
+    const what = /^# region (.+)/.exec(line)?.[1];
+    let end = what ? lines.indexOf("# endregion", index) + 1 : 0;
+    while (end && blank(lines[end] ?? "x")) end += 1;
+    if (end) folds.push([what, index + 1, end]);
+  });
   while (last && blank(lines[last] ?? "x")) last += 1;  // and the blank lines beside it
   if (last > 1) folds.push(["imports", 1, last]);
   let first = main;
-  while (first > 1 && blank(lines[first - 2])) first -= 1;
+  const taken = Math.max(...folds.map(([, , end]) => end), 0);
+  while (first > taken + 1 && blank(lines[first - 2])) first -= 1;
   if (main && !after.length) folds.push(["what runs it", first, lines.length]);
   return folds;
 }

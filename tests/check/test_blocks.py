@@ -15,17 +15,6 @@ TIMEOUTS = "concurrency/timeouts/"
 DONT = ".highlight:has(> .filename:has-text('blocked.py'))"
 SEEN = "concurrency/timeouts/blocked.fails.out"
 LINES, COLUMNS, IDEA = 25, 80, 0.6
-# Blocks that are longer than this and wait to be rewritten; none may join them.
-TOO_LONG = {
-    "concurrency/background/outbox.py",
-    "concurrency/blocking/draw.py",
-    "concurrency/blocking/heartbeat.py",
-    "concurrency/clients/misbehaving.py",
-    "concurrency/endpoints/users.py",
-    "concurrency/fanout/draw.py",
-    "concurrency/fanout/watch.py",
-    "concurrency/sessions/empty_pool.py",
-}
 PYTHON = ".highlight.language-python"
 SHOWN_LINES = """selector => [...document.querySelectorAll(selector)].map((block) => [
     block.querySelector(".filename .path").textContent,
@@ -147,10 +136,8 @@ def test_blocks_are_short_and_show_the_idea(context: BrowserContext, address: st
             shown_all += len(written)
             idea_all += len(written & twins.idea(blocks[path].file))
     tab.close()
-    assert not long - TOO_LONG, f"more than {LINES} lines show: {sorted(long - TOO_LONG)}"
+    assert not long, f"more than {LINES} lines show: {sorted(long)}"
     assert not wide, f"wider than {COLUMNS} columns: {sorted(wide)}"
-    mended = sorted(TOO_LONG - long)
-    assert not mended, f"short by now, so take them off the list: {mended}"
     assert idea_all / shown_all >= IDEA, f"{idea_all} of {shown_all} lines"
 
 

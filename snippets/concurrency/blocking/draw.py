@@ -2,11 +2,13 @@ import itertools
 
 from snippets.drawing import label, path, picture, rectangle
 
+# region its words
 WAYS = {
     "awaited": "await asyncio.sleep: the loop turns",
     "threaded": "time.sleep in a thread: the loop turns",
     "blocked": "time.sleep in the coroutine: nothing else runs",
 }
+# endregion
 
 
 def draw(turns: dict[str, list[float]]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 NAP = 0.2  # seconds
 
 
+# region three ways to sleep
 async def awaited() -> None:
     """Sleep in the event loop."""
     await asyncio.sleep(NAP)
@@ -24,6 +25,9 @@ def nap() -> None:
 async def blocked() -> None:
     """Sleep in the thread of the event loop."""
     nap()
+
+
+# endregion
 
 
 async def turns(work: Callable[[], Awaitable[None]]) -> list[float]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
+# region the app, and an endpoint that behaves
 app = FastAPI()
 
 
@@ -12,6 +13,9 @@ async def whoami(request: Request) -> dict[str, str]:
     """Answer with the client's address: each connection has its own."""
     host, port = request.client or ("", 0)
     return {"name": f"{host}:{port}"}
+
+
+# endregion
 
 
 @app.get("/error")

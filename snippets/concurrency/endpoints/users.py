@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+# region the table, the models, and a session for each request
 engine = create_async_engine(os.environ["DATABASE_URL"])
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 
@@ -49,6 +50,9 @@ async def get_session() -> AsyncIterator[AsyncSession]:
     """Give each request a session of its own."""
     async with sessions() as session:
         yield session
+
+
+# endregion
 
 
 app = FastAPI(lifespan=lifespan)

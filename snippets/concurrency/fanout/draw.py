@@ -1,5 +1,6 @@
 from snippets.drawing import label, path, picture, rectangle
 
+# region the legend
 ROWS = {"using": "good", "waiting": "warn", "failed": "bad"}
 WORDS = {
     "using": "connections in use",
@@ -8,14 +9,23 @@ WORDS = {
 }
 
 
-def draw(runs: dict[str, list[dict[str, float]]]) -> str:
-    """Draw for each run who uses a connection, who waits, and who failed."""
-    end = max(seen[-1]["time"] for seen in runs.values())
+def legend() -> list[str]:
+    """Say which line is which."""
     shapes: list[str] = []
     for place, (row, kind) in enumerate(ROWS.items()):
         left = 0 if place == 0 else 40 + 115 * place
         shapes.append(path([(left, 10), (left + 18, 10)], kind))
         shapes.append(label((left + 24, 14), WORDS[row]))
+    return shapes
+
+
+# endregion
+
+
+def draw(runs: dict[str, list[dict[str, float]]]) -> str:
+    """Draw for each run who uses a connection, who waits, and who failed."""
+    end = max(seen[-1]["time"] for seen in runs.values())
+    shapes = legend()
     for lane, (name, seen) in enumerate(runs.items()):
         floor = 110.0 * lane + 124
         used = max(moment["using"] for moment in seen)

@@ -1,43 +1,51 @@
 import asyncio
 import os
 import time
+from collections import Counter
 
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-Moment = dict[str, float]
+
+# region the count of the calls
+class Count:
+    """How many calls use the pool, wait or failed, at each change."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.now = Counter(using=0, waiting=0, failed=0)
+        self.seen: list[dict[str, float]] = []
+
+    def change(self, **steps: int) -> None:
+        """Note who began or ended to do what."""
+        self.now.update(steps)
+        took = time.perf_counter() - self.started
+        self.seen.append({"time": took, **self.now})
 
 
-async def watch(calls: int, at_once: int) -> list[Moment]:
+# endregion
+async def watch(calls: int, at_once: int) -> list[dict[str, float]]:
     """Run queries; return at each change who uses the pool, waits or failed."""
     engine = create_async_engine(os.environ["DATABASE_URL"], pool_timeout=0.05)
-    limit = asyncio.Semaphore(at_once)
-    started = time.perf_counter()
-    now: Moment = {"using": 0, "waiting": 0, "failed": 0}
-    seen: list[Moment] = []
-
-    def change(**steps: int) -> None:
-        for name, step in steps.items():
-            now[name] += step
-        seen.append({"time": time.perf_counter() - started, **now})
+    limit, count = asyncio.Semaphore(at_once), Count()
 
     async def call() -> None:
         async with limit:
-            change(waiting=1)
+            count.change(waiting=1)
             try:
                 async with engine.connect() as connection:
-                    change(waiting=-1, using=1)
+                    count.change(waiting=-1, using=1)
                     await connection.execute(text("SELECT pg_sleep(0.6)"))
-                change(using=-1)
+                count.change(using=-1)
             except PoolTimeoutError:
-                change(waiting=-1, failed=1)
+                count.change(waiting=-1, failed=1)
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(calls):
             tasks.create_task(call())
     await engine.dispose()
-    return seen
+    return count.seen
 
 
 async def main() -> None:

@@ -28,6 +28,7 @@ async def shares_a_session(work: Work) -> bool:
     return shared
 
 
+# region two ways to run two queries, to try it on
 async def hasty(sessions: Sessions) -> None:
     """Run two queries at once in one session."""
     async with sessions() as session, asyncio.TaskGroup() as tasks:
@@ -40,6 +41,9 @@ async def patient(sessions: Sessions) -> None:
     async with sessions() as session:
         await session.execute(text("SELECT 1"))
         await session.execute(text("SELECT 2"))
+
+
+# endregion
 
 
 async def main() -> None:
