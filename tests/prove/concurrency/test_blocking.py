@@ -399,8 +399,33 @@ def test_the_picture_is_drawn_from_the_data(
     for times in json.loads((SNIPPETS / FOLDER / "stall.json").read_text()).values():
         record_property("figure", str(len(times)))
     pictures.hold_picture(f"{FOLDER}/stall", snippet.draw, updating)
+    assert snippet.WAYS == {
+        "awaited": "await asyncio.sleep: the loop turns",
+        "threaded": "time.sleep in a thread: the loop turns",
+        "blocked": "time.sleep in the coroutine: nothing else runs",
+    }
     drawn = snippet.draw({way: [0.0, 199.5, 400.0] for way in snippet.WAYS})
+    assert drawn.count('class="good"') == 3 * 3, "a line for each turn"
     assert drawn.count("bad") == drawn.count('width="200.5" height="18" class="bad"') == 3
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/heartbeat.py"], indirect=True)
+@pytest.mark.parametrize(("silence", "stalls"), [(0.199, False), (0.2, True)])
+def test_the_heartbeat_tells_a_loop_that_is_stalled(
+    snippet: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    silence: float,
+    stalls: bool,
+) -> None:
+    async def turns(_: object) -> list[float]:
+        return [0.0, silence]
+
+    monkeypatch.setattr(snippet, "turns", turns)
+    asyncio.run(snippet.main())
+    told = capsys.readouterr().out.splitlines()
+    ways = ("awaited", "threaded", "blocked")
+    assert told == [f"{way} stalls the loop: {stalls}" for way in ways]
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/heartbeat.py"], indirect=True)
