@@ -113,7 +113,7 @@ def execute(file: Path, cov: coverage.Coverage) -> Run:
         for thread in threading.enumerate():
             if thread is not threading.current_thread() and not thread.daemon:
                 thread.join()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  whatever it raises, its page is told
         frames = traceback.extract_tb(error.__traceback__)
         numbers = [frame.lineno for frame in frames if frame.filename == str(file)]
         done.error = f"{type(error).__name__}: {getattr(error, 'msg', error)}"

@@ -51,6 +51,16 @@ def wait(condition: Callable[[], object]) -> None:
         time.sleep(POLL)  # what it waits for sends no event; the time decides nothing
 
 
+def stopwatch(module: ModuleType, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let a module's stopwatch show these seconds at its second reading, whatever passes.
+
+    So a test can tell at which time what the module prints becomes another.
+    """
+    readings = iter((0.0, seconds))
+    told = {**vars(time), "perf_counter": lambda: next(readings)}
+    monkeypatch.setattr(module, "time", SimpleNamespace(**told))
+
+
 def at_once(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what a module sleeps for in the event loop take one turn of the loop."""
     turn = functools.partial(asyncio.sleep, 0)  # a turn, in which others run

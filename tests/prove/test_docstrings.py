@@ -43,7 +43,7 @@ def test_docstring_example(
         else:
             eval_example.run_print_check(example)
             eval_example.lint_ruff(example)
-    except (Exception, pytest.fail.Exception) as error:
+    except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  it may raise anything
         reason = f"the example fails: {error}"
         raise RefusedError(example.path, example.start_line, reason, "Mend it") from None
     assert "#>" in example.source, "it prints nothing"

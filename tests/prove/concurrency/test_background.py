@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from fastapi import BackgroundTasks, FastAPI
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.engine.pages import SNIPPETS
@@ -167,6 +167,35 @@ def test_a_sign_up_that_fails_leaves_no_job(prompt: ModuleType, database: str) -
 
 
 @pytest.mark.holds(
+    "Look at sign_up: the user and the job are stored together or not at all.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
+def test_a_job_that_cannot_be_stored_leaves_no_user(
+    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sign_up(engine: AsyncEngine) -> None:
+        monkeypatch.setattr(snippet, "ADD_JOB", text("INSERT INTO nowhere VALUES (:email)"))
+        with pytest.raises(ProgrammingError, match="nowhere"):
+            await snippet.sign_up(engine, ANN)
+
+    run(snippet, database, sign_up)
+    assert column(database, "SELECT count(*) FROM users") == [0]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
+def test_the_job_that_is_due_the_longest_comes_first(prompt: ModuleType, database: str) -> None:
+    async def add(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            for email, minutes in {"two": 2, "three": 3, "one": 1}.items():
+                due = f"now() - interval '{minutes} minutes'"
+                added = f"INSERT INTO outbox (email, due) VALUES ('{email}', {due})"  # noqa: S608  ours
+                await connection.execute(text(added))
+
+    assert run(prompt, database, add, *[prompt.work] * 3)[1:] == [True] * 3
+    assert prompt.sent == ["three", "two", "one"]
+
+
+@pytest.mark.holds(
     "Wait a second when work returns False, and after an error too: without the wait, a database that is away fills the log.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
@@ -288,6 +317,7 @@ def test_a_mail_that_fails_delays_no_other_and_is_left_after_its_tries(
     assert prompt.sent == ["bob@example.org"]
     assert (worked, left, len(tries)) == (False, 1, 10)
     assert waits == [2**tried for tried in range(10)], "minutes"
+    assert 60 * waits[0] > prompt.LIMIT, "or a job comes back while its mail is sent"
     record_property("figure", f"{len(tries)} tries")
 
 

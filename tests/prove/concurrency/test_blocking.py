@@ -1,6 +1,7 @@
 """What the page on blocking code claims."""
 
 import asyncio
+import inspect
 import itertools
 import json
 import os
@@ -24,6 +25,7 @@ from fastapi.responses import FileResponse
 from tests.engine.pages import SNIPPETS
 from tests.parts import clock, pictures, rules
 from tests.parts.server import beside, commanded, serving
+from tests.prove.holding import NUMBERS
 
 FOLDER = "concurrency/blocking"
 STALLED = pytest.param(
@@ -122,8 +124,6 @@ def notes_of(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, calls: int) -
 @pytest.mark.holds(
     "Keep blocking calls out of the event loop",
     "One slow request makes all others wait, the health check too, while the processor is idle.",
-    "FastAPI runs a def endpoint in a thread, so the event loop stays free.",
-    "Where the rest of the endpoint awaits, give only the blocking call to a thread:",
     "The word async makes the same call hold up all others.",
     "No other request was answered meanwhile.",
     "A blocking call has no such await, so nothing else runs until it returns.",
@@ -140,6 +140,32 @@ def test_other_requests_are_answered_meanwhile(
     assert pings, f"{pings} pings were answered while a call blocked: {notes}"
 
 
+def is_coroutine(snippet: ModuleType) -> bool:
+    """Tell whether an app's report is a coroutine, which FastAPI runs in the event loop."""
+    found = [route for route in snippet.app.routes if getattr(route, "path", "") == "/report"]
+    return inspect.iscoroutinefunction(found[0].endpoint)
+
+
+@pytest.mark.holds("FastAPI runs a def endpoint in a thread, so the event loop stays free.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/threaded.py"], indirect=True)
+def test_a_def_endpoint_runs_in_a_thread_as_a_whole(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not is_coroutine(snippet)
+    assert notes_of(snippet, monkeypatch, calls=1) == ["begin", "ping", "end"]
+
+
+@pytest.mark.holds(
+    "Where the rest of the endpoint awaits, give only the blocking call to a thread:",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/offloaded.py"], indirect=True)
+def test_a_coroutine_gives_one_call_to_a_thread(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_coroutine(snippet)
+    assert notes_of(snippet, monkeypatch, calls=1) == ["begin", "ping", "end"]
+
+
 @pytest.mark.holds(
     "The tests are green, because they send one request at a time.",
     "Of 3 calls at once, each began after the one before had ended: they ran one after the other.",
@@ -150,8 +176,7 @@ def test_calls_that_block_run_one_after_the_other(
 ) -> None:
     notes = notes_of(snippet, monkeypatch, calls=3)
     assert [note for note in notes if note != "ping"] == ["begin", "end"] * 3
-    record_property("figure", "3 calls")
-    record_property("figure", "3 times")
+    record_property("figure", f"{notes.count('begin')} calls")
 
 
 @pytest.mark.holds(
@@ -161,8 +186,9 @@ def test_calls_that_block_run_one_after_the_other(
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/pool.py"], indirect=True)
 def test_the_pool_runs_forty_calls_at_once(snippet: ModuleType, record_property: Any) -> None:
     assert asyncio.run(snippet.start(calls=40)) == (40, 0)
-    assert asyncio.run(snippet.start(calls=41)) == (40, 1)
-    record_property("figure", "40 in")
+    running, waiting = asyncio.run(snippet.start(calls=41))
+    assert (running, waiting) == (40, 1)
+    record_property("figure", f"{running} in")
 
 
 @pytest.mark.holds(
@@ -232,6 +258,7 @@ def test_a_call_that_is_cut_gives_its_place_back_and_goes_on() -> None:
 
         async with asyncio.TaskGroup() as tasks:
             held = [tasks.create_task(run(call, limiter)) for _ in range(3)]
+            # A call that is cut before its thread begins is never made.
             await clock.until(lambda: len(began) == 2 and limiter.statistics().tasks_waiting)
             waiting = limiter.statistics().tasks_waiting
             held[0].cancel()
@@ -295,11 +322,14 @@ def test_names_are_looked_up_in_the_threads_of_to_thread(
 ) -> None:
     processors = "process_cpu_count" if sys.version_info >= (3, 13) else "cpu_count"
     most = min(32, (getattr(os, processors)() or 1) + 4)
-    for count, threads, figure in (3, 7, "four more"), (64, 32, "32 at"):
+    threads = dict[int, int]()
+    for count in (3, 64):
         with monkeypatch.context() as machine:
             machine.setattr(os, processors, lambda count=count: count)
-            assert ThreadPoolExecutor()._max_workers == threads  # as the event loop makes its own
-        record_property("figure", figure)
+            threads[count] = ThreadPoolExecutor()._max_workers  # as the event loop makes its own
+    assert threads == {3: 7, 64: 32}
+    record_property("figure", f"{NUMBERS[threads[3] - 3]} more")
+    record_property("figure", f"{threads[64]} at")
 
     stock, callers, finders = socket.getaddrinfo, list[int](), list[int]()
 
@@ -369,8 +399,33 @@ def test_the_picture_is_drawn_from_the_data(
     for times in json.loads((SNIPPETS / FOLDER / "stall.json").read_text()).values():
         record_property("figure", str(len(times)))
     pictures.hold_picture(f"{FOLDER}/stall", snippet.draw, updating)
+    assert snippet.WAYS == {
+        "awaited": "await asyncio.sleep: the loop turns",
+        "threaded": "time.sleep in a thread: the loop turns",
+        "blocked": "time.sleep in the coroutine: nothing else runs",
+    }
     drawn = snippet.draw({way: [0.0, 199.5, 400.0] for way in snippet.WAYS})
+    assert drawn.count('class="good"') == 3 * 3, "a line for each turn"
     assert drawn.count("bad") == drawn.count('width="200.5" height="18" class="bad"') == 3
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/heartbeat.py"], indirect=True)
+@pytest.mark.parametrize(("silence", "stalls"), [(0.199, False), (0.2, True)])
+def test_the_heartbeat_tells_a_loop_that_is_stalled(
+    snippet: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    silence: float,
+    stalls: bool,
+) -> None:
+    async def turns(_: object) -> list[float]:
+        return [0.0, silence]
+
+    monkeypatch.setattr(snippet, "turns", turns)
+    asyncio.run(snippet.main())
+    told = capsys.readouterr().out.splitlines()
+    ways = ("awaited", "threaded", "blocked")
+    assert told == [f"{way} stalls the loop: {stalls}" for way in ways]
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/heartbeat.py"], indirect=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -135,6 +136,22 @@ def test_a_process_imports_the_code_and_gets_what_can_be_pickled(
     assert processes.submit(snippet.sum_of_squares, 4).result() == 14
     with pytest.raises((AttributeError, pickle.PicklingError), match="pickle"):
         processes.submit(lambda: 1).result()
+
+
+@pytest.mark.holds("spawn starts an empty process, which imports your code anew.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/process.py"], indirect=True)
+def test_the_pool_spawns_its_processes(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = list[str]()
+
+    def pool(max_workers: int, mp_context: BaseContext | None = None) -> Executor:
+        ways.append(mp_context.get_start_method() if mp_context else "the default")
+        return ThreadPoolExecutor(max_workers)
+
+    monkeypatch.setattr(snippet, "ProcessPoolExecutor", pool)
+    asyncio.run(snippet.main())
+    assert ways == ["spawn"]
 
 
 @pytest.mark.holds(

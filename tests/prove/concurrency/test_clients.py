@@ -104,6 +104,26 @@ def test_a_limit_of_the_read_ends_only_silence(snippet: ModuleType) -> None:
     assert len(ask(snippet, "/whoami")) == 1
 
 
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/unlimited.py"], indirect=True)
+@pytest.mark.parametrize(("took", "late"), [(0.749, False), (0.75, True)])
+def test_it_prints_whether_it_waited_three_times_the_limit(
+    snippet: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    took: float,
+    late: bool,
+) -> None:
+    async def hang(*asked: object) -> None:
+        assert asked[1:] == (["/trickle"], 0.25)
+        await asyncio.Event().wait()
+
+    monkeypatch.setenv("UPSTREAM_URL", "")
+    monkeypatch.setattr(snippet, "names", hang)
+    clock.stopwatch(snippet, monkeypatch, took)
+    clock.run(snippet.main())
+    assert capsys.readouterr().out == f"it waited three times the limit: {late}\n"
+
+
 @pytest.mark.holds(
     "Without it aiohttp gives up after 5 minutes.",
     "Set sock_connect too, as your aiohttp.ClientTimeout replaces aiohttp's 30 seconds for a connection.",

@@ -103,6 +103,28 @@ def test_each_call_gets_its_answer(snippet: ModuleType, database: str) -> None:
     assert found == [number**2 for number in range(CALLS)]
 
 
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/bounded.py", f"{FOLDER}/unbounded.py"], indirect=True
+)
+def test_a_call_that_fails_stops_the_rest(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = list[int]()
+
+    async def call(_: object, number: int) -> int:
+        try:
+            if number == 1:
+                raise LookupError
+            return await asyncio.Event().wait()
+        finally:
+            ended.append(number)
+
+    monkeypatch.setattr(snippet, "fetch", call)
+    with pytest.RaisesGroup(LookupError):
+        clock.run(snippet.fetch_all(None, range(3)))
+    assert sorted(ended) == [0, 1, 2]
+
+
 @pytest.mark.holds("The blocks here set a short pool_timeout.")
 @pytest.mark.parametrize(
     "snippet", [f"{FOLDER}/bounded.py", f"{FOLDER}/unbounded.py"], indirect=True
@@ -251,6 +273,18 @@ def test_all_is_sent_when_nothing_fails(snippet: ModuleType) -> None:
         return clock.now()
 
     assert clock.run(ended()) >= 0.1, "what it prints is too early to tell"
+
+
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/cancelled.py", f"{FOLDER}/orphaned.py"], indirect=True
+)
+def test_only_a_failure_is_caught(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def leave(*_: object) -> None:
+        raise BaseExceptionGroup("", [GeneratorExit()])
+
+    monkeypatch.setattr(snippet, "notify_all", leave)
+    with pytest.RaisesGroup(GeneratorExit):
+        clock.run(snippet.main())
 
 
 @pytest.mark.holds(
@@ -469,5 +503,11 @@ def test_the_picture_is_drawn_from_the_data(
 ) -> None:
     updating = pytestconfig.option.update_examples
     pictures.hold_picture(f"{FOLDER}/pool", snippet.draw, updating)
+    assert snippet.ROWS == {"using": "good", "waiting": "warn", "failed": "bad"}
+    assert snippet.WORDS == {
+        "using": "connections in use",
+        "waiting": "calls waiting",
+        "failed": "calls failed",
+    }
     seen = [{"time": time, "using": 1, "waiting": 0, "failed": 0} for time in (0, 5, 10)]
     assert 'L200 122.1L400 122.1L400 122.1" class="good"' in snippet.draw({"one": seen})

@@ -156,6 +156,51 @@ def test_two_queries_take_less_than_one_after_the_other(
     assert ran == 2, "they took as long as one after the other"
 
 
+@pytest.mark.parametrize(
+    ("snippet", "took", "less"),
+    [
+        (f"{FOLDER}/separate.py", 0.599, True),
+        (f"{FOLDER}/serial.py", 0.6, False),
+        (f"{FOLDER}/separate.py", 0.6, False),
+        (f"{FOLDER}/serial.py", 0.599, True),
+    ],
+    indirect=["snippet"],
+)
+def test_it_prints_whether_that_is_less_than_two_queries_take(
+    snippet: ModuleType,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    took: float,
+    less: bool,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setattr(snippet, "COUNT", waiting(snippet.COUNT))
+    clock.stopwatch(snippet, monkeypatch, took)
+    asyncio.run(snippet.main())
+    assert capsys.readouterr().out == f"(12, 345)\nless than one after the other: {less}\n"
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/separate.py"], indirect=True)
+def test_a_query_that_fails_stops_the_other(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = list[int]()
+
+    async def count(_: object, rows: int) -> int:
+        try:
+            if rows == 345:
+                raise LookupError
+            return await asyncio.Event().wait()
+        finally:
+            ended.append(rows)
+
+    monkeypatch.setattr(snippet, "count", count)
+    with pytest.RaisesGroup(LookupError):
+        clock.run(snippet.summary(None))
+    assert sorted(ended) == [12, 345]
+
+
 @pytest.mark.holds(
     "The same code is green in the tests.",
     "An earlier query that has warmed the pool hides the fault, so a test is green.",

@@ -189,6 +189,53 @@ def test_nothing_tells_of_a_limit_that_was_overrun(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
+@pytest.mark.parametrize(("took", "within"), [(0.999, True), (1, False)])
+def test_it_prints_whether_it_gave_up_within_a_second(
+    snippet: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    took: float,
+    within: bool,
+) -> None:
+    clock.stopwatch(snippet, monkeypatch, took)
+    clock.run(snippet.main())
+    assert capsys.readouterr().out == f"profile\ngave up within a second: {within}\n"
+
+
+@pytest.mark.holds("The call took four times its limit and raised nothing.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/blocked.py"], indirect=True)
+@pytest.mark.parametrize(("took", "late"), [(0.119, False), (0.12, True)])
+def test_it_prints_whether_it_took_four_times_the_limit(
+    snippet: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    took: float,
+    late: bool,
+) -> None:
+    clock.stopwatch(snippet, monkeypatch, took)
+    asyncio.run(snippet.main())
+    assert capsys.readouterr().out == f"profile\ntook at least four times the limit: {late}\n"
+
+
+@pytest.mark.parametrize(
+    ("snippet", "call"),
+    [(f"{FOLDER}/bounded.py", "fetch_profile"), (f"{FOLDER}/abandoned.py", "charge_within")],
+    indirect=["snippet"],
+)
+def test_what_is_no_timeout_is_not_caught(
+    snippet: ModuleType, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(delay: float, **_: object) -> str:
+        if delay:
+            raise ConnectionRefusedError
+        return "profile"
+
+    monkeypatch.setattr(snippet, call, refuse)
+    with pytest.raises(ConnectionRefusedError):
+        asyncio.run(snippet.main())
+
+
 async def deaf() -> str:
     """Take no notice of a cancellation."""
     with contextlib.suppress(asyncio.CancelledError):
