@@ -1,0 +1,85 @@
+import asyncio
+import os
+import re
+from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+CALLERS = 40
+FOLDER = Path(__file__).parent
+SERVERS = {  # the calls that each can let wait at once, and how gunicorn is told
+    "WSGI, 1 thread": (1, ["waits:app"]),
+    "WSGI, 4 processes": (4, ["waits:app", "--workers=4"]),
+    "WSGI, 20 threads": (20, ["waits:app", "--threads=20"]),
+    "ASGI, 1 process": (CALLERS, ["awaits:app", "--worker-class=asgi"]),
+}
+GUNICORN = ["gunicorn", "--bind=127.0.0.1:0", "--no-control-socket"]
+GUNICORN += ["--graceful-timeout=5"]
+LISTENING = re.compile(rb"Listening at: (\S+)")
+
+
+class Held:
+    """A remote service that answers no call before `expected` calls wait."""
+
+    def __init__(self, expected: int) -> None:
+        self.expected, self.waiting, self.most = expected, 0, 0
+        self.full = asyncio.Event()
+
+    async def __call__(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Hold one call, then answer it."""
+        await reader.readuntil(b"\r\n\r\n")
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        if self.waiting == self.expected:
+            await asyncio.sleep(0 if self.full.is_set() else 0.1)  # is there one more?
+            self.full.set()
+        await self.full.wait()
+        self.waiting -= 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42")
+        writer.close()
+
+
+async def ask(client: aiohttp.ClientSession) -> None:
+    """Ask our service for the price."""
+    async with client.get("/price") as answer:
+        answer.raise_for_status()
+        await answer.read()
+
+
+@asynccontextmanager
+async def serve(held: Held, options: list[str]) -> AsyncIterator[tuple[int, str]]:
+    """Serve an app with gunicorn; yield its process id and its address."""
+    remote = await asyncio.start_server(held, "127.0.0.1", 0)
+    port = remote.sockets[0].getsockname()[1]
+    environment = {**os.environ, "UPSTREAM_URL": f"http://127.0.0.1:{port}"}
+    process = await asyncio.create_subprocess_exec(
+        *GUNICORN, *options, cwd=FOLDER, env=environment, stderr=PIPE
+    )
+    try:
+        said = process.stderr or StreamReader()
+        while not (found := LISTENING.search(await said.readuntil())):
+            pass
+        yield process.pid, found[1].decode()
+    finally:
+        process.terminate()
+        await process.communicate()
+        remote.close()
+
+
+async def main() -> None:
+    for server in "WSGI, 1 thread", "ASGI, 1 process":
+        expected, options = SERVERS[server]
+        held = Held(expected)
+        async with serve(held, options) as (_, url), aiohttp.ClientSession(url) as client:
+            await asyncio.gather(*(ask(client) for _ in range(CALLERS)))
+        print(f"{server}: {held.most} of {CALLERS} calls wait at once")
+        #> WSGI, 1 thread: 1 of 40 calls wait at once
+        #> ASGI, 1 process: 40 of 40 calls wait at once
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

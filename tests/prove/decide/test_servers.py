@@ -1,0 +1,207 @@
+"""What the page on servers claims."""
+
+import asyncio
+import importlib
+import json
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.engine.pages import SNIPPETS
+from tests.parts import pictures
+from tests.parts.server import beside
+
+FOLDER = "decide/servers"
+SERVED = {"awaits.py": "ASGI, 1 process", "waits.py": "WSGI, 1 thread"}
+ALONE = 200  # calls of one caller
+
+
+INSTRUCTIONS = [
+    "Choose a server by what your endpoints wait for",
+    "Count the calls that wait at once, and take the server that has a place for each.",
+    "If you don't know how many there are, take ASGI.",
+    "Do: let calls wait in an event loop",
+    "Install fastapi, aiohttp, gunicorn and uvicorn, and export UPSTREAM_URL, which make parts prints.",
+    "Start gunicorn with --worker-class=asgi.",
+    "Don't: keep gunicorn's default for calls that wait",
+    "Keep WSGI where the app is WSGI and its callers are few: set --threads to the calls that wait at once.",
+    "Move to ASGI when callers stay for long, as they do with a stream.",
+    "Give each processor one process, and measure the memory of each.",
+    "Limit what each process opens: ASGI takes more calls than the database has connections.",
+    "Name your own app and its options in SERVERS, and see how many of its calls wait at once.",
+]
+
+
+JUDGEMENTS = [
+    "We call a place what a call holds while it waits: a thread of a WSGI server, or a coroutine of an ASGI server.",
+    "We would measure serverless on its own platform, which doesn't run here.",
+]
+
+
+async def measured(held: ModuleType, server: str) -> dict[str, float]:
+    """Serve an app; return the calls that waited at once, its memory, and its processor time.
+
+    The memory is what the worker processes share with none, in bytes. The processor time is that
+    of one call, in seconds, when a single caller asks.
+    """
+    expected, options = held.SERVERS[server]
+    remote = held.Held(expected)
+    async with held.serve(remote, options) as (pid, url), aiohttp.ClientSession(url) as client:
+        await asyncio.gather(*(held.ask(client) for _ in range(held.CALLERS)))
+        workers = psutil.Process(pid).children()
+        memory = sum(worker.memory_full_info().uss for worker in workers)
+        before = spent(workers)
+        for _ in range(ALONE):
+            await held.ask(client)
+        return {
+            "calls": remote.most,
+            "memory": memory,
+            "processor": (spent(workers) - before) / ALONE,
+        }
+
+
+def spent(processes: list[psutil.Process]) -> float:
+    """Return the processor time that some processes took, in seconds."""
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[str, dict[str, float]]:
+    """What each server did, its memory and its time as multiples of the first one's."""
+    held = importlib.import_module("snippets.decide.servers.held")
+    found = {server: asyncio.run(measured(held, server)) for server in held.SERVERS}
+    first = found["WSGI, 1 thread"]
+    return {
+        server: {
+            "calls": run["calls"],
+            **{each: round(run[each] / first[each], 1) for each in ("memory", "processor")},
+        }
+        for server, run in found.items()
+    }
+
+
+@pytest.mark.holds(
+    "await a database or another service | ASGI",
+    "All 40 of 40 calls wait at once, in one process.",
+    "With flask and the default worker, one call waits and 39 stand in line.",
+    "An ASGI server starts a coroutine for each call, and the coroutine leaves the thread to others while it waits.",
+    "Calls pile up while the processor is idle: the server has no place for one more call that waits.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/awaits.py",
+        pytest.param(
+            f"{FOLDER}/waits.py",
+            marks=pytest.mark.xfail(  # the only thread waits, and so do all other callers
+                strict=True, raises=pytest.RaisesExc(AssertionError, match="1 of 40 calls wait")
+            ),
+        ),
+    ],
+    indirect=True,
+)
+def test_all_calls_wait_at_once(
+    snippet: ModuleType, runs: dict[str, dict[str, float]], record_property: Any
+) -> None:
+    name = str(snippet.__file__).rpartition("/")[2]
+    calls = runs[SERVED[name]]["calls"]
+    record_property("figure", f"{40 - 1} stand")
+    assert calls == 40, f"{calls} of 40 calls wait at once"
+
+
+@pytest.mark.holds(
+    "The page of this app is right, and a test with one caller sees no difference.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/awaits.py", f"{FOLDER}/waits.py"], indirect=True)
+def test_one_caller_sees_no_difference(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = importlib.import_module("snippets.decide.servers.held")
+
+    def flask() -> str:
+        return str(snippet.app.test_client().get("/price").text)
+
+    async def fastapi() -> str:
+        async with (
+            beside(snippet.app) as server,
+            aiohttp.ClientSession(server.url) as client,
+            client.get("/price") as answer,
+        ):
+            return str(await answer.json())
+
+    async def ask() -> str:
+        async with await asyncio.start_server(held.Held(1), "127.0.0.1", 0) as remote:
+            port = remote.sockets[0].getsockname()[1]
+            monkeypatch.setenv("UPSTREAM_URL", f"http://127.0.0.1:{port}")
+            threaded = snippet.__name__.endswith(".waits")
+            return await (asyncio.to_thread(flask) if threaded else fastapi())
+
+    assert asyncio.run(ask()) == "42"
+
+
+def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool, bool]]:
+    """Return the calls of each server, whether it takes much memory, and whether much time."""
+    least = min(run["processor"] for run in runs.values())
+    return {
+        server: (run["calls"], run["memory"] > 3, run["processor"] >= 3 * least)
+        for server, run in runs.items()
+    }
+
+
+@pytest.mark.holds(
+    "The same endpoint on four servers, measured",
+    "40 callers at once, then one caller alone.",
+    "The remote service answers when all places are taken.",
+    "call a library that blocks, for few callers at once | WSGI, with a thread for each of them",
+    "Each server has as many places for calls that wait as it has threads or processes, and an event loop had a place for every caller.",
+    "Four processes took more than three times the memory of one, so take threads before processes for calls that wait.",
+    "With one caller alone, no server used three times the processor time of another: a single caller shows no winner.",
+    "A WSGI server calls the app in a thread, and the thread is the call's until it is answered.",
+    "The data of the picture, and how it is drawn",
+    "The picture is made from what these servers did.",
+)
+@pytest.mark.proves(f"{FOLDER}/servers.json")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/held.py"], indirect=True)
+def test_each_server_has_its_places(
+    snippet: ModuleType, runs: dict[str, dict[str, float]], pytestconfig: pytest.Config
+) -> None:
+    places = {"WSGI, 1 thread": 1, "WSGI, 4 processes": 4, "WSGI, 20 threads": 20}
+    places["ASGI, 1 process"] = snippet.CALLERS
+    assert snippet.CALLERS == 40
+    many = {server: server == "WSGI, 4 processes" for server in places}
+    wanted = {server: (calls, many[server], False) for server, calls in places.items()}
+    pictures.hold_data(
+        f"{FOLDER}/servers", runs, shape, wanted, pytestconfig.option.update_examples
+    )
+    assert shape(runs) == wanted
+
+
+@pytest.mark.holds(
+    "Calls that wait at once, memory and processor time of four servers",
+    "Calls that wait at once, of 40: WSGI, 1 thread 1, WSGI, 4 processes 4, WSGI, 20 threads 20, ASGI, 1 process 40.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
+def test_the_picture_is_drawn_from_the_data(
+    snippet: ModuleType, pytestconfig: pytest.Config, record_property: Any
+) -> None:
+    told = json.loads((SNIPPETS / FOLDER / "servers.json").read_text())
+    record_property("figure", {4: "four servers"}[len(told)])
+    assert {"WSGI, 1 thread", "WSGI, 4 processes", "WSGI, 20 threads"} < set(told)
+    for run in told.values():
+        record_property("figure", f"{run['calls']:g}")
+    pictures.hold_picture(f"{FOLDER}/servers", snippet.draw, pytestconfig.option.update_examples)
+    run = {"calls": 2.0, "memory": 1.0, "processor": 1.0}
+    drawn = snippet.draw({"one": run, "two": {**run, "calls": 1.0}})
+    assert drawn.count('width="100"') == 1
+    assert drawn.count('width="200"') == 5
+
+
+@pytest.mark.holds(
+    "The service runs on gunicorn with a worker for ASGI, as snippets/service/gunicorn.conf.py says.",
+)
+def test_the_service_runs_on_gunicorn() -> None:
+    told = (SNIPPETS / "service/gunicorn.conf.py").read_text()
+    assert 'worker_class = "uvicorn_worker.UvicornWorker"' in told
