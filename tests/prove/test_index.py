@@ -19,6 +19,7 @@ INSTRUCTIONS = [
     "build a service | The service",
     "add a page, or mend one | Contributing",
     "Read the pages on the concurrency of services:",
+    "Read the pages on what to decide before the work starts:",
     "Copy a service to start from:",
 ]
 
