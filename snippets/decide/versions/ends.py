@@ -1,0 +1,54 @@
+"""Say which Pythons of a project have ended, or end soon."""
+
+import re
+import sys
+import tomllib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+NOTICE = timedelta(days=90)
+WANTED = {"ends": r"20\d\d-(?:0[1-9]|1[0-2])", "source": r"https://\S+"}
+
+
+def read(path: Path) -> dict[str, str]:
+    """Return the last month of each Python; raise ValueError where one has no source."""
+    text = path.read_text()
+    pythons = tomllib.loads(text)
+    for version, told in pythons.items():
+        for key, pattern in WANTED.items():
+            if not re.fullmatch(pattern, str(told.get(key))):
+                line = text[: text.index(f'["{version}"]')].count("\n") + 1
+                cure = "Look it up, and link to where it says so."
+                refusal = f"{path}:{line}: {version} has no {key}. {cure}"
+                raise ValueError(refusal)
+    return {version: told["ends"] for version, told in pythons.items()}
+
+
+def ending(ends: dict[str, str], floor: str, today: date) -> list[str]:
+    """Return a remark on each Python from the floor up that has ended, or ends soon."""
+    soon = f"{today + NOTICE:%Y-%m}"
+    kept = [version for version in ends if numbers(version) >= numbers(floor)]
+    return [f"Python {v} gets no fixes after {ends[v]}" for v in kept if ends[v] < soon]
+
+
+def numbers(version: str) -> list[int]:
+    """Return a version as it is compared."""
+    return [int(part) for part in version.split(".")]
+
+
+def main(files: list[str], today: date) -> list[str]:
+    """Hold projects, named after the file with the dates, against a day."""
+    floors = [
+        tomllib.loads(Path(file).read_text())["project"]["requires-python"]
+        for file in files[1:]
+    ]
+    return [
+        remark
+        for floor in floors
+        for remark in ending(read(Path(files[0])), floor.removeprefix(">="), today)
+    ]
+
+
+if __name__ == "__main__":
+    if remarks := main(sys.argv[1:], datetime.now(UTC).date()):
+        sys.exit("\n".join(remarks))
