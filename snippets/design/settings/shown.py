@@ -1,0 +1,13 @@
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    payment_key: str = Field(min_length=16)
+    payment_timeout: float = Field(default=2.0, gt=0)
+
+
+def start() -> Settings:
+    return Settings()
