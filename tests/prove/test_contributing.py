@@ -27,7 +27,7 @@ from tests.prove.steps import PAGE, steps, take, take_back
 ORDER = runpy.run_path(str(SNIPPETS / "contributing/tests/prove/concurrency/test_order.py"))
 INSTRUCTIONS = [
     "Add a page",
-    "Take these steps once as they stand, in a clone of your fork.",
+    "Take these steps once as they stand, in a clone of your fork, then take an idea of your own.",
     "Install git, make, and Python 3.11 or newer.",
     "Run make serve, open http://127.0.0.1:8000, and leave it running: it shows what you save.",
     "Write each file at the place that the sentence above its block names.",
