@@ -40,17 +40,18 @@ INSTRUCTIONS = [
     "Wait a second when work returns False, and after an error too: without the wait, a database that is away fills the log.",
     "Send with a client that awaits: a client that blocks overruns LIMIT.",
     "Count the jobs that are due, and those that stay after their last try.",
-    "Take a broker such as Valkey or RabbitMQ for priorities, schedules, or more jobs than the database should carry.",
+    "Take a broker such as Valkey or RabbitMQ, with a library such as Celery, for priorities, schedules, or more jobs than the database should carry.",
     "Let the table of jobs feed it.",
-    "Write two tests of your own use case:",
+    "Run Ruff's RUF006 over the block that stores the job, and over the one that forgets it:",
+    "So write two tests of your own use case:",
     "Stop the process after the response, start a worker, and look for the mail.",
     "Let one mail fail, and look for the next one.",
-    "Run them against work as it stands above.",
 ]
 
 
 JUDGEMENTS = [
     "We call work that the response needn't wait for, and that must be done all the same, a job.",
+    "We call this at least once: a job is done once or more often, and never dropped.",
 ]
 
 
@@ -85,6 +86,7 @@ def prompt(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     "Store the job with the data",
     "A user signs up, the response is sent, and the welcome e-mail never arrives.",
     "Ruff's RUF006 finds a task that nobody keeps.",
+    "This is called fire and forget: the request starts a task, and nobody waits for it.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -373,6 +375,7 @@ def test_a_message_beside_the_transaction_can_be_sent_without_the_user(
 
 @pytest.mark.holds(
     "The event loop refers to a task only weakly, so Python may collect a task that nobody keeps while it waits.",
+    'The log then says "Task was destroyed but it is pending!".',
 )
 def test_a_task_that_nobody_keeps_may_be_collected() -> None:
     told, kept = list[Any](), set[asyncio.Task[None]]()
@@ -399,7 +402,9 @@ def test_a_task_that_nobody_keeps_may_be_collected() -> None:
 @pytest.mark.holds(
     "A task that is kept is lost too",
     "A task in a set ends with the process as well, and no rule of Ruff finds it.",
+    "The rule is green where the task is kept, and the job is lost all the same.",
 )
+@pytest.mark.proves(f"{FOLDER}/check.sh")
 def test_a_task_that_is_kept_is_lost_too_and_no_rule_finds_it(
     tmp_path: Path, database: str
 ) -> None:
@@ -467,3 +472,15 @@ def test_what_a_stop_and_a_kill_do_to_work_after_the_answer(tmp_path: Path) -> N
         assert server.status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
     os.close(waits)
     os.close(go_on)
+
+
+@pytest.mark.holds(
+    "The service asks for a welcome e-mail where it stores the user, and asks for nothing when the address is taken:",
+)
+@pytest.mark.service(
+    "tests/test_services.py::TestUserService::test_create_asks_for_a_welcome_and_announces",
+    "tests/test_services.py::TestUserService::test_create_asks_for_nothing_when_the_address_is_taken",
+)
+@pytest.mark.proves("service/src/accounts/services/user_service.py")
+def test_the_service_stores_the_job_with_the_user(service: Callable[[], None]) -> None:
+    service()

@@ -124,7 +124,7 @@ def notes_of(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, calls: int) -
 @pytest.mark.holds(
     "Keep blocking calls out of the event loop",
     "One slow request makes all others wait, the health check too, while the processor is idle.",
-    "The word async makes the same call hold up all others.",
+    "With async in front, the same time.sleep holds up all other requests.",
     "No other request was answered meanwhile.",
     "A blocking call has no such await, so nothing else runs until it returns.",
     "A thread waits beside the loop.",
@@ -156,7 +156,7 @@ def test_a_def_endpoint_runs_in_a_thread_as_a_whole(
 
 
 @pytest.mark.holds(
-    "Where the rest of the endpoint awaits, give only the blocking call to a thread:",
+    "Where the rest of the endpoint awaits, give only the blocking call to a thread with asyncio.to_thread:",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/offloaded.py"], indirect=True)
 def test_a_coroutine_gives_one_call_to_a_thread(
@@ -181,7 +181,8 @@ def test_calls_that_block_run_one_after_the_other(
 
 @pytest.mark.holds(
     "The pool of threads has an end",
-    "FastAPI uses the threads of AnyIO, 40 in each process, and the next call waits until one is free.",
+    "FastAPI uses the threadpool of AnyIO: 40 threads in each process.",
+    "The next call waits until a thread is free.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/pool.py"], indirect=True)
 def test_the_pool_runs_forty_calls_at_once(snippet: ModuleType, record_property: Any) -> None:
@@ -524,3 +525,12 @@ def test_the_rules_know_some_calls_and_only_in_the_coroutine(tmp_path: Path) -> 
         '    with requests.Session() as session:\n        session.get("http://localhost")\n'
     )
     assert not {code for code in rules.found(session) if code.startswith("ASYNC")}
+
+
+@pytest.mark.holds(
+    "The service's relay takes messages from the database and hands them to a broker, with a client that blocks:",
+)
+@pytest.mark.service("tests/test_relay.py::test_a_message_is_handed_over_once")
+@pytest.mark.proves("service/src/accounts/relay.py")
+def test_the_relay_of_the_service_hands_over_in_a_thread(service: Callable[[], None]) -> None:
+    service()

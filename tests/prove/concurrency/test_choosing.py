@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import runpy
 import sys
 import threading
 import time
@@ -34,7 +35,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 INSTRUCTIONS = [
     "Choose how code runs by what it waits for",
-    "Read this page when you can't tell whether an endpoint should be async def, def, a thread, a process or a job for later.",
+    "Read this page to decide when to use async: whether an endpoint should be async def or def, use threads or a process, or leave a job for later.",
     "Ask what the code waits for, and take the row of the table.",
     "If you don't know, write def, and read Keep blocking calls out of the event loop.",
     "Then give each task its own session, give every call a timeout, and keep one client for each remote service.",
@@ -42,8 +43,8 @@ INSTRUCTIONS = [
     "Don't: calculate in a coroutine",
     "Open the pool of processes in the lifespan, and close it at the end.",
     "Catch concurrent.futures.process.BrokenProcessPool, and make a new pool.",
-    "Take a job for a worker, where a request would take longer than its client waits.",
-    "Run the heartbeat of Keep blocking calls out of the event loop over your endpoint in a test.",
+    "Store a job for a worker instead, if a request would take longer than its client waits.",
+    "Copy turns_during into a test, give it a call of your own code, and assert what it returns.",
 ]
 
 
@@ -66,6 +67,7 @@ def processes(tracker: None) -> Iterator[Executor]:
     "The wrong choice passes the tests, and one slow request makes all others wait.",
     "Give the calculation to a process of a pool, and await the result.",
     "The event loop turns while the process calculates.",
+    "Here the coroutine does the sum itself, in the thread of the event loop.",
     "The sum is right, and so is the test.",
     "The event loop never turned while the coroutine calculated, so no other request was answered.",
 )
@@ -98,7 +100,7 @@ def test_the_loop_turns_while_it_computes(snippet: ModuleType, processes: Execut
     "needs several results at once | task group with a limit | Limit how many tasks run at once",
     "must be done, but not before the response | job for a worker | Store the job with the data",
     "sends news over time | stream of events | Stream events to a browser",
-    "calculates for long | process of its own | this page",
+    "calculates for long: it is CPU-bound | process of its own | this page",
 )
 def test_each_row_leads_to_the_page_that_shows_it() -> None:
     chapter = SNIPPETS.parent / "docs/concurrency"
@@ -115,7 +117,7 @@ def test_each_row_leads_to_the_page_that_shows_it() -> None:
     rows = [one for one in sentences(chapter / "choosing.md") if one.kind == "row"]
     for row in rows[:-1]:
         (link,) = LINK.finditer(row.markdown)
-        assert (chapter / link[3]).read_text().startswith(f"# {link[2]}\n")
+        assert f"\n# {link[2]}\n" in (chapter / link[3]).read_text()
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/process.py"], indirect=True)
@@ -257,6 +259,7 @@ def test_threads_that_compute_use_one_processor(snippet: ModuleType, unforced: N
 
 @pytest.mark.holds(
     "A library in C can let other threads run while it calculates: hashlib does, json.loads doesn't.",
+    "So a long json.loads blocks the event loop, also from a thread.",
 )
 @pytest.mark.parametrize(
     ("call", "stalls"),
@@ -293,9 +296,25 @@ def test_what_stalls_the_loop_from_a_thread(
 
 @pytest.mark.holds(
     "Ruff's RUF029, a rule in preview, reports a coroutine without an await.",
-    "It doesn't report an endpoint of FastAPI, and one await satisfies it, however long the rest calculates.",
+    "It doesn't report an endpoint of FastAPI.",
+    "One await satisfies both, however long the rest calculates.",
+    "Run the heartbeat of Keep blocking calls out of the event loop over your endpoint, which finds that too.",
+    "True is the green result, and False the red one: the call kept the event loop until it ended.",
 )
-def test_one_await_satisfies_the_rule(tmp_path: Path) -> None:
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/turned.py"], indirect=True)
+def test_one_await_satisfies_the_rule(snippet: ModuleType, tmp_path: Path) -> None:
+    async def waits_once() -> None:
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251  it stands for a long calculation
+
+    async def turned() -> list[bool]:
+        calls = snippet.fetch(), snippet.total(1000), waits_once()
+        return [await snippet.turns_during(call) for call in calls]
+
+    assert asyncio.run(turned()) == [True, False, True]
+    heartbeat = runpy.run_path(str(SNIPPETS / "concurrency/blocking/heartbeat.py"))
+    beats = asyncio.run(heartbeat["turns"](waits_once))
+    assert heartbeat["longest_silence"](beats) >= 0.05
     bad, good = SNIPPETS / FOLDER / "coroutine.py", SNIPPETS / FOLDER / "process.py"
     assert "RUF029" in rules.found_only_in(bad, good)
     awaits, computes = tmp_path / "awaits.py", "    return sum_of_squares"

@@ -36,6 +36,7 @@ INSTRUCTIONS = [
     "Don't: take an error for data",
     "Open the client in the lifespan of the app, keep it in the state of the app, and close it at the end.",
     "Set total of aiohttp.ClientTimeout, which counts from the call to the end of the body, the wait for a connection included.",
+    "If you retry, retry only what is idempotent: a call that does the same when it is sent twice.",
     "Test your client against a server that misbehaves:",
     "Install fastapi and uvicorn, run uvicorn --timeout-graceful-shutdown 1 misbehaving:app in the file's folder, and set UPSTREAM_URL to the address that it prints.",
 ]
@@ -142,7 +143,7 @@ def test_a_client_without_limits_waits_five_minutes(record_property: Any) -> Non
 
 
 @pytest.mark.holds(
-    "A client keeps its connections, and closes them with itself.",
+    "A client reuses its connections, and closes them when it is closed.",
     "The tests are green, because the other service answers in time there.",
     "Here each call opens a new connection, with its handshakes.",
 )
@@ -322,7 +323,7 @@ async def raw(answer: Callable[[int], bytes | None]) -> AsyncIterator[tuple[str,
 @pytest.mark.holds(
     "A connection that closes while it is used",
     "A remote service can close an idle connection in the moment that a request goes out on it.",
-    "aiohttp then sends a GET again on a new connection, so the service can see it twice.",
+    "aiohttp then retries a GET on a new connection, so the service can see it twice.",
     "A POST fails with aiohttp.ServerDisconnectedError, and its result is unknown.",
 )
 def test_what_a_client_does_when_a_kept_connection_closes() -> None:
@@ -503,3 +504,18 @@ def test_a_rule_asks_for_a_limit_of_other_clients(tmp_path: Path) -> None:
         file = tmp_path / f"call{number}.py"
         file.write_text(f"import {call.partition('.')[0]}\n\n{call}\n")
         assert ("S113" in rules.found(file)) == refused
+
+
+@pytest.mark.holds(
+    "The service has one client for its cache, which its lifespan opens and closes:",
+    "While the cache doesn't answer, the service reads from the database.",
+)
+@pytest.mark.service(
+    "tests/test_cache_away.py::test_a_read_that_failed_decides_nothing_for_a_change"
+)
+@pytest.mark.proves("service/src/accounts/cache.py")
+def test_the_service_has_one_client_for_its_cache(service: Callable[[], None]) -> None:
+    service()
+    lifespan = (SNIPPETS / "service/src/accounts/main.py").read_text()
+    assert lifespan.count("client = create_engine(settings), cache.create_client(settings)") == 1
+    assert lifespan.count("await client.aclose()") == 1

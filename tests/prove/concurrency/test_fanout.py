@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,7 @@ INSTRUCTIONS = [
     "Send a key with each message that makes a second one harmless.",
     "Don't: leave tasks behind",
     "Create the semaphore where the process starts: in the lifespan, or at the top of the module.",
-    "Count the processes: each has its own semaphore and its own pool.",
+    "Count the processes, or they open too many connections: each has its own semaphore and its own pool.",
     "Add up the pools of all processes.",
     "Write two tests of your own endpoint.",
     "Count the connections in use while two requests ask for more than the pool holds.",
@@ -46,6 +47,7 @@ INSTRUCTIONS = [
 
 JUDGEMENTS = [
     "We call it a fan-out when one request starts many tasks.",
+    "We call that structured concurrency.",
 ]
 
 
@@ -207,7 +209,8 @@ def test_what_the_server_and_the_pool_give(database: str, record_property: Any) 
 
 @pytest.mark.holds(
     'An endpoint makes a call for each of many ids, all at once, and fails with "QueuePool limit of size 5 overflow 10 reached" in the busiest hour.',
-    "SQLAlchemy's pool holds 15 connections by default, and a call waits 30 seconds for one.",
+    "SQLAlchemy's pool holds 15 connections by default: pool_size is 5 and max_overflow is 10.",
+    "When the pool is exhausted, a call waits 30 seconds for a connection.",
     "With the default the same calls pass: the failure isn't there in tests.",
     "With the pool's default timeout and quick queries, the same code passes in the tests.",
 )
@@ -219,7 +222,7 @@ def test_the_pool_has_fifteen_connections_and_thirty_seconds(
     pool: Any = engine.sync_engine.pool
     found, peak = asyncio.run(fetch(snippet, engine))
     assert found == [number**2 for number in range(CALLS)]
-    assert peak == pool.size() + pool._max_overflow == 15
+    assert (pool.size(), pool._max_overflow, peak) == (5, 10, 15)
     record_property("figure", f"{peak} connections")
     record_property("figure", f"{pool._timeout:g} seconds")
     failed, _ = asyncio.run(fetch(snippet, create_async_engine(database, pool_timeout=0.05)))
@@ -232,6 +235,7 @@ def test_the_pool_has_fifteen_connections_and_thirty_seconds(
     "asyncio.gather raises the first error too, but the others go on, and nobody waits for them.",
     "A task group gives concurrent code the shape of a block: when it ends, all that it started has ended.",
     "No task of a group outlives the request that asked for it, or its session.",
+    'Its text is "unhandled errors in a TaskGroup", so log the exceptions in it too.',
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -511,3 +515,14 @@ def test_the_picture_is_drawn_from_the_data(
     }
     seen = [{"time": time, "using": 1, "waiting": 0, "failed": 0} for time in (0, 5, 10)]
     assert 'L200 122.1L400 122.1L400 122.1" class="good"' in snippet.draw({"one": seen})
+
+
+@pytest.mark.holds(
+    "In the service, requests that change users take half of the connections at most, so that reads go on:",
+)
+@pytest.mark.service(
+    "tests/test_waits.py::test_those_that_wait_for_many_rows_leave_connections_to_reads"
+)
+@pytest.mark.proves("service/src/accounts/turns.py")
+def test_the_service_leaves_connections_to_reads(service: Callable[[], None]) -> None:
+    service()

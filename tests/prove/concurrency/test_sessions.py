@@ -95,7 +95,7 @@ async def together(snippet: ModuleType, database: str) -> tuple[Any, int]:
 
 @pytest.mark.holds(
     "Give each task its own session",
-    'Two queries of one request run at once, and some requests fail with "This session is provisioning a new connection".',
+    'Two queries of one request run at once, and some requests fail with "This session is provisioning a new connection; concurrent operations are not permitted".',
     "Here both tasks get the session of the caller.",
     "The first task was still fetching the connection when the second task asked for it.",
     "Look at count: each task opens a session and closes it.",

@@ -30,7 +30,7 @@ INSTRUCTIONS = [
     "Stream events to a browser",
     "Use a stream when a browser must show progress while a job runs.",
     "Yield each event when there is one, put what the stream holds into a dependency, and set a limit for the shutdown.",
-    "If you don't know whether you need a stream, let the client ask again: an endpoint that answers once is simpler.",
+    "If you don't know whether you need a stream, let the client ask again, which is called polling: an endpoint that answers once is simpler.",
     "Install fastapi, pydantic and uvicorn.",
     "Don't: collect the rows first",
     "Do: give back what a stream holds",
@@ -162,7 +162,7 @@ async def seat_is_free(url: str) -> bool:
 
 
 @pytest.mark.holds(
-    "The seat of a reader who has left is free again.",
+    "When a reader disconnects, the seat is free again.",
     "This works while the reader keeps up.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py", f"{FOLDER}/held.py"], indirect=True)
@@ -360,3 +360,14 @@ def test_a_limit_ends_an_endless_stream_and_waits_for_no_clean_up(tmp_path: Path
 @pytest.mark.parametrize(("dont", "do"), [("collected.py", "events.py"), ("held.py", "ticks.py")])
 def test_no_rule_sees_it(dont: str, do: str) -> None:
     assert not rules.found_only_in(SNIPPETS / FOLDER / dont, SNIPPETS / FOLDER / do)
+
+
+@pytest.mark.holds(
+    "The stream of the service waits for the next event, and a dependency holds its place:",
+)
+@pytest.mark.service(
+    "tests/test_events.py::test_the_endpoint_sends_what_happens_and_skips_what_it_does_not_know"
+)
+@pytest.mark.proves("service/src/accounts/api/handlers.py")
+def test_the_stream_of_the_service_sends_what_happens(service: Callable[[], None]) -> None:
+    service()

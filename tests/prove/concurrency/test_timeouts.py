@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -369,7 +370,7 @@ def test_a_session_is_rolled_back_after_a_timeout(database: str) -> None:
 
 
 @pytest.mark.holds(
-    "Another service stops answering, and requests of our service pile up behind it without an error.",
+    "A remote service hangs, and requests of our service pile up behind it without an error.",
 )
 def test_calls_without_a_timeout_pile_up() -> None:
     async def pile_up() -> int:
@@ -487,3 +488,16 @@ def test_a_limit_that_is_called_timeout_is_refused(snippet: ModuleType, tmp_path
     source = bounded.read_text().replace("limit", "timeout")
     named.write_text(source)
     assert rules.found_only_in(named, bounded) == {"ASYNC109"}
+
+
+@pytest.mark.holds(
+    "Give several steps one deadline, as the service does with all that it says to a mail server:",
+    "At the deadline the service stops talking, whichever step it waits for.",
+)
+@pytest.mark.service(
+    "tests/test_mail.py::test_the_deadline_is_of_all_steps_together",
+    "tests/test_mail.py::test_a_talk_ends_at_its_deadline_and_sends_nothing_more",
+)
+@pytest.mark.proves("service/src/accounts/mail.py")
+def test_the_service_talks_to_a_mail_server_until_a_deadline(service: Callable[[], None]) -> None:
+    service()

@@ -182,6 +182,7 @@ class Cache:
                 await self.pay_once()
 
 
+# --8<-- [start:client]
 def create_client(settings: Settings) -> Redis:
     """Return a client that doesn't try again, for all that a process asks at once."""
     return Redis.from_url(
@@ -191,3 +192,6 @@ def create_client(settings: Settings) -> Redis:
         socket_connect_timeout=LONGEST,
         retry=Retry(NoBackoff(), 0),
     )
+
+
+# --8<-- [end:client]

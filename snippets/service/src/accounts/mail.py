@@ -48,6 +48,7 @@ class SmtpMailer:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
+    # --8<-- [start:send]
     async def send(self, mail: Mail, known_as: str, deadline: float) -> None:
         """Send a mail before the loop's clock shows `deadline`, or stop talking.
 
@@ -63,6 +64,8 @@ class SmtpMailer:
             raise talk.judged(error) from error
         finally:
             await talk.end()
+
+    # --8<-- [end:send]
 
     def written(self, mail: Mail, known_as: str) -> bytes:
         """Return a mail's bytes, or raise `MailRefusedError` if they would go astray.

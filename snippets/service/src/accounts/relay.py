@@ -35,6 +35,7 @@ async def relay(sessions: Sessions, broker: Broker, settings: Settings) -> int:
         fresh = await outbox.fresh(min(room, BATCH))
         spare = room - settings.broker_limit // 2 - len(fresh)
         again = await outbox.again(min(spare, max(BATCH - len(fresh), OLD)))
+        # --8<-- [start:hand_over]
         taken = list[UUID]()
         try:
             for part in [*parts(fresh, settings.mail_at_once), *parts(again, 1)]:
@@ -43,6 +44,7 @@ async def relay(sessions: Sessions, broker: Broker, settings: Settings) -> int:
         finally:
             await outbox.mark_relayed(taken, settings.relay_retry_after)
             await session.commit()
+            # --8<-- [end:hand_over]
             metrics.RELAYED.labels("first").inc(len(taken[: len(fresh)]))
             metrics.RELAYED.labels("again").inc(len(taken[len(fresh) :]))
     return len(taken)

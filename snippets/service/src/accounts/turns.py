@@ -17,6 +17,7 @@ class Turns:
     are answered whatever is locked.
     """
 
+    # --8<-- [start:places]
     def __init__(self, settings: Settings) -> None:
         connections = settings.pool_size + settings.pool_overflow
         self.places = asyncio.Semaphore(max(1, connections // 2))
@@ -33,6 +34,8 @@ class Turns:
         async with asyncio.timeout(self.patience) as waiting, lock, self.places:
             waiting.reschedule(None)
             yield
+
+    # --8<-- [end:places]
 
 
 # --8<-- [end:turns]
