@@ -50,7 +50,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "We call work that the response needn't wait for, and that must be done all the same, a job.",
+    "We call work that the response needn't wait for, and that must be done all the same, a job, and the table that keeps the jobs a job queue.",
     "We call this at least once: a job is done once or more often, and never dropped.",
 ]
 
@@ -86,7 +86,7 @@ def prompt(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     "Store the job with the data",
     "A user signs up, the response is sent, and the welcome e-mail never arrives.",
     "Ruff's RUF006 finds a task that nobody keeps.",
-    "This is called fire and forget: the request starts a task, and nobody waits for it.",
+    "This is called fire and forget: the request starts a task with asyncio.create_task, and nobody waits for it.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -156,7 +156,7 @@ def test_two_workers_share_the_jobs(prompt: ModuleType, database: str) -> None:
 
 @pytest.mark.holds(
     "Look at sign_up: the user and the job are stored together or not at all.",
-    "Only the database knows whether the user exists, so only the database can say whether there is a job.",
+    "Only the database knows whether the user was stored, so the job belongs there too.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
 def test_a_sign_up_that_fails_leaves_no_job(prompt: ModuleType, database: str) -> None:
@@ -279,7 +279,7 @@ def test_a_worker_that_stops_before_it_deletes_the_job_sends_twice(
 @pytest.mark.holds(
     "If the worker dies or the mail fails, the job comes back, and no other job waits for it.",
     "After 10 tries a job stays in the table, for someone to look at.",
-    "The worker moves due ahead before it starts, by one minute at first, and twice as far with each try.",
+    "Before the worker starts a job, it moves the job's due ahead, by one minute at first, and twice as far with each try.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
 def test_a_mail_that_fails_delays_no_other_and_is_left_after_its_tries(
@@ -324,7 +324,7 @@ def test_a_mail_that_fails_delays_no_other_and_is_left_after_its_tries(
 
 
 @pytest.mark.holds(
-    "A mail that hangs is cut at LIMIT.",
+    "The worker gives a mail that hangs up at LIMIT, after 30 seconds.",
     "The worker holds no connection while it sends.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)

@@ -125,7 +125,7 @@ def notes_of(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, calls: int) -
     "Keep blocking calls out of the event loop",
     "One slow request makes all others wait, the health check too, while the processor is idle.",
     "With async in front, the same time.sleep holds up all other requests.",
-    "No other request was answered meanwhile.",
+    "The event loop was blocked, so no other request was answered meanwhile.",
     "A blocking call has no such await, so nothing else runs until it returns.",
     "A thread waits beside the loop.",
 )

@@ -60,7 +60,7 @@ def ask(snippet: ModuleType, *paths: str, limit: float = 5, app: Any = MISBEHAVI
 
 
 @pytest.mark.holds(
-    "Our service calls another service, and waits for it without end, opens a connection for each call, or takes an error for data.",
+    "Our service calls another service, and waits for it without end, opens a new connection for each call, or takes an error message for data.",
     "A timeout for each read looks like a timeout for the call.",
     "Each space starts the timeout anew, so the call never ends.",
     "This service sends a space now and then.",

@@ -134,7 +134,7 @@ def test_the_return_type_filters_the_answer_and_is_in_the_schema(snippet: Module
 
 @pytest.mark.holds(
     "The database creates the number of a new user, and read_user finds the user by it.",
-    "Look at the last two functions: each has a session of its own, a model for what comes in and a model for what goes out.",
+    "Look at the two endpoints: each gets a session of its own, and its return type is the model of what goes out.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_user_is_stored_and_read(snippet: ModuleType, database: str) -> None:

@@ -23,14 +23,14 @@ LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
 
 INSTRUCTIONS = [
-    "Open a session in each task that runs beside another, and pass the factory down instead of the session.",
+    "Open a session in each task that runs beside another: pass the async_sessionmaker to the task, not a session.",
     "If you don't know whether two queries run at once, run one after the other.",
     "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
     "Don't: share a session between tasks",
     "Don't trust a green test",
     "Create the engine and the async_sessionmaker once, in the lifespan, as snippets/service/src/accounts/main.py does.",
-    "Leave the session that a dependency gives to an endpoint in that endpoint.",
-    "End the request's own transaction before the tasks start, or let the first task take it.",
+    "Use the session that a dependency gives to an endpoint in that endpoint alone, not in its tasks.",
+    "End the request's own transaction before the tasks start, so that it gives its connection back.",
     "Limit how many tasks ask for a connection.",
 ]
 

@@ -29,7 +29,7 @@ A_WHILE = 1.0  # seconds of the clock that jumps once nothing else happens
 INSTRUCTIONS = [
     "Stream events to a browser",
     "Use a stream when a browser must show progress while a job runs.",
-    "Yield each event when there is one, put what the stream holds into a dependency, and set a limit for the shutdown.",
+    "Yield each event when there is one, put each lock or connection that the stream holds into a dependency, and set a limit for the shutdown.",
     "If you don't know whether you need a stream, let the client ask again, which is called polling: an endpoint that answers once is simpler.",
     "Install fastapi, pydantic and uvicorn.",
     "Don't: collect the rows first",
@@ -205,7 +205,7 @@ def eager(snippet: ModuleType, uncollected: None, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.holds(
-    "Hold it in a dependency: FastAPI ends the dependency when the stream ends.",
+    "Here each reader takes a seat, and a dependency holds it: FastAPI ends the dependency when the stream ends.",
     "When a reader stops reading, the buffers of the connection fill, and the generator waits at its yield.",
 )
 @pytest.mark.parametrize(

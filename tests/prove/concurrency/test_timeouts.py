@@ -30,7 +30,7 @@ INSTRUCTIONS = [
     "Give every call a timeout",
     "Give every await on something outside the process a timeout, at the place where the answer is needed.",
     "If you don't know how long to wait, take the time that the client of your endpoint waits, and subtract what the rest of the request needs.",
-    "Bound the call with asyncio.timeout, and pass the limit in, so that the caller can spend what is left of its own.",
+    "Bound the call with asyncio.timeout, and take the limit as a parameter: the caller knows how long its own client waits.",
     "For a call that changes something, set the client's own timeout below yours, and send a key that makes a second try harmless.",
     "Put the timeout around the group, or catch it with except*.",
     "Catch it only to clean up, and raise it again.",
@@ -47,7 +47,7 @@ JUDGEMENTS = [
 
 @pytest.mark.holds(
     "At the limit, asyncio cancels the task at the await where it waits, and the block raises TimeoutError.",
-    "This version makes the same promise over a client that blocks.",
+    "This version has the same timeout, but its client blocks instead of awaiting.",
 )
 @pytest.mark.parametrize(
     "snippet",
