@@ -70,6 +70,14 @@ def test_requests_are_answered_503(service: Holds) -> None:
     service()
 
 
+@pytest.mark.holds(
+    "Without the database, the health check for readiness, /readyz, fails, and the one for liveness, /healthz, doesn't."
+)
+@pytest.mark.service("tests/test_outage.py::TestAway::test_it_lives_but_is_not_ready")
+def test_a_server_without_its_database_lives_but_is_not_ready(service: Holds) -> None:
+    service()
+
+
 @pytest.mark.holds("A user may read and change itself.")
 @pytest.mark.service("tests/test_access.py::test_what_a_token_is_good_for")
 def test_a_token_is_good_for_its_user(service: Holds) -> None:
