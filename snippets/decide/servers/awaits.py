@@ -11,7 +11,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Keep one client for the remote service."""
     jar = aiohttp.DummyCookieJar()
     prices = os.environ["UPSTREAM_URL"]
-    async with aiohttp.ClientSession(prices, cookie_jar=jar) as app.state.client:
+    async with aiohttp.ClientSession(
+        prices, cookie_jar=jar
+    ) as app.state.client:
         yield
 
 

@@ -1,10 +1,12 @@
 from snippets.drawing import label, picture, rectangle
 
+# region its words
 MEASURES = {
     "calls": "calls that wait at once, of 40",
     "memory": "memory, as a multiple of one WSGI process",
     "processor": "processor time of a call, as a multiple of WSGI's",
 }
+# endregion
 
 
 def draw(runs: dict[str, dict[str, float]]) -> str:
@@ -22,7 +24,8 @@ def draw(runs: dict[str, dict[str, float]]) -> str:
             shapes.append(label((136 + width, top + 13), f"{run[measure]:g}"))
             top += 20
         top += 14
-    counts = ", ".join(f"{server} {run['calls']:g}" for server, run in runs.items())
+    held = {server: run["calls"] for server, run in runs.items()}
+    counts = ", ".join(f"{server} {calls:g}" for server, calls in held.items())
     return picture(
         "Calls that wait at once, memory and processor time of four servers",
         f"Calls that wait at once, of 40: {counts}.",

@@ -9,17 +9,21 @@ from pathlib import Path
 
 import aiohttp
 
+# region the servers, and how each is started
 CALLERS = 40
 FOLDER = Path(__file__).parent
-SERVERS = {  # the calls that each can let wait at once, and how gunicorn is told
-    "WSGI, 1 thread": (1, ["waits:app"]),
-    "WSGI, 4 processes": (4, ["waits:app", "--workers=4"]),
-    "WSGI, 20 threads": (20, ["waits:app", "--threads=20"]),
-    "ASGI, 1 process": (CALLERS, ["awaits:app", "--worker-class=asgi"]),
-}
+SERVERS = (
+    {  # the calls that each can let wait at once, and how gunicorn is told
+        "WSGI, 1 thread": (1, ["waits:app"]),
+        "WSGI, 4 processes": (4, ["waits:app", "--workers=4"]),
+        "WSGI, 20 threads": (20, ["waits:app", "--threads=20"]),
+        "ASGI, 1 process": (CALLERS, ["awaits:app", "--worker-class=asgi"]),
+    }
+)
 GUNICORN = ["gunicorn", "--bind=127.0.0.1:0", "--no-control-socket"]
 GUNICORN += ["--graceful-timeout=5"]
 LISTENING = re.compile(rb"Listening at: (\S+)")
+# endregion
 
 
 class Held:
@@ -29,13 +33,15 @@ class Held:
         self.expected, self.waiting, self.most = expected, 0, 0
         self.full = asyncio.Event()
 
-    async def __call__(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def __call__(
+        self, reader: StreamReader, writer: StreamWriter
+    ) -> None:
         """Hold one call, then answer it."""
         await reader.readuntil(b"\r\n\r\n")
         self.waiting += 1
         self.most = max(self.most, self.waiting)
         if self.waiting == self.expected:
-            await asyncio.sleep(0 if self.full.is_set() else 0.1)  # is there one more?
+            await asyncio.sleep(0 if self.full.is_set() else 0.1)  # one more?
             self.full.set()
         await self.full.wait()
         self.waiting -= 1
@@ -43,6 +49,7 @@ class Held:
         writer.close()
 
 
+# region how a server is started and asked
 async def ask(client: aiohttp.ClientSession) -> None:
     """Ask our service for the price."""
     async with client.get("/price") as answer:
@@ -51,7 +58,9 @@ async def ask(client: aiohttp.ClientSession) -> None:
 
 
 @asynccontextmanager
-async def serve(held: Held, options: list[str]) -> AsyncIterator[tuple[int, str]]:
+async def serve(
+    held: Held, options: list[str]
+) -> AsyncIterator[tuple[int, str]]:
     """Serve an app with gunicorn; yield its process id and its address."""
     remote = await asyncio.start_server(held, "127.0.0.1", 0)
     port = remote.sockets[0].getsockname()[1]
@@ -70,11 +79,17 @@ async def serve(held: Held, options: list[str]) -> AsyncIterator[tuple[int, str]
         remote.close()
 
 
+# endregion
+
+
 async def main() -> None:
     for server in "WSGI, 1 thread", "ASGI, 1 process":
         expected, options = SERVERS[server]
         held = Held(expected)
-        async with serve(held, options) as (_, url), aiohttp.ClientSession(url) as client:
+        async with (
+            serve(held, options) as (_, url),
+            aiohttp.ClientSession(url) as client,
+        ):
             await asyncio.gather(*(ask(client) for _ in range(CALLERS)))
         print(f"{server}: {held.most} of {CALLERS} calls wait at once")
         #> WSGI, 1 thread: 1 of 40 calls wait at once

@@ -6,12 +6,13 @@ import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+# region what is read, and how
 NOTICE = timedelta(days=90)
 WANTED = {"ends": r"20\d\d-(?:0[1-9]|1[0-2])", "source": r"https://\S+"}
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the last month of each Python; raise ValueError where one has no source."""
+    """Return the last month of each Python, or raise ValueError."""
     text = path.read_text()
     pythons = tomllib.loads(text)
     for version, told in pythons.items():
@@ -24,11 +25,18 @@ def read(path: Path) -> dict[str, str]:
     return {version: told["ends"] for version, told in pythons.items()}
 
 
+# endregion
+
+
 def ending(ends: dict[str, str], floor: str, today: date) -> list[str]:
-    """Return a remark on each Python from the floor up that has ended, or ends soon."""
+    """Return a remark on each Python that ended, or ends soon."""
     soon = f"{today + NOTICE:%Y-%m}"
     kept = [version for version in ends if numbers(version) >= numbers(floor)]
-    return [f"Python {v} gets no fixes after {ends[v]}" for v in kept if ends[v] < soon]
+    return [
+        f"Python {v} gets no fixes after {ends[v]}"
+        for v in kept
+        if ends[v] < soon
+    ]
 
 
 def numbers(version: str) -> list[int]:
@@ -45,7 +53,9 @@ def main(files: list[str], today: date) -> list[str]:
     return [
         remark
         for floor in floors
-        for remark in ending(read(Path(files[0])), floor.removeprefix(">="), today)
+        for remark in ending(
+            read(Path(files[0])), floor.removeprefix(">="), today
+        )
     ]
 
 

@@ -10,7 +10,11 @@ def required(library: str) -> Version:
     """Return the oldest Python that an installed library supports."""
     rules = SpecifierSet(metadata(library)["Requires-Python"] or "")
     return max(
-        (Version(rule.version) for rule in rules if rule.operator in (">=", "~=")),
+        (
+            Version(rule.version)
+            for rule in rules
+            if rule.operator in (">=", "~=")
+        ),
         default=Version("3"),
     )
 
