@@ -65,8 +65,8 @@ def shrink(copy: Path) -> None:
             if path.name != "timeouts":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     (copy / "snippets/data/inventory.toml").unlink()
-    for page in ("README.md", "docs/index.md", "docs/contributing.md"):
-        (copy / page).write_text("# Proof\n")  # the last one's own proof is a session
+    for name in ("README.md", "docs/index.md", "docs/contributing.md"):
+        (copy / name).write_text("# Proof\n")  # the last one's own proof is a session
     page = copy / "docs/concurrency/timeouts.md"
     page.write_text(
         re.sub(
