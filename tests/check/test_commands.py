@@ -46,7 +46,7 @@ COMMANDS = "snippets/data/commands.toml"
 PROFILE = "snippets/concurrency/timeouts/bounded.py"
 
 
-KEPT = {"index.md", "contributing.md", "drawing.md", "proof.md", "timeouts.md"}
+KEPT = {"index.md", "contributing.md", "drawing.md", "proof.md", "concurrency/timeouts.md"}
 WHOLE = {"test_whole.py", "test_prose.py", "test_timeouts.py", "checks.toml"}
 WHOLE |= {"test_drawing.py", "test_proof.py"}
 
@@ -54,19 +54,21 @@ WHOLE |= {"test_drawing.py", "test_proof.py"}
 def shrink(copy: Path) -> None:
     """Leave of the pages one of a chapter and those that all need, so that a session is short."""
     for page in (copy / "docs").rglob("*.md"):
-        if page.name not in KEPT and "generated" not in page.parts:
+        path = page.relative_to(copy / "docs")
+        if str(path) not in KEPT and path.parts[0] != "generated":
             page.unlink()
     for test in (copy / "tests/prove").rglob("*"):
         made = "generated" in test.parts or test.name in WHOLE or not test.is_file()
         if not made and (test.name.startswith("test_") or test.suffix == ".toml"):
             test.unlink()
-    for folder in ("concurrency", "design", "contributing"):
-        for path in (copy / "snippets" / folder).iterdir():
+    others = {"data", "service", "generated"}
+    for folder in [f for f in (copy / "snippets").iterdir() if f.is_dir() and f.name not in others]:
+        for path in folder.iterdir():
             if path.name != "timeouts":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     (copy / "snippets/data/inventory.toml").unlink()
-    for page in ("README.md", "docs/index.md", "docs/contributing.md"):
-        (copy / page).write_text("# Proof\n")  # the last one's own proof is a session
+    for name in ("README.md", "docs/index.md", "docs/contributing.md"):
+        (copy / name).write_text("# Proof\n")  # the last one's own proof is a session
     page = copy / "docs/concurrency/timeouts.md"
     page.write_text(
         re.sub(

@@ -68,6 +68,7 @@ def test_a_message_is_tried_again(service: Holds) -> None:
 @pytest.mark.service("tests/test_outage.py::TestAway::test_requests_are_answered_503")
 def test_requests_are_answered_503(service: Holds) -> None:
     service()
+    assert "Without the database, requests are answered 503." in README
 
 
 @pytest.mark.holds(
@@ -220,11 +221,12 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 
 @pytest.mark.holds(
+    "The service",
     "This service stores users over HTTP, and sends each a welcome e-mail in the background.",
     "Its folder, snippets/service, needs nothing else of this project.",
     "The server answers clients.",
     "The worker takes it from there, and sends the e-mail.",
-    "Who is connected to whom while a welcome e-mail is on its way.",
+    "The connections of each process while a welcome e-mail is on its way.",
     "In snippets/service, make run starts all parts and prints the address.",
     "Ctrl-C ends them.",
 )

@@ -70,9 +70,15 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
         prose.hold_figures(page, given)
 
 
-def test_each_picture_is_drawn_from_data_that_a_test_records(pytestconfig: pytest.Config) -> None:
-    session = pytestconfig.stash[STATE]
-    for page in sorted({block.page for block in session.blocks.values()}):
+def test_each_picture_is_drawn_from_data_that_a_test_records(
+    request: pytest.FixtureRequest,
+) -> None:
+    session = request.config.stash[STATE]
+    tested = {item.path for item in request.session.items}
+    shown = {block.page for block in session.blocks.values()}
+    for page in [
+        page for page in prose.pages() if page in shown or ROOT / pages.test_of(page) in tested
+    ]:
         for line, picture in prose.pictures(page):
             data = str(picture.with_suffix(".json").relative_to(SNIPPETS))
             if not session.proving[data] & (session.passed | session.failed):

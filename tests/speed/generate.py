@@ -75,13 +75,13 @@ def generate(copy: Path, pages: int, blocks: int, snippet: str = LONG) -> None:
     copied(copy)
     nav = "  - Generated:\n"
     for page in range(pages):
-        name, text = f"generated/page{page}", f"# Read page {page}\n{ABOVE}"
-        said = [f"Read page {page}", *(f"Read block {block}" for block in range(blocks)), *SAID]
+        name, text = f"generated/page{page}", f"# Read page p{page}\n{ABOVE}"
+        said = [f"Read page p{page}", *(f"Read block b{block}" for block in range(blocks)), *SAID]
         for block in range(blocks):
             path, n = f"{name}/b{block}.py", page * blocks + block
-            text += f'\n## Read block {block}\n\n```python title="{path}"\n--8<-- "{path}"\n```\n'
+            text += f'\n## Read block b{block}\n\n```python title="{path}"\n--8<-- "{path}"\n```\n'
             write(copy / "snippets" / path, snippet.format(n=n, sum=n + 3))
-        called = re.findall(r"(?:class|def) (\w+{n})\b", snippet)[0].format(n=page * blocks)
+        called = re.findall(r"(?:class|def) (\w+)", snippet.format(n=page * blocks, sum=0))[0]
         write(copy / f"docs/{name}.md", text + BELOW.format(name=called))
         said.append(f"Copy {called}.")
         test = copy / f"tests/prove/generated/test_page{page}.py"

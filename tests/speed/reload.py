@@ -25,7 +25,7 @@ PAGES, BLOCKS = 30, 10
 LIMIT = 2.0  # seconds
 HANG = 240_000  # milliseconds
 EDITS = {
-    "docs/generated/page0.md": ("## Read block 0", "## Read block nought"),
+    "docs/generated/page0.md": ("## Read block b0", "## Read block nought"),
     "snippets/generated/page0/b0.py": ("A balance", "A running sum"),
     "docs/templates/main.html": ('{% include "partials/actions.html" %}', "From a template"),
 }
