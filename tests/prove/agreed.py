@@ -1,13 +1,15 @@
-"""Hold the files that a page shows to what they were when its sentences were agreed.
+"""Hold what a page shows to what it was when the sentences beside it were agreed.
 
-A careless edit of a block can leave its tests green and its sentences false: `< 0.6` becomes `< 6`,
-a comment says the opposite. So `checks.toml` keeps a short digest of each line that a bound page
-shows of a program or of a configuration, and who changes one is sent to the sentences beside it.
+What a block does, its tests hold. What it says, in a comment or a docstring, no test can hold, and
+no test holds what nobody thought of. So the record beside a page's test keeps a short digest of
+each paragraph of its programs, and who changes one is sent to the sentences beside it, once. It
+tells of a change and proves nothing: `make update` takes it over.
 """
 
 import difflib
 import hashlib
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -16,13 +18,18 @@ from tests.prove import prose
 
 PROGRAMS = {".py", ".sh", ".toml", ".yml", ".conf"}  # the rest is an output, or drawn
 MUTATED = "PLAYBOOK_MUTATED"  # in the environment: a mutant's own tests must tell of it
-Digests = dict[str, str]
+PARAGRAPH = re.compile(r"(?:.*\S.*(?:\n|$))+")
+KEY = "blocks"  # in the record, beside the names of tests
 
 
-def digests(path: Path) -> str:
-    """Return a short digest of each line of a file."""
-    lines = path.read_text().splitlines()
-    return " ".join(hashlib.sha256(line.rstrip().encode()).hexdigest()[:4] for line in lines)
+def paragraphs(path: Path) -> list[tuple[int, str]]:
+    """Return the paragraphs of a file, each with its first line and a digest, but for imports."""
+    text, found = path.read_text(), list[tuple[int, str]]()
+    for each in PARAGRAPH.finditer(text):
+        if not each[0].startswith(("import ", "from ")):
+            digest = hashlib.sha256(each[0].strip().encode()).hexdigest()[:6]
+            found.append((text.count("\n", 0, each.start()) + 1, digest))
+    return found
 
 
 def shown(page: Path) -> dict[str, Block]:
@@ -35,17 +42,18 @@ def shown(page: Path) -> dict[str, Block]:
     return found
 
 
-def kept(page: Path) -> Digests:
-    """Return the digests that the record beside a page's test has."""
-    store = (ROOT / test_of(page)).with_name("checks.toml")
-    told: Digests = tomllib.loads(store.read_text()).get("blocks", {}) if store.exists() else {}
-    return told
+def kept(page: Path) -> dict[str, list[str]]:
+    """Return the digests that the record beside a page's test has, by the path of the program."""
+    file = ROOT / test_of(page)
+    store = file.with_name("checks.toml")
+    told = tomllib.loads(store.read_text()).get(file.stem, {}) if store.exists() else {}
+    return {path: digests for path, *digests in map(str.split, told.get(KEY, []))}
 
 
-def renewed(page: Path) -> Digests:
-    """Return the digests of a folder's record, those of a page as they are now."""
-    every = {**kept(page), **{path: digests(SNIPPETS / path) for path in shown(page)}}
-    return {path: told for path, told in every.items() if (SNIPPETS / path).is_file()}
+def renewed(page: Path) -> list[str]:
+    """Return what the record must have of the programs of a page."""
+    every = {path: paragraphs(SNIPPETS / path) for path in sorted(shown(page))}
+    return [" ".join([path, *(digest for _, digest in told)]) for path, told in every.items()]
 
 
 def changed(page: Path) -> list[RefusedError]:
@@ -57,13 +65,15 @@ def changed(page: Path) -> list[RefusedError]:
         return []
     found, known = [], kept(page)
     for path, block in shown(page).items():
-        now = digests(SNIPPETS / path).split()
-        then = known[path].split() if path in known else now
-        edits = difflib.SequenceMatcher(None, then, now, autojunk=False).get_opcodes()
-        at = next((start for tag, _, _, start, _ in edits if tag != "equal"), None)
-        if at is not None:
+        told = paragraphs(SNIPPETS / path)
+        now = [digest for _, digest in told]
+        edits = difflib.SequenceMatcher(None, known.get(path, now), now, autojunk=False)
+        starts = [start for tag, *_, start, _ in edits.get_opcodes() if tag != "equal"]
+        if starts:
+            lines = [line for line, _ in told] or [1]
             where = f"{page.relative_to(ROOT)}:{block.line}"
-            reason = f"this line is another than when the sentences at {where} were agreed"
+            reason = f"this paragraph is another than when the sentences at {where} were agreed"
             cure = f"Read the section {block.heading!r} again; `make update` records the change"
-            found.append(RefusedError(SNIPPETS / path, min(at + 1, len(now)), reason, cure))
+            line = lines[min(starts[0], len(lines) - 1)]
+            found.append(RefusedError(SNIPPETS / path, line, reason, cure))
     return found

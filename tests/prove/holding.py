@@ -2,7 +2,7 @@
 
 A sentence can be edited together with the name that a test gives it. So its figures and its code
 must come from that test or from the blocks beside it, and `checks.toml`, which `make update`
-writes, keeps what each such test asserts: a weakened test shows in a diff.
+writes, keeps what each such test asserts: a weakened test shows in a diff. It keeps digests of the blocks too.
 """
 
 import ast
@@ -17,7 +17,7 @@ import pytest
 
 from tests.engine.pages import ROOT, Block, RefusedError, test_of
 from tests.engine.proof import Session
-from tests.prove import claims, prose
+from tests.prove import agreed, claims, prose
 from tests.prove.claims import Declared, refusal
 from tests.prove.sentences import Sentence, plain, sentences
 
@@ -88,7 +88,7 @@ def recorded(file: Path) -> dict[str, list[str]]:
     store = file.with_name("checks.toml")
     kept = tomllib.loads(store.read_text()) if store.exists() else {}
     found: dict[str, list[str]] = kept.get(file.stem, {})
-    return found
+    return {name: told for name, told in found.items() if name != agreed.KEY}
 
 
 def current(file: Path) -> dict[str, list[str]]:
@@ -97,21 +97,19 @@ def current(file: Path) -> dict[str, list[str]]:
     return {name: checks(file, name) for name in sorted(names)}
 
 
-def record(file: Path, blocks: dict[str, str] | None = None) -> None:
+def record(file: Path, blocks: list[str] | None = None) -> None:
     """Write what the tests of a file assert beside them, if there is such a file.
 
-    With it go the digests of the blocks, where they are given.
+    With it go the digests of the blocks; those that are there stay, where none are given.
     """
     if not file.exists():
         return
     store = file.with_name("checks.toml")
     kept: dict[str, Any] = tomllib.loads(store.read_text()) if store.exists() else {}
-    blocks = blocks if blocks is not None else kept.get("blocks", {})
+    blocks = blocks if blocks is not None else kept.get(file.stem, {}).get(agreed.KEY, [])
     kept = {name: told for name, told in kept.items() if file.with_name(f"{name}.py").exists()}
-    kept[file.stem] = current(file)
+    kept[file.stem] = ({agreed.KEY: blocks} if blocks else {}) | current(file)
     text = "# What each test asserts that holds sentences. `make update` writes it.\n"
-    rows = "".join(f"{basic(path)} = {basic(told)}\n" for path, told in sorted(blocks.items()))
-    text += f"\n[blocks]  # a digest of each line that they stand beside\n{rows}" if rows else ""
     for name, tests in sorted(kept.items()):
         text += f"\n[{name}]\n" if tests else ""
         for test, asserted in tests.items():
