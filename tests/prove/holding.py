@@ -17,7 +17,7 @@ import pytest
 
 from tests.engine.pages import ROOT, Block, RefusedError, test_of
 from tests.engine.proof import Session
-from tests.prove import agreed, claims, prose
+from tests.prove import agreed, claims, matches, prose
 from tests.prove.claims import Declared, refusal
 from tests.prove.sentences import Sentence, plain, sentences
 
@@ -92,8 +92,8 @@ def recorded(file: Path) -> dict[str, list[str]]:
 
 
 def current(file: Path) -> dict[str, list[str]]:
-    """Return what the tests of a file that hold sentences assert."""
-    names = {claim.function for claim in claims.declared(file) if claim.function}
+    """Return what the tests of a file assert."""
+    names = [name for name in functions(file) if name.startswith("test_")]
     return {name: checks(file, name) for name in sorted(names)}
 
 
@@ -109,7 +109,7 @@ def record(file: Path, blocks: list[str] | None = None) -> None:
     blocks = blocks if blocks is not None else kept.get(file.stem, {}).get(agreed.KEY, [])
     kept = {name: told for name, told in kept.items() if file.with_name(f"{name}.py").exists()}
     kept[file.stem] = ({agreed.KEY: blocks} if blocks else {}) | current(file)
-    text = "# What each test asserts that holds sentences. `make update` writes it.\n"
+    text = "# What each test asserts. `make update` writes it.\n"
     for name, tests in sorted(kept.items()):
         text += f"\n[{name}]\n" if tests else ""
         for test, asserted in tests.items():
@@ -125,8 +125,11 @@ def basic(text: str) -> str:
 
 def weakened(file: Path) -> list[RefusedError]:
     """Return the refusals of tests that no longer assert what their sentences rest on."""
-    then, found = recorded(file), []
-    for name, now in current(file).items():
+    then, tests, found = recorded(file), current(file), matches.hold(file)
+    for name in sorted(then.keys() - tests.keys()):
+        cure = "Restore it, or free its sentences; `make update` records that it is gone"
+        found.append(RefusedError(file, 1, f"{name} is there no more", cure))
+    for name, now in tests.items():
         gone = [each for each in then.get(name, []) if each not in now]
         new = [each for each in now if each not in then.get(name, [])]
         if gone or new:
