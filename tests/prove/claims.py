@@ -112,8 +112,9 @@ def stale(file: Path, function: str = "") -> list[RefusedError]:
 
 
 def codes(page: Path) -> set[str]:
-    """Return the inline code of a page."""
-    return {code for one in sentences(page) for _, code in prose.CODE.findall(one.markdown)}
+    """Return the words of the inline code of a page."""
+    found = [code for one in sentences(page) for _, code in prose.CODE.findall(one.markdown)]
+    return {word for code in found for word in code.split()}
 
 
 def moves(page: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tests.prove import prose
 
 WEIGHTY = tomllib.loads((SNIPPETS / "data/sentences.toml").read_text())["weighty"]
 TOKEN = re.compile(r"[^\s|,;:!?\"]+|\|")
-CODE = re.compile(r"\w[._=(]|[a-z][A-Z]|[A-Z]{2}|\d")  # in a word that is more than a word
+CODE = re.compile(r"\w[._=(]|[a-z][A-Z]|[A-Z]{2}|\d|^[B-HJ-Z]$")  # in what is more than a word
 NOT = re.compile(r"\w*n't|not|no|nobody|nothing|none|never|neither|nor|cannot|hardly")
 NUMBERS = {word: str(n) for n, word in enumerate(["one", "two", *prose.WORDS.split("|")[:10]], 1)}
 
