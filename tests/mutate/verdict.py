@@ -175,7 +175,7 @@ def limit_of(base: Path, path: str) -> float:
 
 def judge(base: Path, mutants: list[Mutant]) -> Generator[tuple[Mutant, str]]:
     """Yield what refuses each mutant of the project."""
-    copied(base / "pristine")
+    copied(base / "pristine", ledger=True)  # it tells which tests of the service a page needs
     pages = {path: page_of(ROOT, path) for path in sorted({mutant.path for mutant in mutants})}
     paths = {page: path for path, page in pages.items()}
     of_page = {page: limit_of(base, path) for page, path in paths.items()}
