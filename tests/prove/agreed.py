@@ -3,11 +3,13 @@
 What a block does, its tests hold. What it says, in a comment or a docstring, no test can hold, and
 no test holds what nobody thought of. So the record beside a page's test keeps a short digest of
 each paragraph of its programs, and who changes one is sent to the sentences beside it, once. It
-tells of a change and proves nothing: `make update` takes it over.
+tells of a change and proves nothing: `make update` takes it over. The order of the sentences is
+agreed in the same way, for "it" and "then" mean what stands before them.
 """
 
 import difflib
 import hashlib
+import itertools
 import os
 import re
 import tomllib
@@ -15,11 +17,13 @@ from pathlib import Path
 
 from tests.engine.pages import ROOT, SNIPPETS, Block, RefusedError, test_of
 from tests.prove import prose
+from tests.prove.sentences import sentences
 
 PROGRAMS = {".py", ".sh", ".toml", ".yml", ".conf"}  # the rest is an output, or drawn
 MUTATED = "PLAYBOOK_MUTATED"  # in the environment: a mutant's own tests must tell of it
 PARAGRAPH = re.compile(r"(?:.*\S.*(?:\n|$))+")
-KEY = "blocks"  # in the record, beside the names of tests
+BLOCKS, ORDER = "blocks", "order"
+KEYS = {BLOCKS, ORDER}  # in the record, beside the names of tests
 
 
 def paragraphs(path: Path) -> list[tuple[int, str]]:
@@ -27,9 +31,13 @@ def paragraphs(path: Path) -> list[tuple[int, str]]:
     text, found = path.read_text(), list[tuple[int, str]]()
     for each in PARAGRAPH.finditer(text):
         if not each[0].startswith(("import ", "from ")):
-            digest = hashlib.sha256(each[0].strip().encode()).hexdigest()[:6]
-            found.append((text.count("\n", 0, each.start()) + 1, digest))
+            found.append((text.count("\n", 0, each.start()) + 1, digest(each[0].strip())))
     return found
+
+
+def digest(text: str) -> str:
+    """Return a few characters that stand for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def shown(page: Path) -> dict[str, Block]:
@@ -42,31 +50,54 @@ def shown(page: Path) -> dict[str, Block]:
     return found
 
 
-def kept(page: Path) -> dict[str, list[str]]:
-    """Return the digests that the record beside a page's test has, by the path of the program."""
+def record(page: Path, key: str) -> list[list[str]]:
+    """Return what the record beside a page's test has of its programs, or of its order."""
     file = ROOT / test_of(page)
     store = file.with_name("checks.toml")
     told = tomllib.loads(store.read_text()).get(file.stem, {}) if store.exists() else {}
-    return {path: digests for path, *digests in map(str.split, told.get(KEY, []))}
+    return [row.split() for row in told.get(key, [])]
 
 
-def renewed(page: Path) -> list[str]:
-    """Return what the record must have of the programs of a page."""
+def kept(page: Path) -> dict[str, list[str]]:
+    """Return the digests that the record beside a page's test has, by the path of the program."""
+    return {path: digests for path, *digests in record(page, BLOCKS)}
+
+
+def renewed(page: Path) -> dict[str, list[str]]:
+    """Return what the record must have of a page: its programs, and its order by sections."""
     every = {path: paragraphs(SNIPPETS / path) for path in sorted(shown(page))}
-    return [" ".join([path, *(digest for _, digest in told)]) for path, told in every.items()]
+    rows = [" ".join([path, *(sign for _, sign in told)]) for path, told in every.items()]
+    sections = itertools.groupby(sentences(page), lambda one: one.heading)
+    order = [" ".join(digest(one.text) for one in section) for _, section in sections]
+    return {key: told for key, told in {BLOCKS: rows, ORDER: order}.items() if told}
+
+
+def moved(page: Path) -> list[RefusedError]:
+    """Return the refusal of the first sentence that stands below what it stood above."""
+    signs = [*itertools.chain(*record(page, ORDER))]
+    then = {sign: place for place, sign in enumerate(signs) if signs.count(sign) == 1}
+    last, above = -1, ""
+    for one in sentences(page):
+        place = then.get(digest(one.text), last)
+        if place < last:
+            reason = f"{one.text!r} stood above {above!r} when the order was agreed"
+            cure = "Read what is around it again; `make update` records the order"
+            return [RefusedError(page, one.line, reason, cure)]
+        last, above = place, one.text
+    return []
 
 
 def changed(page: Path) -> list[RefusedError]:
-    """Return the refusals of programs that aren't what they were beside these sentences.
+    """Return the refusals of programs and of an order that aren't what they were.
 
     A program that no record knows is new: nothing was agreed beside another one.
     """
     if MUTATED in os.environ:
         return []
-    found, known = [], kept(page)
+    found, known = moved(page), kept(page)
     for path, block in shown(page).items():
         told = paragraphs(SNIPPETS / path)
-        now = [digest for _, digest in told]
+        now = [sign for _, sign in told]
         edits = difflib.SequenceMatcher(None, known.get(path, now), now, autojunk=False)
         starts = [start for tag, *_, start, _ in edits.get_opcodes() if tag != "equal"]
         if starts:

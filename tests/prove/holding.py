@@ -88,7 +88,7 @@ def recorded(file: Path) -> dict[str, list[str]]:
     store = file.with_name("checks.toml")
     kept = tomllib.loads(store.read_text()) if store.exists() else {}
     found: dict[str, list[str]] = kept.get(file.stem, {})
-    return {name: told for name, told in found.items() if name != agreed.KEY}
+    return {name: told for name, told in found.items() if name not in agreed.KEYS}
 
 
 def current(file: Path) -> dict[str, list[str]]:
@@ -98,18 +98,18 @@ def current(file: Path) -> dict[str, list[str]]:
     return {name: checks(file, name) for name in sorted(names)}
 
 
-def record(file: Path, blocks: list[str] | None = None) -> None:
+def record(file: Path, agree: dict[str, list[str]] | None = None) -> None:
     """Write what the tests of a file assert beside them, if there is such a file.
 
-    With it go the digests of the blocks; those that are there stay, where none are given.
+    With it goes what was agreed of its page; what is there stays, where nothing is given.
     """
     if not file.exists():
         return
     store = file.with_name("checks.toml")
     kept: dict[str, Any] = tomllib.loads(store.read_text()) if store.exists() else {}
-    blocks = blocks if blocks is not None else kept.get(file.stem, {}).get(agreed.KEY, [])
+    old = {key: told for key, told in kept.get(file.stem, {}).items() if key in agreed.KEYS}
     kept = {name: told for name, told in kept.items() if file.with_name(f"{name}.py").exists()}
-    kept[file.stem] = ({agreed.KEY: blocks} if blocks else {}) | current(file)
+    kept[file.stem] = (old if agree is None else agree) | current(file)
     text = "# What each test asserts. `make update` writes it.\n"
     for name, tests in sorted(kept.items()):
         text += f"\n[{name}]\n" if tests else ""

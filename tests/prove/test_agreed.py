@@ -61,3 +61,27 @@ def test_a_mutant_is_left_to_its_own_tests(monkeypatch: pytest.MonkeyPatch) -> N
     assert agreed.changed(PAGE)
     monkeypatch.setenv(agreed.MUTATED, SHOWN)
     assert not agreed.changed(PAGE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "first"),
+    [
+        ("A\n\nB\n\nC\n", "A\n\nC\n\nB\n", "'B' stood above 'C'"),
+        ("A\n\n## B\n\nC\n", "A\n\nC\n\n## B\n", "'B' stood above 'C'"),
+        ("1. A\n2. B\n", "1. B\n2. A\n", "'A' stood above 'B'"),
+        ("A\n\nB\n", "A\n\nX\n\nB\n", None),
+        ("A\n\nB\n\nC\n", "A\n\nC\n", None),
+        ("A\n\nB\n\nA\n", "A\n\nB\n\nA\n", None),
+    ],
+)
+def test_a_sentence_that_moves_is_told(
+    old: str, new: str, first: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(old)
+    rows = [row.split() for row in agreed.renewed(page)[agreed.ORDER]]
+    monkeypatch.setattr(agreed, "record", lambda *_: rows)
+    page.write_text(new)
+    told = [str(refused) for refused in agreed.moved(page)]
+    assert [first in each for each in told if first] == [True] * bool(first)
+    assert bool(told) == bool(first)
