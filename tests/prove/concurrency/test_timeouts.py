@@ -481,7 +481,7 @@ def test_each_rule_that_is_selected_refuses_something(tmp_path: Path) -> None:
     config = (SNIPPETS / FOLDER / "ruff.toml").read_text()
     selected = tomllib.loads(config)["lint"]["extend-select"]
 
-    def refused(rules: list[str]) -> set[str]:
+    def refused(rules: list[str]) -> set[tuple[str, str]]:
         (tmp_path / "ruff.toml").write_text(config.replace(json.dumps(selected), json.dumps(rules)))
         command = ["ruff", "check", "--output-format=concise", "."]
         said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
