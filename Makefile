@@ -38,7 +38,8 @@ update: $(READY)  ## Rewrite shown outputs, versions and pictures, and show the 
 		test ! -e docs/ledger.json || $(BIN)/pytest --quiet --update-examples tests/check/test_pictures.py; \
 		git --no-pager diff -- docs snippets tests/prove README.md; exit $$status
 
-mutate: $(READY)  ## Change each snippet in many small ways, and list what its tests accept.
+mutate: $(READY) $(SERVICE_READY)  ## Change each snippet in many small ways, and list what its tests accept.
+	@test -e docs/ledger.json || $(BIN)/pytest --quiet docs tests/prove tests/service
 	$(BIN)/python -m tests.mutate $(ONLY)
 
 bench: $(READY)  ## Measure what the proof of a block costs, and how soon a saved change shows.

@@ -21,6 +21,7 @@ WORKFLOWS = [
     file for home in (ROOT, SERVICE) for file in sorted(home.glob(".github/workflows/*.y*ml"))
 ]
 TEST = ROOT / ".github/workflows/test.yml"
+MUTATE = ROOT / ".github/workflows/mutate.yml"
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 Runner = Callable[..., tuple[int, list[str], str]]
@@ -62,8 +63,8 @@ def altered(folder: Path, old: str, new: str) -> Path:
     return copy
 
 
-def test_the_workflow_is_among_those_checked() -> None:
-    assert TEST in WORKFLOWS
+def test_the_workflows_are_among_those_checked() -> None:
+    assert {TEST, MUTATE} <= set(WORKFLOWS)
 
 
 @each_workflow
@@ -113,6 +114,16 @@ def test_a_workflow_may_do_nothing_and_its_jobs_only_read(workflow: Path) -> Non
 def test_the_workflow_runs_the_script() -> None:
     (job,) = yaml.safe_load(TEST.read_text())["jobs"].values()
     assert job["steps"][-1]["run"] == "bash .ci/run"
+
+
+def test_all_mutants_are_tried_each_week_and_by_hand() -> None:
+    content = yaml.safe_load(MUTATE.read_text())
+    (job,) = content["jobs"].values()
+    assert job["steps"][-1]["run"] == "make mutate"
+    on = content[True]  # what YAML makes of `on`
+    assert "workflow_dispatch" in on
+    (cron,) = (each["cron"] for each in on["schedule"])
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", cron), "not once a week"
 
 
 @pytest.mark.parametrize("script", [SCRIPT, INSTALL, SERVICE / ".ci/run"])

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from tests.engine.batch import Found
+from tests.engine.ledger import LEDGER
 from tests.engine.pages import ROOT
 from tests.engine.plugin import MARK
 from tests.mutate.mutants import Mutant
@@ -175,7 +176,9 @@ def limit_of(base: Path, path: str) -> float:
 
 def judge(base: Path, mutants: list[Mutant]) -> Generator[tuple[Mutant, str]]:
     """Yield what refuses each mutant of the project."""
-    copied(base / "pristine")
+    pristine = copied(base / "pristine")
+    with contextlib.suppress(FileNotFoundError):  # it tells which tests of the service a page needs
+        shutil.copy(LEDGER, pristine / "docs")
     pages = {path: page_of(ROOT, path) for path in sorted({mutant.path for mutant in mutants})}
     paths = {page: path for path, page in pages.items()}
     of_page = {page: limit_of(base, path) for page, path in paths.items()}

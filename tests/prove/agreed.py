@@ -1,28 +1,43 @@
-"""Hold the files that a page shows to what they were when its sentences were agreed.
+"""Hold what a page shows to what it was when the sentences beside it were agreed.
 
-A careless edit of a block can leave its tests green and its sentences false: `< 0.6` becomes `< 6`,
-a comment says the opposite. So `checks.toml` keeps a short digest of each line that a bound page
-shows of a program or of a configuration, and who changes one is sent to the sentences beside it.
+What a block does, its tests hold. What it says, in a comment or a docstring, no test can hold, and
+no test holds what nobody thought of. So the record beside a page's test keeps a short digest of
+each paragraph of its programs, and who changes one is sent to the sentences beside it, once. It
+tells of a change and proves nothing: `make update` takes it over. The order of the sentences is
+agreed in the same way, for "it" and "then" mean what stands before them.
 """
 
 import difflib
 import hashlib
+import itertools
 import os
+import re
 import tomllib
 from pathlib import Path
 
 from tests.engine.pages import ROOT, SNIPPETS, Block, RefusedError, test_of
 from tests.prove import prose
+from tests.prove.sentences import sentences
 
 PROGRAMS = {".py", ".sh", ".toml", ".yml", ".conf"}  # the rest is an output, or drawn
 MUTATED = "PLAYBOOK_MUTATED"  # in the environment: a mutant's own tests must tell of it
-Digests = dict[str, str]
+PARAGRAPH = re.compile(r"(?:.*\S.*(?:\n|$))+")
+BLOCKS, ORDER = "blocks", "order"
+KEYS = {BLOCKS, ORDER}  # in the record, beside the names of tests
 
 
-def digests(path: Path) -> str:
-    """Return a short digest of each line of a file."""
-    lines = path.read_text().splitlines()
-    return " ".join(hashlib.sha256(line.rstrip().encode()).hexdigest()[:4] for line in lines)
+def paragraphs(path: Path) -> list[tuple[int, str]]:
+    """Return the paragraphs of a file, each with its first line and a digest, but for imports."""
+    text, found = path.read_text(), list[tuple[int, str]]()
+    for each in PARAGRAPH.finditer(text):
+        if not each[0].startswith(("import ", "from ")):
+            found.append((text.count("\n", 0, each.start()) + 1, digest(each[0].strip())))
+    return found
+
+
+def digest(text: str) -> str:
+    """Return a few characters that stand for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def shown(page: Path) -> dict[str, Block]:
@@ -35,35 +50,61 @@ def shown(page: Path) -> dict[str, Block]:
     return found
 
 
-def kept(page: Path) -> Digests:
-    """Return the digests that the record beside a page's test has."""
-    store = (ROOT / test_of(page)).with_name("checks.toml")
-    told: Digests = tomllib.loads(store.read_text()).get("blocks", {}) if store.exists() else {}
-    return told
+def record(page: Path, key: str) -> list[list[str]]:
+    """Return what the record beside a page's test has of its programs, or of its order."""
+    file = ROOT / test_of(page)
+    store = file.with_name("checks.toml")
+    told = tomllib.loads(store.read_text()).get(file.stem, {}) if store.exists() else {}
+    return [row.split() for row in told.get(key, [])]
 
 
-def renewed(page: Path) -> Digests:
-    """Return the digests of a folder's record, those of a page as they are now."""
-    every = {**kept(page), **{path: digests(SNIPPETS / path) for path in shown(page)}}
-    return {path: told for path, told in every.items() if (SNIPPETS / path).is_file()}
+def kept(page: Path) -> dict[str, list[str]]:
+    """Return the digests that the record beside a page's test has, by the path of the program."""
+    return {path: digests for path, *digests in record(page, BLOCKS)}
+
+
+def renewed(page: Path) -> dict[str, list[str]]:
+    """Return what the record must have of a page: its programs, and its order by sections."""
+    every = {path: paragraphs(SNIPPETS / path) for path in sorted(shown(page))}
+    rows = [" ".join([path, *(sign for _, sign in told)]) for path, told in every.items()]
+    sections = itertools.groupby(sentences(page), lambda one: one.heading)
+    order = [" ".join(digest(one.text) for one in section) for _, section in sections]
+    return {key: told for key, told in {BLOCKS: rows, ORDER: order}.items() if told}
+
+
+def moved(page: Path) -> list[RefusedError]:
+    """Return the refusal of the first sentence that stands below what it stood above."""
+    signs = [*itertools.chain(*record(page, ORDER))]
+    then = {sign: place for place, sign in enumerate(signs) if signs.count(sign) == 1}
+    last, above = -1, ""
+    for one in sentences(page):
+        place = then.get(digest(one.text), last)
+        if place < last:
+            reason = f"{one.text!r} stood above {above!r} when the order was agreed"
+            cure = "Read what is around it again; `make update` records the order"
+            return [RefusedError(page, one.line, reason, cure)]
+        last, above = place, one.text
+    return []
 
 
 def changed(page: Path) -> list[RefusedError]:
-    """Return the refusals of programs that aren't what they were beside these sentences.
+    """Return the refusals of programs and of an order that aren't what they were.
 
     A program that no record knows is new: nothing was agreed beside another one.
     """
     if MUTATED in os.environ:
         return []
-    found, known = [], kept(page)
+    found, known = moved(page), kept(page)
     for path, block in shown(page).items():
-        now = digests(SNIPPETS / path).split()
-        then = known[path].split() if path in known else now
-        edits = difflib.SequenceMatcher(None, then, now, autojunk=False).get_opcodes()
-        at = next((start for tag, _, _, start, _ in edits if tag != "equal"), None)
-        if at is not None:
+        told = paragraphs(SNIPPETS / path)
+        now = [sign for _, sign in told]
+        edits = difflib.SequenceMatcher(None, known.get(path, now), now, autojunk=False)
+        starts = [start for tag, *_, start, _ in edits.get_opcodes() if tag != "equal"]
+        if starts:
+            lines = [line for line, _ in told] or [1]
             where = f"{page.relative_to(ROOT)}:{block.line}"
-            reason = f"this line is another than when the sentences at {where} were agreed"
+            reason = f"this paragraph is another than when the sentences at {where} were agreed"
             cure = f"Read the section {block.heading!r} again; `make update` records the change"
-            found.append(RefusedError(SNIPPETS / path, min(at + 1, len(now)), reason, cure))
+            line = lines[min(starts[0], len(lines) - 1)]
+            found.append(RefusedError(SNIPPETS / path, line, reason, cure))
     return found

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError, test_of
-from tests.prove import prose
+from tests.prove import meaning, prose
 from tests.prove.sentences import LINK, Sentence, plain, sentences
 
 LISTS = {"INSTRUCTIONS": "instruction", "JUDGEMENTS": "judgement", "SHOWN": "shown"}
@@ -105,20 +105,35 @@ def stale(file: Path, function: str = "") -> list[RefusedError]:
             at = next((f"line {s.line}: {like!r}" for s in said if s.text == like), "nowhere")
             reason = f"{where} does not say {claim.text!r}; the nearest stands on {at}"
             cure = "Mend the page, or let `make update` carry the new wording over"
+            if like and page and not meaning.same(claim.text, like, codes(page)):
+                cure = "Mend the page; if it is right, let the test show it, and write it here"
             found.append(RefusedError(file, claim.node.lineno, reason, cure))
     return found
 
 
-def carry(page: Path) -> None:
-    """Write the page's new wording into its test file, where a sentence was edited."""
-    file = ROOT / test_of(page)
-    claims, texts = declared(file), [sentence.text for sentence in sentences(page)]
-    free = [text for text in texts if text not in {claim.text for claim in claims}]
-    edits = []
-    for claim in claims:
-        if claim.text not in texts and (like := nearest(claim.text, free)):
+def codes(page: Path) -> set[str]:
+    """Return the words of the inline code of a page."""
+    found = [code for one in sentences(page) for _, code in prose.CODE.findall(one.markdown)]
+    return {word for code in found for word in code.split()}
+
+
+def moves(page: Path) -> dict[str, str]:
+    """Return the sentences that are declared and not said, each with what is said instead."""
+    declares = [claim.text for claim in declared(ROOT / test_of(page))]
+    said = [sentence.text for sentence in sentences(page)]
+    free, found = [text for text in said if text not in declares], dict[str, str]()
+    for text in dict.fromkeys(declares):
+        if text not in said and (like := nearest(text, free)):
             free.remove(like)
-            edits.append((claim.node, like))
+            found[text] = like
+    return found
+
+
+def carry(page: Path) -> None:
+    """Write the page's new wording into its test file, where no more than that was edited."""
+    file = ROOT / test_of(page)
+    moved = {old: new for old, new in moves(page).items() if meaning.same(old, new, codes(page))}
+    edits = [(claim.node, moved[claim.text]) for claim in declared(file) if claim.text in moved]
     lines = file.read_text().splitlines(keepends=True) if edits else []
     for node, text in sorted(edits, key=lambda edit: -edit[0].lineno):
         first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
@@ -136,12 +151,16 @@ def enlist(page: Path) -> None:
     if not file.exists():
         return
     claims, said = declared(file), [one for one in sentences(page) if not of_itself(one)]
-    texts = list(dict.fromkeys(sentence.text for sentence in said))
+    left = moves(page)  # they say something else now, so `carry` left them
+    texts = [
+        *dict.fromkeys(sentence.text for sentence in said if sentence.text not in left.values())
+    ]
     for name, begins in {"INSTRUCTIONS": instructs, "JUDGEMENTS": judges}.items():
         kind = LISTS[name]
         here = {claim.text for claim in claims if claim.kind == kind}
         elsewhere = {claim.text for claim in claims if claim.kind != kind}
         found = [t for t in texts if t in here or (begins(t) and t not in elsewhere)]
+        found += [claim.text for claim in claims if claim.kind == kind and claim.text in left]
         if found != [claim.text for claim in claims if claim.kind == kind]:
             rewrite(file, name, found)
 

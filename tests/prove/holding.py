@@ -2,7 +2,7 @@
 
 A sentence can be edited together with the name that a test gives it. So its figures and its code
 must come from that test or from the blocks beside it, and `checks.toml`, which `make update`
-writes, keeps what each such test asserts: a weakened test shows in a diff.
+writes, keeps what each such test asserts: a weakened test shows in a diff. It keeps digests of the blocks too.
 """
 
 import ast
@@ -17,7 +17,7 @@ import pytest
 
 from tests.engine.pages import ROOT, Block, RefusedError, test_of
 from tests.engine.proof import Session
-from tests.prove import claims, prose
+from tests.prove import agreed, claims, matches, prose
 from tests.prove.claims import Declared, refusal
 from tests.prove.sentences import Sentence, plain, sentences
 
@@ -88,30 +88,29 @@ def recorded(file: Path) -> dict[str, list[str]]:
     store = file.with_name("checks.toml")
     kept = tomllib.loads(store.read_text()) if store.exists() else {}
     found: dict[str, list[str]] = kept.get(file.stem, {})
-    return found
+    return {name: told for name, told in found.items() if name not in agreed.KEYS}
 
 
 def current(file: Path) -> dict[str, list[str]]:
-    """Return what the tests of a file that hold sentences assert."""
-    names = {claim.function for claim in claims.declared(file) if claim.function}
+    """Return what the tests of a file assert."""
+    known = functions(file) if file.exists() else {}
+    names = [name for name in known if name.startswith("test_")]
     return {name: checks(file, name) for name in sorted(names)}
 
 
-def record(file: Path, blocks: dict[str, str] | None = None) -> None:
+def record(file: Path, agree: dict[str, list[str]] | None = None) -> None:
     """Write what the tests of a file assert beside them, if there is such a file.
 
-    With it go the digests of the blocks, where they are given.
+    With it goes what was agreed of its page; what is there stays, where nothing is given.
     """
     if not file.exists():
         return
     store = file.with_name("checks.toml")
     kept: dict[str, Any] = tomllib.loads(store.read_text()) if store.exists() else {}
-    blocks = blocks if blocks is not None else kept.get("blocks", {})
+    old = {key: told for key, told in kept.get(file.stem, {}).items() if key in agreed.KEYS}
     kept = {name: told for name, told in kept.items() if file.with_name(f"{name}.py").exists()}
-    kept[file.stem] = current(file)
-    text = "# What each test asserts that holds sentences. `make update` writes it.\n"
-    rows = "".join(f"{basic(path)} = {basic(told)}\n" for path, told in sorted(blocks.items()))
-    text += f"\n[blocks]  # a digest of each line that they stand beside\n{rows}" if rows else ""
+    kept[file.stem] = (old if agree is None else agree) | current(file)
+    text = "# What each test asserts. `make update` writes it.\n"
     for name, tests in sorted(kept.items()):
         text += f"\n[{name}]\n" if tests else ""
         for test, asserted in tests.items():
@@ -127,8 +126,16 @@ def basic(text: str) -> str:
 
 def weakened(file: Path) -> list[RefusedError]:
     """Return the refusals of tests that no longer assert what their sentences rest on."""
-    then, found = recorded(file), []
-    for name, now in current(file).items():
+    then, tests, found = recorded(file), current(file), list[RefusedError]()
+    if tests:
+        found += matches.hold(file)
+    for name in sorted(then.keys() - tests.keys()):
+        cure = "Restore it, or free its sentences; `make update` records that it is gone"
+        found.append(RefusedError(file, 1, f"{name} is there no more", cure))
+    holds = {claim.function for claim in claims.declared(file)}
+    for name, now in tests.items():
+        if name not in then and name not in holds:
+            continue  # no sentence rests on what is new
         gone = [each for each in then.get(name, []) if each not in now]
         new = [each for each in now if each not in then.get(name, [])]
         if gone or new:

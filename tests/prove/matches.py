@@ -1,15 +1,21 @@
-"""Refuse what makes a test weaker than it looks: a match of anything, and two tests of one name."""
+"""Refuse what makes a test weaker than it looks.
+
+That is a match of anything, two tests of one name, and a figure that is written and not measured.
+"""
 
 import ast
 import collections
 import re
 import re._parser as parser  # type: ignore[import-not-found]  # no public module parts an expression
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.engine.pages import SNIPPETS, RefusedError
 
 FEW = 3  # characters, such as a status
+RAISES = {"raises", "warns", "RaisesExc", "RaisesGroup"}
+MEASURED = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 
 
 def literal(expression: Any) -> int:
@@ -47,6 +53,42 @@ def weak(match: str | re.Pattern[str], good: list[str]) -> str | None:
         if found := pattern.search(produced(path)):
             return f"matches {found[0]!r}, which snippets/{path} prints"
     return None
+
+
+def calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Return the calls of a file, each with the name of what is called."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func).rpartition(".")[2], node
+
+
+def loose(file: Path) -> list[RefusedError]:
+    """Return the refusals of matches that any failure has."""
+    found = []
+    for name, call in calls(file):
+        given = [word.value for word in call.keywords if word.arg == "match"]
+        for match in given if name in RAISES else []:
+            if isinstance(match, ast.Constant) and (told := weak(str(match.value), [])):
+                cure = "Match words that only this failure says"
+                found.append(RefusedError(file, match.lineno, f"the expected failure {told}", cure))
+    return found
+
+
+def unmeasured(file: Path) -> list[RefusedError]:
+    """Return the refusals of figures that no run can change."""
+    found = []
+    for name, call in calls(file):
+        figure = call.args[1] if name == "record_property" and len(call.args) == 2 else None
+        if figure and not any(isinstance(node, MEASURED) for node in ast.walk(figure)):
+            reason = f"the figure {ast.unparse(figure)} is written, and not measured"
+            cure = 'Make it of what the test measured: record_property("figure", f"{count} calls")'
+            found.append(RefusedError(file, figure.lineno, reason, cure))
+    return found
+
+
+def hold(file: Path) -> list[RefusedError]:
+    """Return what makes the tests of a file that run weaker than they look."""
+    return [*loose(file), *unmeasured(file)]
 
 
 def twice(file: Path) -> list[RefusedError]:

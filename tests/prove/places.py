@@ -80,6 +80,11 @@ def links(page: Path) -> Iterator[tuple[int, str, str, bool]]:
         yield skipped + text[: link.start()].count("\n"), plain(link[2]), link[3], bool(link[1])
 
 
+def without(line: str, target: str) -> str:
+    """Return a line of Markdown without the target of a link."""
+    return line.replace(f"]({target})", "]")
+
+
 def roots(text: str) -> set[str]:
     """Return the words of a text, each without its ending."""
     parts = re.findall(r"[a-z]{3,}", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower())
@@ -103,9 +108,28 @@ def goals(target: Path) -> dict[str, str]:
     return found
 
 
+@functools.cache
+def titles() -> dict[str, Path]:
+    """Return the pages of the site by their titles."""
+    return {goals(page)[""]: page for page in sorted(DOCS.rglob("*.md"))}
+
+
+def named(line: str, text: str, target: str, goal: Path) -> str | None:
+    """Return what a link on a line should name, where it names another thing or nothing."""
+    url = urlsplit(target)
+    known_as = goals(goal)
+    anchor = known_as.get(url.fragment) if url.fragment else None
+    if titles().get(text, goal) != goal:
+        return known_as[""]
+    if anchor and not share(line, f"{anchor} {url.fragment}"):
+        return anchor
+    names = f"{known_as['']} {anchor or ''} {url.fragment} {url.path}"
+    return None if share(text, names) else anchor or known_as[""]
+
+
 def led(page: Path) -> list[RefusedError]:
     """Refuse links that lead nowhere, to a page that they don't name, or to strangers."""
-    found = []
+    found, lines, title = [], page.read_text().splitlines(), goals(page)[""]
     for line, text, target, picture in links(page):
         url = urlsplit(target)
         refuse = functools.partial(RefusedError, page, line)
@@ -117,6 +141,9 @@ def led(page: Path) -> list[RefusedError]:
             elif not share(text, f"{url.hostname} {unquote(url.path)} {url.fragment}"):
                 cure = "Mend the link, or name in its text what it leads to"
                 found.append(refuse(f"the link {text!r} does not name {target}", cure))
+            elif url.fragment and not share(without(lines[line - 1], target) + title, url.fragment):
+                cure = f"Name {url.fragment!r} beside it, or mend the link"
+                found.append(refuse(f"nothing beside {text!r} names {target}", cure))
             continue
         goal = (page.parent / url.path).resolve() if url.path else page
         if not goal.exists():
@@ -124,10 +151,8 @@ def led(page: Path) -> list[RefusedError]:
         elif picture:
             continue
         elif goal.suffix == ".md" and (url.path or url.fragment):
-            known_as = goals(goal)
-            names = f"{known_as['']} {known_as.get(url.fragment, '')} {url.fragment} {url.path}"
-            if not share(text, names):
-                cure = f"Name it, {known_as.get(url.fragment) or known_as['']!r}, or mend the link"
+            if other := named(without(lines[line - 1], target), text, target, goal):
+                cure = f"Name it, {other!r}, or mend the link"
                 found.append(refuse(f"the link {text!r} does not name {target}", cure))
     return found
 

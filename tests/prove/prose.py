@@ -204,7 +204,7 @@ def hold_figures(page: Path, given: set[str]) -> None:
                 page,
                 number,
                 f"no run gives the figure {figure!r}",
-                f'Mend it, or measure it in {test_of(page)}: record_property("figure", "{figure}")',
+                f"Mend it, or measure it in {test_of(page)}: record_property gives {figure!r}",
             )
 
 

@@ -52,7 +52,7 @@ INSTRUCTIONS = [
     "Name in a mapping called SHOWN the line of output that shows it.",
     "Link to the documentation of a library that says so.",
     'Begin an instruction with a verb, and a judgement with words such as "We prefer".',
-    "Leave the lists of instructions and judgements to make update, and an edit of a sentence too: it carries the edit over to the test.",
+    "Leave the lists of instructions and judgements to make update, and an edit of a sentence's wording too: write an edit of what it says into the test yourself.",
     "For pytest, write tests/prove/concurrency/test_order.py:",
     "Prove it",
     "Mend what is refused: a refusal names the file and the line, the reason, and what to do.",

@@ -33,6 +33,31 @@ def test_a_match_of_anything_is_refused(match: str, says: str | None) -> None:
     assert (says in told) if says and told else told is says
 
 
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ('pytest.raises(OSError, match=".*")', "matches the empty string"),
+        ('pytest.RaisesExc(OSError, match="a.")', "less than 3"),
+        ('pytest.warns(UserWarning, match="use it")', None),
+        ("pytest.raises(OSError, match=ANN)", None),
+        ('re.search(r".*", text, match="")', None),
+        ('record_property("figure", "3 calls")', "'3 calls' is written, and not measured"),
+        ('record_property("figure", f"3 calls")', "is written, and not measured"),
+        ('record_property("figure", f"{3} calls")', "is written, and not measured"),
+        ('record_property("figure", f"{count} calls")', None),
+        ('record_property("figure", str(len(calls)))', None),
+    ],
+)
+def test_a_loose_match_and_a_figure_that_is_written_are_refused(
+    call: str, says: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "test_file.py"
+    file.write_text(f"\n{call}\n")
+    told = [str(refused) for refused in matches.hold(file)]
+    assert len(told) == bool(says)
+    assert all(":2: " in each and (says or "") in each for each in told)
+
+
 def test_two_tests_of_one_name_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "test_file.py"
     file.write_text("def test_a(): ...\ndef test_b(): ...\nasync def test_a(): ...\n")

@@ -119,7 +119,11 @@ WORDS = {
 }
 PLACES = {
     "[Close each file](there.md)": None,
-    "[Closing files](there.md#the-rule)": None,
+    "[Closing files](there.md#the-rule)": "does not name there.md#the-rule",
+    "The rule is to [close files](there.md#the-rule).": None,
+    "[Give every call a timeout](there.md)": "does not name there.md",
+    "[Times](https://docs.python.org/3/library/time.html#sleep)": "nothing beside 'Times' names",
+    "Sleep: [Times](https://docs.python.org/3/library/time.html#sleep)": None,
     "[Rules](there.md#the-rule)": None,
     "[Timeouts](there.md)": "'Timeouts' does not name there.md",
     "[Files](nowhere.md)": "isn't there",

@@ -16,6 +16,12 @@ OTHER = """
 {}def test_another() -> None:
     assert {}
 """
+WRITTEN = """
+
+def test_a_figure(record_property: object) -> None:
+    record_property("figure", "3 calls")
+    assert asyncio
+"""
 SKIPPED = '@pytest.mark.{}("no time")\n'.format("skip")
 
 
@@ -115,6 +121,21 @@ case(
     on_page("`asyncio.as_completed` gives", "`asyncio.wait` gives"),
     in_test("asyncio.as_completed gives", "asyncio.wait gives"),
     page="knows no `asyncio.wait`",
+)
+case(
+    "figure that is written and not measured",
+    append(ITS_TEST, WRITTEN),
+    test="the figure '3 calls' is written, and not measured",
+)
+case(
+    "test that is gone",
+    in_test("def test_each_order_has_its_own_total(", "def test_another("),
+    test="test_each_order_has_its_own_total is there no more",
+)
+case(
+    "link to another heading of the right page",
+    on_page("(fanout.md)", "(fanout.md#in-your-code)"),
+    page="'Limit how many tasks run at once' does not name fanout.md#in-your-code",
 )
 case("blocks exchanged under their sentences", exchange, page="but it stands under")
 case(

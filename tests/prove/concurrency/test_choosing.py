@@ -147,7 +147,7 @@ def test_the_pool_spawns_its_processes(
 ) -> None:
     ways = list[str]()
 
-    def pool(max_workers: int, mp_context: BaseContext | None = None) -> Executor:
+    def pool(max_workers: int | None = None, mp_context: BaseContext | None = None) -> Executor:
         ways.append(mp_context.get_start_method() if mp_context else "the default")
         return ThreadPoolExecutor(max_workers)
 

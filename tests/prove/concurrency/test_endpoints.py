@@ -132,6 +132,14 @@ def test_the_return_type_filters_the_answer_and_is_in_the_schema(snippet: Module
     assert told["application/json"]["schema"] == {"$ref": "#/components/schemas/UserRead"}
 
 
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_each_endpoint_declares_what_it_returns(snippet: ModuleType) -> None:
+    paths = snippet.app.openapi()["paths"]
+    for answers in (paths["/users"]["post"], paths["/users/{number}"]["get"]):
+        (told,) = [a["content"] for status, a in answers["responses"].items() if status[0] == "2"]
+        assert told["application/json"]["schema"] == {"$ref": "#/components/schemas/UserRead"}
+
+
 @pytest.mark.holds(
     "The database creates the number of a new user, and read_user finds the user by it.",
     "Look at the two endpoints: each gets a session of its own, and its return type is the model of what goes out.",

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import json
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -464,6 +467,32 @@ def test_the_rules_refuse_a_driver_that_blocks_and_only_that(tmp_path: Path) -> 
     shutil.copy(SNIPPETS / FOLDER / "ruff.toml", tmp_path)
     assert "TID251 `psycopg2` is banned: It blocks" in lint("blocks.py")
     assert lint("awaits.py") == "All checks passed!\n"
+
+
+@pytest.mark.proves(f"{FOLDER}/ruff.toml")
+@pytest.mark.holds(
+    "Ruff 0.17.6 reports blocking calls in asynchronous code that it knows by name, such as time.sleep.",
+)
+def test_each_rule_that_is_selected_refuses_something(tmp_path: Path) -> None:
+    (tmp_path / "imports.py").write_text("import psycopg2\n\nprint(psycopg2)\n")
+    bounded = (SNIPPETS / FOLDER / "bounded.py").read_text()
+    (tmp_path / "named.py").write_text(bounded.replace("limit", "timeout"))
+    for name in ("bounded.py", "blocked.py"):
+        shutil.copy(SNIPPETS / FOLDER / name, tmp_path)
+    config = (SNIPPETS / FOLDER / "ruff.toml").read_text()
+    selected = tomllib.loads(config)["lint"]["extend-select"]
+
+    def refused(rules: list[str]) -> set[tuple[str, str]]:
+        (tmp_path / "ruff.toml").write_text(config.replace(json.dumps(selected), json.dumps(rules)))
+        command = ["ruff", "check", "--output-format=concise", "."]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+        return set(re.findall(r"^(\w+\.py):\S+ ([A-Z]+\d+)", said, re.MULTILINE))
+
+    codes = {"blocked.py": "ASYNC251", "imports.py": "TID251", "named.py": "ASYNC109"}
+    assert refused(selected) == set(codes.items())
+    for rule in selected:
+        rest = [each for each in selected if each != rule]
+        assert refused(rest) < refused(selected), f"{rule} refuses nothing"
 
 
 @pytest.mark.proves(f"{FOLDER}/ruff.toml")
