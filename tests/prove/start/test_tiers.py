@@ -49,13 +49,14 @@ INSTRUCTIONS = [
     "Copy snippets/service/tiers.toml and snippets/service/dev/gate.py, and write your own commands into the first table.",
     "Run tier XS at each commit and tier S at each push, as snippets/service/.pre-commit-config.yaml does.",
     "Run tier L on a server before you merge, as snippets/service/.github/workflows/test.yml does.",
+    "Put one fault for each gate into a copy of your service, and run make l there: a gate that stays green checks nothing.",
 ]
 
 
 JUDGEMENTS = [
     "Without tiers, a typo of ours waits for the tests of a new process, or a new process passes the checks of a typo.",
-    "We run it from tier S on for that reason, not only for a change of the architecture.",
     "We call the size of a change its tier: it decides which checks the change passes, who reviews it, and how it is released.",
+    "We run it from tier S on for that reason, not only for a change of the architecture.",
 ]
 
 
