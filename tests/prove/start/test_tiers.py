@@ -54,7 +54,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "Without tiers, a typo of ours waits for the tests of a new process, or a new process passes the checks of a typo.",
+    "Without tiers, we let a typo wait for the tests of a new process, or merge a new process after the checks of a typo.",
     "We call the size of a change its tier: it decides which checks the change passes, who reviews it, and how it is released.",
     "We run it from tier S on for that reason, not only for a change of the architecture.",
 ]
@@ -204,7 +204,7 @@ def test_the_tiers_are_those_of_the_service(record_property: Callable[[str, str]
     hold_rows("Do", [rows_of(tier) for tier in TIERS["tiers"]])
     for tier in TIERS["tiers"].values():
         if "coverage" in tier:
-            record_property("figure", f"{tier['coverage']}%")
+            record_property("figure", str(tier["coverage"]))
 
 
 @pytest.mark.holds(
