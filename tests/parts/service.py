@@ -154,11 +154,11 @@ def every(reports: Path) -> Told:
     return found
 
 
-def patched(patch: str, tests: tuple[str, ...]) -> Told:
-    """Run tests on a copy of the service to which a patch was applied."""
-    with tempfile.TemporaryDirectory(prefix="playbook-") as base:
-        ignored = shutil.ignore_patterns(".*", "__pycache__")
-        copy = shutil.copytree(SERVICE, Path(base, "accounts"), ignore=ignored)
+def copied(base: str, *patches: str) -> Path:
+    """Return a copy of the service in a folder, to which patches were applied."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__")
+    copy = shutil.copytree(SERVICE, Path(base, "accounts"), ignore=ignored)
+    for patch in patches:
         command = ["git", "apply", str(SNIPPETS / patch)]
         alone = {**os.environ, "GIT_CEILING_DIRECTORIES": base, "LC_ALL": "C"}
         done = subprocess.run(command, cwd=copy, env=alone, capture_output=True, text=True)
@@ -166,6 +166,13 @@ def patched(patch: str, tests: tuple[str, ...]) -> Told:
             first = done.stderr.partition("error: ")[2].splitlines()[:1] or ["git can't read it"]
             cure = "Make the change anew in snippets/service, and write `git diff --relative`"
             raise RefusedError(SNIPPETS / patch, 1, f"it no longer applies: {first[0]}", cure)
+    return copy
+
+
+def patched(patch: str, tests: tuple[str, ...]) -> Told:
+    """Run tests on a copy of the service to which a patch was applied."""
+    with tempfile.TemporaryDirectory(prefix="playbook-") as base:
+        copy = copied(base, patch)
         folder = Path(base, "told")
         folder.mkdir()
         status, said = pytest_in(copy, folder, "those", *tests)

@@ -63,7 +63,7 @@ def test_the_lists_are_those_of_the_navigation() -> None:
 @pytest.mark.holds(
     "read a rule and its code | Choose how code runs by what it waits for",
     "start from a service | The service",
-    "hold a change against the rules | Tiers of change",
+    "hold a change against the rules | Name the tier of a change",
 )
 def test_each_way_in_leads_to_what_it_names() -> None:
     ways = {target: text for _, text, target, _ in places.links(contents.HOME)}

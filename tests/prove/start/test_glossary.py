@@ -1,13 +1,18 @@
-"""What the glossary says: each word is used in the chapters."""
+"""What the glossary says, held both ways: pages link to their terms, and each term has a page."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.engine.pages import DOCS
-from tests.prove.sentences import sentences
+from tests.engine.pages import DOCS, RefusedError
+from tests.prove import places, prose
+from tests.prove.sentences import plain, sentences
 
-ROWS = [one for one in sentences(DOCS / "start/glossary.md") if one.kind == "row"]
+GLOSSARY = DOCS / "start/glossary.md"
+ROW = re.compile(r'\| <span id="(?P<anchor>[\w-]+)">(?P<word>[^<]+)</span> \|')
+DEFINED = re.compile(r"(?<!\*)\*(?!\*)(.+?)\*")  # the noun that a page is about
 
 
 INSTRUCTIONS = [
@@ -22,20 +27,99 @@ JUDGEMENTS = [
     "coroutine | what our asynchronous functions return; it runs when something awaits it",
     "event loop | what runs our coroutines in one thread, one step of one task at a time",
     "fan-out | one of our requests starts many tasks",
+    "floor | the oldest Python that one of our projects supports",
+    "gate | a command that a change must pass before we merge it",
     "job | work that we must do, and that the response needn't wait for",
+    "layer | a folder of our code whose files import only from those below it",
     "limit | the most of something that we allow at once, or in number",
+    "place | what one of our calls holds while it waits: a thread, or a coroutine",
+    "ratchet | a check that lets the number of our known errors go down but never up",
     "remote service | a service that we call over the network and don't run ourselves",
     "session | the object that holds one connection and one transaction of our database",
+    "setting | a value that differs between two of our deployments of one program",
     "stream | a response in which we send one event after another",
     "task | an asyncio.Task: a coroutine that we let run beside others",
+    "tier | the size of a change, by which we choose its gates, its review and its release",
     "timeout | the longest time that one of our callers waits for an answer",
     "worker | a process in which we do jobs",
 ]
 
 
-@pytest.mark.holds("The chapters use these words in one sense each.")
-@pytest.mark.parametrize("word", [row.text.partition(" | ")[0] for row in ROWS])
-def test_each_word_is_used(word: str) -> None:
-    chapters = [path for path in DOCS.glob("*/*.md") if path.name != "glossary.md"]
-    texts = " ".join(path.read_text() for path in chapters)
-    assert re.search(rf"\b{word}s?\b", texts)
+def entries() -> dict[str, tuple[int, str]]:
+    """Return the line and the word of each entry by its anchor."""
+    found = {}
+    for line, text in enumerate(GLOSSARY.read_text().splitlines(), start=1):
+        if row := ROW.match(text):
+            found[row["anchor"]] = line, row["word"]
+    return found
+
+
+def linked(page: Path) -> Iterator[tuple[int, str, str]]:
+    """Return the links of a page to entries: line, text, anchor."""
+    for line, text, target, _ in places.links(page):
+        path, _, anchor = target.partition("#")
+        if anchor and (page.parent / path).resolve() == GLOSSARY:
+            yield line, text, anchor
+
+
+def hold(page: Path, known: dict[str, tuple[int, str]]) -> list[RefusedError]:
+    """Return the terms of a page that have no entry, and those that it defines without a link."""
+    found = []
+    for line, text, anchor in linked(page):
+        word = known.get(anchor, (0, ""))[1]
+        if text.lower().removesuffix("s") != word:
+            cure = "Add its row to docs/start/glossary.md, or link to the word that it means"
+            found.append(RefusedError(page, line, f"{text!r} has no entry #{anchor}", cure))
+    for one in sentences(page):
+        bare = places.LINK.sub("", one.markdown)
+        term = DEFINED.search(bare) if "We call" in one.text else None
+        if term and page != GLOSSARY:
+            reason = f"it defines {plain(term[1])!r}, and does not link to the glossary"
+            cure = f"Write *[{term[1]}](...glossary.md#...)*, and its row there"
+            found.append(RefusedError(page, one.line, reason, cure))
+    return found
+
+
+def unused(pages: list[Path], known: dict[str, tuple[int, str]]) -> list[RefusedError]:
+    """Return the entries to which no page links."""
+    used = {anchor for page in pages for _, _, anchor in linked(page)}
+    cure = "Link to it where a page first uses it, or delete its row"
+    return [
+        RefusedError(GLOSSARY, line, f"no page links to {word!r}", cure)
+        for anchor, (line, word) in known.items()
+        if anchor not in used
+    ]
+
+
+@pytest.mark.holds(
+    "The chapters use these words in one sense each, and link here where they first need it.",
+)
+def test_each_term_has_its_entry_and_each_entry_its_page() -> None:
+    pages, known = [page for page in prose.pages() if page != GLOSSARY], entries()
+    rows = [one for one in sentences(GLOSSARY) if one.kind == "row"]
+    assert [word for _, word in known.values()] == sorted(one.text.split(" | ")[0] for one in rows)
+    assert {anchor: word.replace(" ", "-") for anchor, (_, word) in known.items()} == {
+        anchor: anchor for anchor in known
+    }
+    refused = [each for page in pages for each in hold(page, known)] + unused(pages, known)
+    if refused:
+        raise RefusedError.of(refused)
+
+
+def test_a_term_without_an_entry_and_an_entry_without_a_page_are_refused() -> None:
+    page, known = DOCS / "concurrency/timeouts.md", entries()
+    less = {anchor: told for anchor, told in known.items() if anchor != "timeout"}
+    (told,) = hold(page, less)
+    assert re.match(r"docs/concurrency/timeouts.md:\d+: 'timeout' has no entry", str(told))
+    (told,) = unused(prose.pages(), {**known, "deadline": (3, "deadline")})
+    assert str(told).startswith("docs/start/glossary.md:3: no page links to 'deadline'")
+
+
+def test_a_page_that_defines_its_noun_without_a_link_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "start/retries.md"
+    page.parent.mkdir()
+    page.write_text("# Retries\n\nWe call a call that is made again a *retry*.\n")
+    (told,) = hold(page, entries())
+    assert "it defines 'retry', and does not link to the glossary" in str(told)
