@@ -22,6 +22,12 @@ ENVIRONMENT = {
 }
 
 
+def inside(project: Path) -> dict[str, str]:
+    """Return what else the environment says for a project that was installed."""
+    told = project.with_name(f"{project.name}-told")
+    return {"PYTHONPATH": f"{project}/src:{project}:{told}", "READY": ""}
+
+
 @dataclass
 class Place:
     """A folder that holds a clone of the playbook, and what comes of it."""
@@ -66,7 +72,7 @@ class Place:
         Return the environment in which that is so. Its metadata stand beside it, and its programs
         where a reader finds them.
         """
-        told = self.folder / f"{project.name}-told"
+        told = self.folder / f"{project.name}-told"  # as `inside` says
         options = ["--no-deps", "--no-build-isolation", "--offline", "--quiet"]
         done = self.ended(
             BIN / "uv",
@@ -84,4 +90,4 @@ class Place:
         programs = project / ".venv/bin"
         programs.parent.mkdir()
         programs.symlink_to(BIN)
-        return {"PYTHONPATH": f"{project}/src:{project}:{told}"}
+        return inside(project)
