@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve parts test site update mutate bench bare lock
+.PHONY: help serve new parts test site update mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
+export NAME TO
 BIN := .venv/bin
 READY := .venv/ready
 SERVICE := snippets/service
@@ -23,6 +24,9 @@ help:  ## List these commands.
 
 serve: $(READY)  ## Serve the site on localhost and reload it on each change.
 	$(BIN)/python -m tests.speed.serve --dev-addr $(ADDRESS)
+
+new: $(READY) $(SERVICE_READY)  ## Make a service of your own from ours: make new NAME=orders TO=../orders
+	@$(BIN)/python -m tests.new "$$NAME" "$$TO"
 
 parts: $(READY)  ## Start the database and the server that blocks need, and print their variables.
 	@$(BIN)/python -m tests.parts

@@ -1,9 +1,12 @@
-"""Wheels that a test builds: libraries of which it decides the metadata."""
+"""Wheels that a test builds: with metadata that it decides, or of what is installed here."""
 
+import re
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 TAGS = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+NOT_PACKED = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 
 
 def wheel(folder: Path, name: str, version: str, *, source: str = "", **fields: str) -> Path:
@@ -24,3 +27,27 @@ def wheel(folder: Path, name: str, version: str, *, source: str = "", **fields: 
         for path, text in {**files, f"{about}/RECORD": record}.items():
             archive.writestr(zipfile.ZipInfo(path), text)  # of a fixed date: equal bytes
     return file
+
+
+def pack(name: str, folder: Path) -> Path:
+    """Write a wheel of an installed package into a folder, and return it.
+
+    It holds the package's own files, not its programs, and fits this Python and this system.
+    """
+    package = metadata.distribution(name)
+    tags = re.findall(r"^Tag: (.+)$", package.read_text("WHEEL") or "", re.MULTILINE)
+    parts = (
+        ".".join(sorted(set(part))) for part in zip(*(t.split("-") for t in tags), strict=True)
+    )
+    known = "-".join([name.replace("-", "_"), package.version, *parts])
+    wheel = folder / f"{known}.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for file in sorted(package.files or [], key=str):
+            if file.parts[0] == ".." or file.suffix == ".pyc" or file.name in NOT_PACKED:
+                continue
+            content = Path(str(package.locate_file(file))).read_bytes()
+            packed.writestr(zipfile.ZipInfo(str(file)), content)
+            if file.name == "METADATA":
+                record = f"{file.parent}/RECORD"
+        packed.writestr(zipfile.ZipInfo(record), "")
+    return wheel

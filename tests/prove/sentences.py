@@ -26,6 +26,7 @@ ROW = re.compile(r"\s*\|(.+)\|\s*$")
 RULE = re.compile(r"\s*\|[-:| ]+\|\s*$")
 ALT = re.compile(r"!\[([^\[\]]+)\]|<img[^>]* alt=\"([^\"]+)\"")
 SVG = re.compile(r"<(title|desc)>([^<]+)</")
+TAB = re.compile(r'=== "[\w ]{1,20}"$')  # its name, which says nothing
 SKIPPED = re.compile(r"\s*<[^>]* data-|:::|\{:|\[[^\]]+\]: |<!--|\s*<svg")
 LABELS = {  # of sections, which say what stands there and nothing that is true or false
     "When you need this",
@@ -89,7 +90,7 @@ def units(page: Path) -> Iterator[tuple[int, str, str]]:
     lines = [*prose_lines(page), (0, "")]
     for (number, line), (_, below) in zip(lines, [*lines[1:], (0, "")], strict=True):
         item, row, heading, title = (each.match(line) for each in (ITEM, ROW, HEADING, TITLE))
-        begins = bool(item or row or heading or title) or not line.strip()
+        begins = bool(item or row or heading or title or TAB.match(line)) or not line.strip()
         if text and begins:
             yield first, "text", "\n".join(text)
             text = []
@@ -106,7 +107,7 @@ def units(page: Path) -> Iterator[tuple[int, str, str]]:
         elif include := INCLUDE.fullmatch(line.strip()):
             picture = (SNIPPETS / include["path"]).read_text()
             yield from ((number, "alternative", found[2]) for found in SVG.finditer(picture))
-        elif line.strip() and not skipping:
+        elif line.strip() and not (skipping or TAB.match(line)):
             first = number if not text else first
             text.append(line[item.end() :] if item else line)
 

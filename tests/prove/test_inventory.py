@@ -12,6 +12,7 @@ INVENTORY = SNIPPETS / "data" / "inventory.toml"
 ROWS = tomllib.loads(INVENTORY.read_text())
 SECTIONS = {  # rows of the sections that have their chapter
     "1.1": 1,
+    "1.2": 1,
     "1.3": 1,
     "2.1": 1,
     "3.3": 1,

@@ -1,4 +1,7 @@
-"""The commands of the service's README, as they stand there, in a folder with nothing else."""
+"""The commands of the service's README, as they stand there, in a folder with nothing else.
+
+They run in a project that was made from it, under another name.
+"""
 
 import os
 import re
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.pages import ROOT
+from tests.new.clone import Place, inside
 from tests.parts.server import free_port
 from tests.parts.service import SERVICE
 from tests.service.conftest import copy_to, make, shell, typed
@@ -43,19 +47,25 @@ def commands() -> list[str]:
 
 def run(copy: Path, line: str, **environment: str) -> str:
     """Run a line in the environment that is there already; return what it says when it is green."""
-    status, said = typed(copy, line, VENV=VENV, **environment)
+    status, said = typed(copy, line, VENV=VENV, **inside(copy), **environment)
     assert status == 0, said
     return said
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The service where nothing else of this project is.
+    """A project that was made from the service, where nothing else of this project is.
 
-    It shares an environment, which must be up to date, or it would be built for the copy.
+    It shares an environment, which must be up to date.
     """
     subprocess.run(["make", "--silent", ".venv/service/ready"], cwd=ROOT, env=shell(), check=True)
-    return copy_to(tmp_path_factory.mktemp("commands") / "accounts")
+    place = Place(tmp_path_factory.mktemp("commands"))
+    (place.folder / "playbook").symlink_to(ROOT)
+    desk = place.folder / "order-desk"
+    made = place.make(desk.name, str(desk))
+    assert made.returncode == 0, made.stdout
+    place.install(desk)
+    return desk
 
 
 def test_each_command_of_the_readme_runs_somewhere() -> None:
@@ -87,6 +97,11 @@ def test_a_command_runs_as_it_stands(alone: Path, line: str) -> None:
     assert RUN[line] in said
     if "make token" in line:
         assert said.count(".") == 2, said
+
+
+def test_its_layers_hold(alone: Path) -> None:
+    said = run(alone, f"{VENV}/bin/lint-imports --no-logo --no-cache")
+    assert "3 kept, 0 broken" in said
 
 
 def test_each_command_is_listed(alone: Path) -> None:
@@ -121,7 +136,7 @@ def test_make_run_serves_until_it_is_interrupted(alone: Path) -> None:
     with subprocess.Popen(
         ["make", "run"],
         cwd=alone,
-        env=shell(VENV=VENV, PORT=str(port), PYTHONPATH=f"{alone}/src:{alone}"),
+        env=shell(VENV=VENV, PORT=str(port), **inside(alone)),
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

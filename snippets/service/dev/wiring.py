@@ -22,7 +22,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import compile_path
 
-import accounts.api
+from accounts import api
 from accounts.config import ServerSettings
 from accounts.main import create_app
 
@@ -130,7 +130,7 @@ def takes(route: RouteContext, method: str, path: str) -> bool:
 def forgotten_routes(app: FastAPI) -> Iterator[str]:
     """Give the handlers of routers that the app doesn't include, and operation ids."""
     known = {route.endpoint for route in iter_route_contexts(app.routes)}
-    for module in pkgutil.iter_modules(accounts.api.__path__, "accounts.api."):
+    for module in pkgutil.iter_modules(api.__path__, "accounts.api."):
         for router in vars(importlib.import_module(module.name)).values():
             if isinstance(router, APIRouter):
                 for route in router.routes:

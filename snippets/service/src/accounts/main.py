@@ -1,4 +1,7 @@
-"""The app that a server runs: `uvicorn --factory accounts.main:create_app`."""
+"""The app that a server runs.
+
+`uvicorn --factory accounts.main:create_app` is one.
+"""
 
 import asyncio
 import contextlib
@@ -6,8 +9,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-import accounts
-from accounts import cache, events, logs, middleware, startup
+from accounts import __version__, cache, events, logs, middleware, startup
 from accounts.allowance import Allowance
 from accounts.api import errors, handlers, health, verification
 from accounts.api.dependencies import Resources
@@ -55,7 +57,7 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     logs.configure()
     app = FastAPI(
         title="Accounts",
-        version=accounts.__version__,
+        version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,  # a redirect would lead to where the client says
     )

@@ -1,6 +1,7 @@
 """What a monitor asks of a process that serves nobody else.
 
-`python -m accounts.monitor` asks it on this machine, and fails when it is not well.
+`python -m accounts.monitor` asks it on this machine.
+It fails when the process is not well.
 """
 
 import http.client

@@ -1,4 +1,7 @@
-"""Hands messages from the outbox to the broker: `python -m accounts.relay`."""
+"""Hands messages from the outbox to the broker.
+
+`python -m accounts.relay` does so until it is told to stop.
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence

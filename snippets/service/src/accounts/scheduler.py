@@ -1,4 +1,7 @@
-"""Does the jobs that are due from time to time: `python -m accounts.scheduler`."""
+"""Does the jobs that are due from time to time.
+
+`python -m accounts.scheduler` does so until it is told to stop.
+"""
 
 import asyncio
 from datetime import timedelta

@@ -92,7 +92,8 @@ def test_worker_relay_and_migration_log_none_either(
     rows = f"""WITH one AS (INSERT INTO users (email, display_name)
         VALUES ('{email}', '{hidden["NAME"]}') RETURNING id)
         INSERT INTO outbox (id, task, payload) SELECT gen_random_uuid(),
-        'accounts.send_welcome_email', json_build_object('user_id', id) FROM one"""  # noqa: S608  known
+        'accounts.send_welcome_email',
+        json_build_object('user_id', id) FROM one"""  # noqa: S608  known
     with (
         told.open("wb") as log,
         processes.worker(environment, log),

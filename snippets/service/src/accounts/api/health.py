@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Response
 from fastapi.requests import HTTPConnection
 
-import accounts
+from accounts import __version__
 from accounts.api.dependencies import get_resources
 from accounts.api.schemas import Health
 from accounts.database import ask
@@ -19,7 +19,7 @@ router = APIRouter(tags=["operation"])
 @router.get("/healthz")
 async def healthz() -> Health:
     """Tell that the process runs; a failure means: restart it."""
-    return Health(status="ok", version=accounts.__version__, time=datetime.now(UTC))
+    return Health(status="ok", version=__version__, time=datetime.now(UTC))
 
 
 # --8<-- [end:healthz]
@@ -36,7 +36,7 @@ async def readyz(connection: HTTPConnection, response: Response) -> Health:
     ready = await get_resources(connection).probe.is_answered()
     response.status_code = 200 if ready else 503
     status = "ok" if ready else "unavailable"
-    return Health(status=status, version=accounts.__version__, time=datetime.now(UTC))
+    return Health(status=status, version=__version__, time=datetime.now(UTC))
 
 
 # --8<-- [end:readyz]

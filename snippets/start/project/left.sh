@@ -1,0 +1,1 @@
+git grep --ignore-case accounts || echo "nothing is left"

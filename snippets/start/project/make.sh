@@ -1,0 +1,2 @@
+cd playbook
+make new NAME=orders TO=../orders

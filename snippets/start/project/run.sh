@@ -1,0 +1,2 @@
+cd ../orders
+make run

@@ -1,0 +1,281 @@
+"""What the page on environments claims: its commands, on wheels of packages that are here."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.engine.pages import SNIPPETS
+from tests.engine.plugin import STATE
+from tests.engine.run import Run
+from tests.parts.wheels import pack
+
+FOLDER = "start/environment"
+PACKAGES = ["greenlet", "sqlalchemy", "typing-extensions"]
+HIDDEN = re.compile("^(UV_|PIP_|PYTHON|VIRTUAL_ENV)")
+STEPS = ["lock.sh", "uv.sh", "pip.sh", "extra.sh", "list.sh", "floor.sh"]
+
+
+INSTRUCTIONS = [
+    "Install what the lock names and nothing else, then import what your code imports.",
+    "If you don't know which tool to take, take uv.",
+    "Name the oldest Python that you support, and what your code imports with its extras:",
+    "Write the lock, and keep it in git:",
+    "Create the environment, fill it from the lock, and verify it:",
+    "Don't: leave out an extra",
+    "Don't: write the list by hand",
+    "Don't: rely on the Python that is there",
+    "Import all of your package, after each install and in the image too:",
+    "Install sqlalchemy[asyncio] to run it.",
+]
+
+
+JUDGEMENTS = [
+    "We call the folder that holds a Python and its packages an environment, and the file that names each package with its version and its hash the lock.",
+    "We prefer commands that need no activation: a script that forgets it installs elsewhere.",
+    "We recommend a run on each system that your team uses: the commands of this page ran on Linux alone.",
+]
+
+
+class Shell:
+    """A reader's folder, in which no package index answers and local wheels stand in for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.wheels = folder / "work", folder / "wheels"
+        self.wheels.mkdir()
+        for name in PACKAGES:
+            pack(name, self.wheels)
+        shutil.copytree(SNIPPETS / FOLDER, self.folder)
+        kept = {name: told for name, told in os.environ.items() if not HIDDEN.match(name)}
+        self.environment = {
+            **kept,
+            "NO_COLOR": "1",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_FIND_LINKS": str(self.wheels),
+            "PIP_NO_INDEX": "1",
+            "UV_CACHE_DIR": str(folder / "cache"),
+            "UV_FIND_LINKS": str(self.wheels),
+            "UV_NO_CONFIG": "1",
+            "UV_NO_INDEX": "1",
+            "UV_OFFLINE": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command there; return how it ended."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def packages(self) -> set[str]:
+        """Return the packages of its environment, but for what every environment has."""
+        (path,) = (self.folder / ".venv/lib").glob("python*/site-packages")
+        return {one.name for one in metadata.distributions(path=[str(path)])}
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A folder with the page's files and nothing else."""
+    return Shell(tmp_path_factory.mktemp("environment"))
+
+
+Walk = dict[str, tuple[subprocess.CompletedProcess[str], set[str]]]
+
+
+@pytest.fixture(scope="module")
+def walk(shell: Shell, pytestconfig: pytest.Config) -> Walk:
+    """How each step of the page ended, and the packages that its environment then had."""
+    session, ended = pytestconfig.stash[STATE], Walk()
+    for name in STEPS:
+        started, script = time.perf_counter(), SNIPPETS / FOLDER / name
+        done = shell.run("sh", "-eu", script)
+        ended[name] = done, shell.packages() if name != "lock.sh" else set()
+        session.runs[f"{FOLDER}/{name}"] = Run(seconds=time.perf_counter() - started)
+        out = script.with_suffix(".out")
+        if out.exists() and session.updating:
+            out.write_text(done.stdout)
+        if name == "floor.sh":
+            shutil.copy(SNIPPETS / FOLDER / "pyproject.toml", shell.folder)
+    return ended
+
+
+def told(walk: Walk, name: str) -> str:
+    """Return what a step said, which ended well and as the page shows."""
+    done, _ = walk[name]
+    assert done.returncode == 0, done.stdout
+    out = (SNIPPETS / FOLDER / name).with_suffix(".out")
+    assert not out.exists() or done.stdout == out.read_text()
+    return done.stdout
+
+
+@pytest.mark.holds(
+    "It names greenlet too, which no line of yours names, and a hash of each file.",
+    "With --universal it holds for each system and each Python from the oldest on.",
+)
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+def test_the_lock_names_all_with_their_hashes(walk: Walk, shell: Shell) -> None:
+    assert told(walk, "lock.sh") == ""
+    lock = (shell.folder / "requirements.txt").read_text()
+    assert re.findall(r"^([a-z-]+)==", lock, re.MULTILINE) == PACKAGES
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", lock)) == len([*shell.wheels.iterdir()])
+    assert "greenlet" not in (SNIPPETS / FOLDER / "pyproject.toml").read_text()
+    (shell.folder / "marked.txt").write_text("sqlalchemy ; sys_platform == 'win32'\n")
+    compile_ = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "marked.txt"]
+    assert "sqlalchemy" not in shell.run(*compile_).stdout
+    there = "sqlalchemy==" + metadata.version("sqlalchemy") + " ; sys_platform == 'win32'"
+    assert there in shell.run(*compile_, "--universal").stdout
+
+
+@pytest.mark.holds("Create the environment from the lock", "The two tabs give the same packages.")
+@pytest.mark.proves(f"{FOLDER}/uv.sh")
+def test_both_tools_give_what_the_lock_names(walk: Walk) -> None:
+    for name in "uv.sh", "pip.sh":
+        assert told(walk, name).splitlines()[-1] == "orders.store", name
+        assert {each.lower().replace("_", "-") for each in walk[name][1]} == {*PACKAGES}
+
+
+@pytest.mark.proves(f"{FOLDER}/pip.sh")
+def test_pip_installs_the_lock(walk: Walk) -> None:
+    assert "Successfully installed" in told(walk, "pip.sh")
+
+
+@pytest.mark.proves(f"{FOLDER}/lock.sh")
+@pytest.mark.holds(
+    "uv and pip refuse a file whose hash isn't in the lock, before they install anything.",
+    "Only uv pip sync also removes what the lock doesn't name.",
+)
+def test_another_file_is_refused_and_only_sync_removes(walk: Walk, shell: Shell) -> None:
+    assert told(walk, "lock.sh") == ""
+    lock = shell.folder / "requirements.txt"
+    good = lock.read_text()
+    first = re.search(r"sha256:([0-9a-f]{64})", good)
+    assert first
+    uv = ["uv", "pip", "sync", "--require-hashes", "requirements.txt"]
+    pip = ["python3", "-m", "pip", "--python", ".venv", "install", "--require-hashes"]
+    pip += ["--requirement", "requirements.txt"]
+    for command, said in (uv, "Hash mismatch"), (pip, "DO NOT MATCH THE HASHES"):
+        shell.run("uv", "venv", "--clear")
+        lock.write_text(good.replace(first[1], "0" * 64))
+        done = shell.run(*command)
+        assert done.returncode and said in done.stdout, done.stdout
+        assert shell.packages() == set()
+        lock.write_text(good)
+    shell.run(*uv)
+    lock.write_text(
+        "".join(part for part in good.partition("greenlet==")[:1])
+        + good[good.index("sqlalchemy==") :]
+    )
+    assert shell.run(*pip).returncode == 0 and "greenlet" in shell.packages()
+    assert shell.run(*uv).returncode == 0 and "greenlet" not in shell.packages()
+    lock.write_text(good)
+
+
+@pytest.mark.holds(
+    "pip installs an extra only if you name it, and no check of versions misses it:",
+)
+@pytest.mark.proves(f"{FOLDER}/extra.sh")
+def test_a_missing_extra_passes_the_check(walk: Walk, shell: Shell) -> None:
+    assert told(walk, "extra.sh").startswith("uv pip check: green\nImportError")
+    assert "greenlet" not in walk["extra.sh"][1]
+    shell.run("uv", "venv", "--clear")
+    pip = ["python3", "-m", "pip", "--python", ".venv"]
+    assert shell.run(*pip, "install", "sqlalchemy").returncode == 0
+    assert "greenlet" not in shell.packages()
+    assert shell.run(*pip, "check").returncode == 0
+
+
+@pytest.mark.holds(
+    "A list without the packages that its packages need installs, and then a check refuses it:",
+)
+@pytest.mark.proves(f"{FOLDER}/list.sh")
+def test_an_incomplete_list_is_refused_by_the_check(walk: Walk) -> None:
+    said = told(walk, "list.sh")
+    assert said.splitlines()[0] == "uv pip sync: green"
+    assert said.splitlines()[-1] == "uv pip check: refused, exit status 1"
+    assert walk["list.sh"][1] == {"SQLAlchemy"}
+
+
+@pytest.mark.holds(
+    "Here the project wants a newer Python than there is.",
+    "uv reads requires-python before it creates anything, and venv doesn't:",
+)
+@pytest.mark.proves(f"{FOLDER}/floor.sh")
+def test_only_uv_reads_the_floor(walk: Walk) -> None:
+    said = told(walk, "floor.sh").splitlines()
+    assert sys.version_info < (4, 0)
+    assert "No interpreter found for Python >=4.0" in said[0]
+    assert said[1:] == ["refused, exit status 2", "python3 -m venv: green"]
+
+
+@pytest.mark.holds(
+    "uv needs the same commands on Windows",
+    "The commands of the uv tab name no file of the environment.",
+    "The others differ in the folder of its programs: .venv/bin is .venv/Scripts there.",
+)
+def test_what_differs_on_windows() -> None:
+    uv, pip = ((SNIPPETS / FOLDER / name).read_text() for name in ("uv.sh", "pip.sh"))
+    assert "/" not in uv
+    assert ".venv/bin" in pip
+    for scheme, folder in {"posix_prefix": ".venv/bin", "nt": ".venv/Scripts"}.items():
+        assert sysconfig.get_path("scripts", scheme, {"base": ".venv"}) == folder
+
+
+@pytest.mark.holds(
+    "uv pip check compares what each package says that it needs with what is installed.",
+    "It never sees your code, and an extra is nothing that a package needs.",
+    "Only an import shows that a module is there and that it starts on this Python.",
+)
+def test_what_a_check_of_versions_sees() -> None:
+    needs = metadata.requires("sqlalchemy") or []
+    greenlet = [need for need in needs if need.startswith("greenlet")]
+    assert greenlet and all("extra ==" in need for need in greenlet)
+    assert [need for need in needs if need.startswith("typing-extensions") and "extra" not in need]
+
+
+@pytest.mark.holds(
+    "Your tests pass, and in the container the same code ends in ModuleNotFoundError, or in an ImportError that names an extra.",
+)
+def test_what_is_missing_ends_in_an_import_error(walk: Walk, shell: Shell) -> None:
+    assert "ImportError" in walk["extra.sh"][0].stdout
+    shell.run("uv", "venv", "--clear")
+    bare = shell.run(".venv/bin/python", "verify.py", "orders")
+    assert "ModuleNotFoundError: No module named 'sqlalchemy'" in bare.stdout
+
+
+@pytest.mark.holds("A module like this one turns it red where greenlet is missing:")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/orders/store.py"], indirect=True)
+def test_the_module_needs_the_extra(snippet: ModuleType, shell: Shell) -> None:
+    assert snippet.sessions
+    shell.run("uv", "venv", "--clear")
+    shell.run("uv", "pip", "install", "sqlalchemy")
+    red = shell.run(".venv/bin/python", "verify.py", "orders")
+    assert red.returncode == 1 and "greenlet" in red.stdout
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/verify.py"], indirect=True)
+def test_it_imports_every_module(
+    snippet: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "invoices"
+    (package / "api").mkdir(parents=True)
+    for path in "__init__.py", "sums.py", "__main__.py", "api/__init__.py", "api/handlers.py":
+        (package / path).write_text("raise SystemExit\n" if path == "__main__.py" else "")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = ["invoices.api", "invoices.api.handlers", "invoices.sums"]
+    assert snippet.verify("invoices") == names
+    (package / "late.py").write_text("import nowhere_to_be_found\n")
+    with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
+        snippet.verify("invoices")

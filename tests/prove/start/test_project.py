@@ -1,0 +1,370 @@
+"""What the page on a new project claims: its commands, taken from an empty folder."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.engine.pages import SNIPPETS
+from tests.engine.plugin import STATE
+from tests.engine.run import Run
+from tests.new.clone import Place
+from tests.new.names import WrongError, read
+from tests.parts.server import free_port
+
+FOLDER = "start/project"
+pytestmark = pytest.mark.timeout(300)  # the first makes a clone, and what stands in it waits
+
+
+INSTRUCTIONS = [
+    "Start here when you begin a service, so that its first week doesn't go into settings, migrations and gates.",
+    "Make the project with one command, and see a test of your own fail before you change anything.",
+    "If you don't know what to call it, take the plural of what it stores.",
+    "Put a clone of the playbook into a folder called playbook, and begin in the folder that holds it:",
+    "Start it.",
+    "See a test fail, then pass",
+    "Add the test, and run it:",
+    "Add them, run the test again, pass the gates of a small change, and commit:",
+    "Before you send a larger change, run the gates of its tier of change.",
+    "Search the project for the old name:",
+]
+
+
+JUDGEMENTS = [
+    "We prefer a program that runs over a template with placeholders: what you copy is what the tests run.",
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A folder with a clone of the playbook and nothing else."""
+    return Place.at(tmp_path_factory.mktemp("project"))
+
+
+Walk = dict[str, subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def walk(place: Place, pytestconfig: pytest.Config) -> Walk:
+    """How the page's commands ended, one after the other, by the name of their block."""
+    ended: Walk = {}
+    orders = place.folder / "orders"
+
+    def take(name: str, cwd: Path, **environment: str) -> None:
+        started = time.perf_counter()
+        script = SNIPPETS / FOLDER / name
+        ended[name] = place.ended("sh", "-eu", script, cwd=cwd, **environment)
+        seconds = time.perf_counter() - started
+        pytestconfig.stash[STATE].runs[f"{FOLDER}/{name}"] = Run(seconds=seconds)
+
+    take("make.sh", place.folder)
+    assert orders.exists(), ended["make.sh"].stdout
+    take("left.sh", orders)
+    installed = place.install(orders)
+    ended["run.sh"] = served(place, installed)
+    pytestconfig.stash[STATE].runs[f"{FOLDER}/run.sh"] = Run()
+    for name in "red.sh", "green.sh":
+        take(name, orders, **installed)
+    take("copied.sh", place.folder)
+    return ended
+
+
+def served(place: Place, installed: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Take the step that starts the service; ask what it serves, then end it with Ctrl-C."""
+    port = free_port()
+    script = SNIPPETS / FOLDER / "run.sh"
+    with subprocess.Popen(
+        ["sh", "-eu", script],
+        cwd=place.folder / "playbook",
+        env=place.environment(PORT=str(port), **installed),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        said = list[str]()
+        try:
+            for line in process.stdout:
+                said.append(line)
+                if "Ctrl-C ends it." in line:
+                    url = f"http://127.0.0.1:{port}/openapi.json"
+                    said.append(json.load(urllib.request.urlopen(url))["info"]["title"] + "\n")
+                    break
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+        said += process.stdout.readlines()
+    return subprocess.CompletedProcess(["sh"], process.returncode, "".join(said))
+
+
+@pytest.mark.holds(
+    "Start a project from the service",
+    "The new folder holds the service under the name orders: its package, its tests, its database, its keys in Valkey, its documents.",
+    "The repository in it begins with one commit, which holds every file.",
+    "You need git, make, and Python 3.11 or newer.",
+    "A project from here is yours from its first commit on, and later changes of the service don't reach it.",
+)
+@pytest.mark.proves(f"{FOLDER}/make.sh")
+def test_the_project_has_the_name_everywhere(walk: Walk, place: Place) -> None:
+    assert walk["make.sh"].returncode == 0, walk["make.sh"].stdout
+    orders = place.folder / "orders"
+    project = tomllib.loads((orders / "pyproject.toml").read_text())
+    assert project["project"]["name"] == "orders"
+    assert project["project"]["requires-python"] == ">=3.11"
+    assert place.ended("git", "remote", cwd=orders).stdout == ""
+    assert "from orders." in (orders / "tests/conftest.py").read_text()
+    assert "@database/orders\n" in (orders / "compose.yaml").read_text()
+    assert 'SERVICE = __name__.partition(".")[0]' in (orders / "src/orders/config.py").read_text()
+    assert (orders / "README.md").read_text().startswith("# Orders\n")
+    commits = place.ended("git", "log", "--format=%s", "main", cwd=orders).stdout
+    assert commits.splitlines()[-1] == "Begin orders"
+    first = ["git", "ls-tree", "-r", "--name-only", "main:"]
+    begun = place.ended(*first, cwd=orders).stdout.splitlines()
+    files = place.ended("git", "ls-files", cwd=SNIPPETS / "service").stdout
+    wanted = {file.replace("accounts", "orders") for file in files.splitlines()}
+    assert wanted <= {*begun}
+    assert {*begun} - wanted <= {"tests/test_name.py"}, "the page adds that one later"
+
+
+@pytest.mark.holds(
+    "A copy that you rename by hand keeps the old name where nobody looks, such as in the audience of its tokens.",
+)
+def test_a_copy_keeps_the_audience_of_its_tokens(walk: Walk, place: Place) -> None:
+    assert walk
+    tokens = "src/{}/tokens.py"
+    told = r'^AUDIENCE = "(.*)"'
+    old = (SNIPPETS / "service" / tokens.format("accounts")).read_text()
+    new = (place.folder / "orders" / tokens.format("orders")).read_text()
+    by_hand = old.replace("from accounts", "from orders")  # what a rename of the package changes
+    assert re.findall(told, by_hand, re.MULTILINE) == ["accounts"]
+    assert re.findall(told, new, re.MULTILINE) == ["orders"]
+
+
+@pytest.mark.holds(
+    "The first start builds the environment:",
+    "It prints the address of the service, and Ctrl-C ends it.",
+)
+@pytest.mark.proves(f"{FOLDER}/run.sh")
+def test_it_serves_until_ctrl_c(walk: Walk, place: Place) -> None:
+    dry = ["make", "--dry-run", "run"]
+    planned = place.ended(*dry, cwd=place.folder / "orders", MAKEFLAGS="", VENV="new")
+    assert "-m venv new\n" in planned.stdout
+    said = walk["run.sh"].stdout
+    assert re.search(r"http://127\.0\.0\.1:\d+", said), said
+    assert "Orders" in said
+    assert said.splitlines()[-1] == "Ended.", said
+
+
+@pytest.mark.holds(
+    "Say in a test what the service must do next: its health check names it.",
+    "It fails with assert None == 'orders', because the answer has no such field.",
+)
+@pytest.mark.proves(f"{FOLDER}/asked.patch")
+@pytest.mark.parametrize("step", ["red.sh"])
+def test_the_first_test_is_red(walk: Walk, step: str) -> None:
+    done = walk[step]
+    assert done.returncode == 1, done.stdout
+    assert "assert None == 'orders'" in done.stdout
+    assert re.search(r"= 1 failed in", done.stdout)
+
+
+@pytest.mark.holds("The field takes two lines:", "The test passes.")
+@pytest.mark.proves(f"{FOLDER}/answered.patch")
+def test_then_it_is_green_and_in_the_history(walk: Walk, place: Place) -> None:
+    done = walk["green.sh"]
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"= 1 passed in", done.stdout)
+    assert "xs lint: ruff check ." in done.stdout
+    patch = (SNIPPETS / FOLDER / "answered.patch").read_text()
+    assert len(re.findall(r"^\+[^+]", patch, re.MULTILINE)) == 2
+    told = place.ended("git", "status", "--porcelain", cwd=place.folder / "orders").stdout
+    assert told == ""
+    count = place.ended("git", "rev-list", "--count", "main", cwd=place.folder / "orders").stdout
+    assert count.strip() == "2"
+
+
+@pytest.mark.proves(f"{FOLDER}/red.sh")
+def test_the_red_step_ends_red(walk: Walk) -> None:
+    assert walk["red.sh"].returncode == 1
+
+
+@pytest.mark.proves(f"{FOLDER}/green.sh")
+def test_the_green_step_ends_green(walk: Walk) -> None:
+    assert walk["green.sh"].returncode == 0, walk["green.sh"].stdout
+
+
+@pytest.mark.proves(f"{FOLDER}/left.sh")
+@pytest.mark.parametrize("name", ["a", "customer-order-desk-eu-1"])
+def test_nothing_is_left_of_the_old_name(walk: Walk, place: Place, name: str) -> None:
+    project = place.folder / f"made-{name}"
+    done = place.make(name, f"../{project.name}")
+    assert done.returncode == 0, done.stdout
+    told = place.ended("sh", "-eu", SNIPPETS / FOLDER / "left.sh", cwd=project)
+    assert told.stdout == (SNIPPETS / FOLDER / "left.out").read_text()
+    assert walk["left.sh"].stdout == told.stdout
+    words = ["-e", "accounts", "-e", "8<--", "-e", "playbook", "-e", "snippets"]
+    found = place.ended("git", "grep", "--ignore-case", "--line-number", *words, cwd=project)
+    assert found.stdout == ""
+    paths = place.ended("git", "ls-files", cwd=project).stdout
+    assert "accounts" not in paths.lower()
+    assert place.ended("git", "status", "--porcelain", cwd=project).stdout == ""
+
+
+@pytest.mark.holds(
+    "A copy that sed renamed needs one name that is right everywhere, and order-desk is none:",
+    "Python takes the hyphen for a minus.",
+    "make new NAME=order-desk makes the package order_desk in the distribution order-desk.",
+)
+@pytest.mark.proves(f"{FOLDER}/copied.sh")
+def test_a_hyphen_is_no_part_of_a_package(walk: Walk, place: Place) -> None:
+    done = walk["copied.sh"]
+    assert done.stdout == (SNIPPETS / FOLDER / "copied.out").read_text()
+    minus = compile("order-desk", "", "eval").co_names
+    assert minus == ("order", "desk")
+    typed = "make new NAME=order-desk"
+    made = place.ended(*typed.split(), cwd=place.folder / "playbook", TO="../desk")
+    assert made.returncode == 0, made.stdout
+    project = tomllib.loads((place.folder / "desk/pyproject.toml").read_text())
+    assert project["project"]["name"] == "order-desk"
+    assert (place.folder / "desk/src/order_desk/main.py").exists()
+
+
+REFUSED = {
+    "class": "is a word of the language",
+    "match": "is a word of the language",
+    "json": "would shadow a module of the standard library",
+    "asyncore": "would shadow a module of the standard library",  # of Python 3.11 alone
+    "compression": "would shadow a module of the standard library",  # since Python 3.14
+    "list": "would shadow a built-in name",
+    "redis": "would shadow a package that the service installs",
+    "jwt": "would shadow a package that the service installs",  # the module of PyJWT
+    "typing_inspection": "would shadow a package that the service installs",
+    "dev": "is a file or a folder of the project already",
+    "src": "is a file or a folder of the project already",
+    "": "it has no name",
+    "Order Desk": "is no name of a package. Take small letters, digits and single hyphens, a letter first, such as order-desk",
+    "1st": "is no name of a package",
+    "order--desk": "is no name of a package",
+    "-x": "is no name of a package",
+    "../x": "is no name of a package",
+    "straße": "is no name of a package",
+    "a" * 25: "is too long. Take 24 characters at most",
+}
+
+
+@pytest.mark.holds(
+    "A name that means something else is refused",
+    "A package called json shadows the module of the standard library, and json.dumps is gone.",
+    "So make new refuses names of the language, of the standard library, and of the packages that the service installs.",
+)
+def test_a_name_that_means_something_else_is_refused(tmp_path: Path) -> None:
+    for name, cause in REFUSED.items():
+        with pytest.raises(WrongError, match=re.escape(cause)):
+            read(name)
+    for name, package in {
+        "orders": "orders",
+        "a": "a",
+        "order_desk": "order_desk",
+        "user": "user",
+    }.items():
+        assert read(name).package == package
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json/__init__.py").touch()
+    told = [sys.executable, "-c", "import json; json.dumps({})"]
+    done = subprocess.run(told, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "AttributeError: module 'json' has no attribute 'dumps'" in done.stderr
+
+
+@pytest.mark.holds(
+    "It says why, and writes nothing.",
+    "A folder that isn't empty is refused too, and so is a machine without git.",
+)
+def test_what_is_refused_writes_nothing(place: Place, tmp_path: Path) -> None:
+    full, file = tmp_path / "full", tmp_path / "file"
+    full.mkdir()
+    (full / "kept").touch()
+    file.touch()
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for program in "make", "sh", "python3":
+        (bare / program).symlink_to(str(shutil.which(program)))
+    nobody = {"GIT_COMMITTER_NAME": "", "GIT_AUTHOR_NAME": ""}
+    new = str(tmp_path / "new")
+    for name, to, environment, cause in [
+        ("json", new, {}, "'json' would shadow a module of the standard library"),
+        ("orders", str(full), {}, "full isn't empty"),
+        ("orders", str(file), {}, "file is a file"),
+        ("orders", str(tmp_path / "no/folder"), {}, "there is no folder"),
+        ("orders", "orders", {}, "is in the playbook"),
+        ("orders", new, {"PATH": str(bare)}, "git isn't on PATH"),
+        ("orders", new, nobody, "empty ident name"),
+    ]:
+        done = place.make(name, to, **environment)
+        assert done.returncode, done.stdout
+        assert re.search(f"^Nothing was made: .*{cause}", done.stdout, re.MULTILINE), done.stdout
+        assert {path.name for path in tmp_path.iterdir()} == {"full", "file", "bin"}, cause
+    assert [path.name for path in full.iterdir()] == ["kept"]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert place.make("orders", str(empty)).returncode == 0
+    assert (empty / "src/orders/main.py").exists()
+
+
+HOOK = """#!/bin/sh
+echo reached > "$REACHED"
+read -r _ < "$HELD"
+"""
+
+
+@pytest.mark.holds(
+    "The project comes to its place whole: a run that is killed leaves no half of it there.",
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_killed_leaves_no_half(
+    place: Place, tmp_path: Path, number: signal.Signals
+) -> None:
+    hooks, reached, held = (tmp_path / name for name in ("hooks", "reached", "held"))
+    hooks.mkdir()
+    (hooks / "pre-commit").write_text(HOOK)
+    (hooks / "pre-commit").chmod(0o755)
+    os.mkfifo(reached)
+    os.mkfifo(held)
+    hold = os.open(held, os.O_RDWR)  # the hook waits as long as this is open
+    settings = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "core.hooksPath",
+        "GIT_CONFIG_VALUE_0": str(hooks),
+    }
+    room = tmp_path / "room"
+    room.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.new", "orders", room / "orders"],
+        cwd=place.folder / "playbook",
+        env=place.environment(REACHED=str(reached), HELD=str(held), **settings),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert reached.read_text() == "reached\n"  # the project is whole but for its commit
+        assert [path.name.partition("-")[0] for path in room.iterdir()] == [".orders.new"]
+        process.send_signal(number)
+        told = process.communicate()[1] if number != signal.SIGKILL else process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # git and its hook, which a killed run leaves
+    os.close(hold)
+    assert not (room / "orders").exists()
+    if number != signal.SIGKILL:
+        assert told == "Nothing was made: it was interrupted.\n"
+        assert [*room.iterdir()] == []
+    assert place.make("orders", str(room / "orders")).returncode == 0
+    assert [path.name for path in room.iterdir()] == ["orders"]
