@@ -14,6 +14,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "1.1": 1,
     "1.3": 1,
     "2.1": 1,
+    "3.1": 7,
     "3.3": 1,
     "3.4": 1,
     "4.2": 5,
