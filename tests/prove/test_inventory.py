@@ -15,6 +15,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "1.3": 1,
     "2.1": 1,
     "3.1": 7,
+    "3.2": 3,
     "3.3": 1,
     "3.4": 1,
     "4.2": 5,
