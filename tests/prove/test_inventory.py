@@ -13,7 +13,7 @@ ROWS = tomllib.loads(INVENTORY.read_text())
 SECTIONS = {  # rows of the sections that have their chapter
     "1.1": 1,
     "1.3": 1,
-    "2.1": 1,
+    "2.1": 2,
     "3.1": 7,
     "3.2": 3,
     "3.3": 1,
