@@ -1,0 +1,397 @@
+"""What the page on dependencies claims."""
+
+import ast
+import http.server
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from sqlalchemy import make_url
+
+from tests.engine import needs
+from tests.engine.pages import ROOT, SNIPPETS, RefusedError, parses
+from tests.parts import service
+from tests.parts.wheels import wheel
+from tests.prove import prose
+from tests.watch import pins
+
+FOLDER = "decide/dependencies"
+CHECK = "uv pip check"
+LIST = SNIPPETS / FOLDER / "pyproject.toml"
+OWN = tomllib.loads((service.SERVICE / "pyproject.toml").read_text())["project"]
+ENVIRONMENTS = {  # each made from a lock, and empty before
+    ROOT / "requirements.txt": Path(sys.executable),
+    service.SERVICE / "requirements-dev.txt": service.BIN / "python",
+}
+
+
+INSTRUCTIONS = [
+    "List what your code imports, and lock it",
+    "Declare each package that your code imports or starts, in the group that needs it, and install from a lock with hashes.",
+    "If you don't know whether to declare a package that comes along anyway, declare it when you import it.",
+    "Leave the groups out of the image: only the first list is for production.",
+    "Write sqlalchemy[asyncio].",
+    "Name the driver in the URL, as in postgresql+asyncpg.",
+    "Don't: pin versions by hand",
+    "Write the lock with hashes, for all platforms and from the floor up.",
+    "Install from it with --require-hashes, on your machine, in the tests and in the image.",
+    "Import each module once after an install, as the first test does that runs.",
+    "Renew the lock in a change of its own.",
+    "Install deptry, and let it compare the imports with the list:",
+]
+
+
+def declared(text: str) -> list[str]:
+    """Return what the list declares, in all its groups, as it is written."""
+    told = tomllib.loads(text)
+    groups = [told["project"]["dependencies"], *told["dependency-groups"].values()]
+    return [each for group in groups for each in group if isinstance(each, str)]
+
+
+def imported() -> set[str]:
+    """Return what to install for the blocks of all chapters but this, which compares others."""
+    pages = [page for page in prose.pages() if page.parent.name != "decide"]
+    blocks = {block.file for page in pages for block in prose.blocks(page)}
+    found = [needs.packages(file.read_text()) for file in blocks if parses(file)]
+    return {name for names in found for name in names} - {"accounts"}
+
+
+def hold(file: Path) -> None:
+    """Refuse a list that lacks what a block imports, or what the service declares."""
+    there = {
+        Requirement(each).name: Requirement(each).extras for each in declared(file.read_text())
+    }
+    for wanted in sorted({*imported(), *OWN["dependencies"]}):
+        need = Requirement(wanted)
+        if not need.extras <= there.get(need.name, set()) or need.name not in there:
+            line = file.read_text().splitlines().index("dependencies = [") + 1
+            cure = f'Add "{wanted}" to it'
+            raise RefusedError(file, line, f"nothing here declares {wanted}", cure)
+
+
+@pytest.mark.holds(
+    "The list has each package that a block of the other chapters imports, and each that the service declares.",
+)
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+def test_the_list_is_complete() -> None:
+    hold(LIST)
+    assert {"aiohttp", "sqlalchemy[asyncio]", "uvicorn"} <= imported()
+    assert len(OWN["dependencies"]) > 10
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lacks"),
+    [
+        ('    "aiohttp",\n', "", "aiohttp"),
+        ('    "asyncpg", ', "    # ", "asyncpg"),
+        ("sqlalchemy[asyncio]", "sqlalchemy", r"sqlalchemy\[asyncio\]"),
+        ("celery[redis]", "celery", r"celery\[redis\]"),
+        ('    "anyio",\n', "", "anyio"),
+    ],
+)
+def test_a_package_that_is_dropped_is_missed(
+    tmp_path: Path, old: str, new: str, lacks: str
+) -> None:
+    file = tmp_path / "pyproject.toml"
+    assert LIST.read_text().count(old) == 1
+    file.write_text(LIST.read_text().replace(old, new))
+    with pytest.raises(RefusedError, match=rf"toml:5: nothing here declares {lacks}\. Add"):
+        hold(file)
+
+
+@pytest.mark.holds(
+    "Declare names here, and leave the versions to the lock.",
+    "We call a file that names every package with its version and its hashes a lock.",
+)
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+def test_each_package_is_locked_with_hashes_and_installed() -> None:
+    wanted, found = set(declared(LIST.read_text())), set[str]()
+    for lock, python in ENVIRONMENTS.items():
+        rows = re.findall(
+            r"^([\w.-]+)==\S+(.*(?:\n    --hash=.*)+)", lock.read_text(), re.MULTILINE
+        )
+        assert all("--hash=sha256:" in hashes for _, hashes in rows)
+        locked = {name for name, _ in rows}
+        here = {each for each in wanted if Requirement(each).name in locked}
+        command = ["uv", "pip", "install", "--offline", "--dry-run", f"--python={python}", *here]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert "Would make no changes" in done.stderr, done.stderr  # all there, with extras
+        found |= here
+    assert found == wanted
+
+
+def test_each_module_that_a_block_imports_is_there() -> None:
+    known, rooms = packages_distributions(), {"snippets", "tests", *sys.stdlib_module_names}
+    for file in {block.file for page in prose.pages() for block in prose.blocks(page)}:
+        here = {each.stem for each in file.parent.glob("*.py")} | rooms
+        if parses(file) and not file.is_relative_to(service.SERVICE):
+            for top in tops(file) - here:
+                assert top in known, f"{file} imports {top}"
+                assert importlib.util.find_spec(top), f"{file} imports {top}"
+
+
+def tops(file: Path) -> set[str]:
+    """Return the names of the packages that a file imports."""
+    return {each.partition(".")[0] for each in needs.modules(ast.parse(file.read_text()))}
+
+
+def test_each_module_that_the_service_imports_is_there() -> None:
+    wanted = set[str]().union(*map(tops, service.SERVICE.glob("src/**/*.py")))
+    code = "import sys, importlib.util as u; print([m for m in sys.argv[1:] if not u.find_spec(m)])"
+    command = [service.BIN / "python", "-c", code, *wanted]
+    assert {"celery", "fastapi", "jwt", "sqlalchemy"} <= wanted
+    done = subprocess.run(command, cwd=service.SERVICE, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+def python(code: str) -> str:
+    """Run Python without greenlet, and return the last line of its complaint."""
+    blocked = f"import sys; sys.modules['greenlet'] = sys.modules['httpx2'] = None\n{code}"
+    done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True)
+    return done.stderr
+
+
+@pytest.mark.holds(
+    "Without the extra there is no greenlet, and create_async_engine raises ImportError.",
+    "SQLAlchemy takes postgresql alone for another driver, psycopg.",
+    "Declare httpx2 with the tests: fastapi.testclient doesn't load without it.",
+    "The service starts on your machine, and in production it ends with ImportError or ModuleNotFoundError.",
+)
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+def test_what_comes_only_with_its_extra_or_its_name() -> None:
+    engine = "from sqlalchemy.ext.asyncio import create_async_engine as create\n"
+    told = python(f"{engine}create('postgresql+asyncpg://db/orders')")
+    assert "ImportError: The SQLAlchemy asyncio module requires" in told
+    assert "httpx2" in python("import fastapi.testclient")
+    assert make_url("postgresql://db/orders").get_dialect().driver == "psycopg"
+    assert make_url("postgresql+asyncpg://db/orders").get_dialect().driver == "asyncpg"
+    with pytest.raises(ModuleNotFoundError):
+        make_url("postgresql://db/orders").get_dialect().import_dbapi()
+
+
+RECORD = {  # by command, what the record says of it
+    found[1]: found[2].splitlines()
+    for found in re.finditer(r"^\$ (.*)\n((?:[^$].*\n)*)", pins.RECORD.read_text(), re.MULTILINE)
+}
+
+
+@pytest.mark.holds(
+    "Seven pins by hand, installed on a Python that is newer than they are:",
+    "The install and its check are green, and the import fails.",
+    "The old pytest skips an asynchronous test that asserts False, and ends green.",
+    "A check of the install alone is green on a package that can't be imported.",
+    "This record isn't made by the tests, because it needs a registry: .github/workflows/watch.yml makes it anew each month, and ends red where it differs.",
+)
+@pytest.mark.proves(f"{FOLDER}/pins.out")
+def test_the_record_is_whole_and_a_schedule_renews_it() -> None:
+    assert list(RECORD) == list(pins.STEPS)
+    install, check, load, run = (
+        RECORD[command]
+        for command in list(pins.STEPS)
+        if command.startswith(("uv", "python -c", "pytest"))
+    )
+    assert RECORD["cat pins.txt"] == pins.PINS.splitlines()
+    assert len(RECORD["cat pins.txt"]) == 7
+    assert (install[-1], check[-1], load[-1], run[-1]) == (
+        "status 0",
+        "status 0",
+        "status 1",
+        "status 0",
+    )
+    assert "AssertionError" in load[0]
+    assert run[0] == "1 skipped, 1 warning"
+    workflow = yaml.load((ROOT / ".github/workflows/watch.yml").read_text(), yaml.BaseLoader)  # noqa: S506  it makes texts alone, so `on` stays one
+    steps = workflow["jobs"]["pins"]["steps"]
+    assert workflow["on"]["schedule"] == [{"cron": "17 5 1 * *"}]
+    assert "-m tests.watch.pins" in steps[-1]["run"]
+    assert "--check" in steps[-1]["run"]
+    (setup,) = [step for step in steps if "setup-python" in step.get("uses", "")]
+    assert f"Python {setup['with']['python-version']}" in RECORD["python --version"][0]
+
+
+@pytest.mark.holds(
+    "The old release counts the attributes of a class, and from Python 3.13 each class has two more.",
+)
+@pytest.mark.proves(f"{FOLDER}/pins.out")
+def test_a_class_has_more_attributes_since() -> None:
+    class Order:
+        """An order."""
+
+    added = {name for name in vars(Order) if name in str(RECORD)}
+    more = {"__static_attributes__", "__firstlineno__"} if sys.version_info >= (3, 13) else set()
+    assert len({"__static_attributes__", "__firstlineno__"}) == 2
+    assert added == more
+
+
+@pytest.mark.holds("The locked one fails it.")
+@pytest.mark.proves(f"{FOLDER}/pins.out")
+def test_the_locked_pytest_fails_what_the_old_one_skips(tmp_path: Path) -> None:
+    file = tmp_path / "test_orders.py"
+    file.write_text(pins.TEST)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        f"--rootdir={tmp_path}",
+        "-p",
+        "no:cacheprovider",
+    ]
+    done = subprocess.run([*command, str(file)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "async def functions are not natively supported" in done.stdout
+
+
+@pytest.mark.holds(
+    "A lock refuses what has changed",
+    "A lock names the hash of each file, so an installer refuses a file of the same name and version that holds something else.",
+    "Without hashes it installs that file without a word.",
+)
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    def uv(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        command = ["uv", "pip", *words, "--offline", "--no-index", f"--find-links={tmp_path}"]
+        return subprocess.run(command, input=given, cwd=tmp_path, capture_output=True, text=True)
+
+    wheel(tmp_path, "ledger", "1.0", source="safe = True\n")
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(uv("compile", "--generate-hashes", "--quiet", "-", given="ledger").stdout)
+    assert lock.read_text().count("--hash=sha256:") == 1
+    install = ["install", "--no-cache", "--require-hashes", "-r", "requirements.txt"]
+    assert uv(*install, "--target=first").returncode == 0
+    wheel(tmp_path, "ledger", "1.0", source="safe = False\n")
+    refused = uv(*install, "--target=second")
+    assert refused.returncode == 1
+    assert "Hash mismatch" in refused.stderr
+    assert not (tmp_path / "second/ledger.py").exists()
+    assert uv("install", "--no-cache", "ledger==1.0", "--target=third").returncode == 0
+    assert (tmp_path / "third/ledger.py").read_text() == "safe = False\n"
+
+
+@pytest.mark.holds(
+    "snippets/service/Makefile does it with --universal and --generate-hashes.",
+    "Install from it with --require-hashes, on your machine, in the tests and in the image.",
+)
+def test_the_service_locks_and_installs_with_hashes() -> None:
+    makefile = (service.SERVICE / "Makefile").read_text()
+    compiled = re.findall(r"uv pip compile.*(?:\\\n.*)*", makefile)
+    synced = re.findall(r"(?:uv pip sync|pip install) .*-dev.txt|pip install .*uv.txt", makefile)
+    assert compiled
+    assert synced
+    assert all("--universal" in one and "--generate-hashes" in one for one in compiled)
+    assert all("--require-hashes" in one for one in synced)
+    assert "--require-hashes" in (service.SERVICE / "Dockerfile").read_text()
+
+
+@pytest.mark.holds("Or the same list installs another release than last week.")
+def test_a_list_takes_the_newest_and_a_lock_stays(tmp_path: Path) -> None:
+    def compile_(*more: str) -> str:
+        command = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--offline"]
+        command += ["--no-index", f"--find-links={tmp_path}", *more, "-"]
+        done = subprocess.run(command, input="ledger", cwd=tmp_path, capture_output=True, text=True)
+        return done.stdout or (tmp_path / "lock.txt").read_text()
+
+    wheel(tmp_path, "ledger", "1.0")
+    assert compile_("--output-file=lock.txt") == "ledger==1.0\n"
+    wheel(tmp_path, "ledger", "1.1")
+    assert compile_() == "ledger==1.1\n"
+    assert compile_("--output-file=lock.txt") == "ledger==1.0\n"
+
+
+@pytest.mark.holds(
+    "uv pip check compares versions, and asks nobody for vulnerabilities: it works without a network.",
+)
+def test_a_check_of_versions_asks_nobody() -> None:
+    command = [*CHECK.split(), "--offline", f"--python={sys.executable}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, "All installed packages are compatible" in done.stderr) == (0, True)
+
+
+@pytest.fixture
+def registry() -> Iterator[str]:
+    """The address of a registry that knows no package."""
+
+    class Unknown(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Unknown)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+AUDIT = """
+import os, sys, urllib.parse, requests
+from pip_audit._cli import audit
+ask = requests.Session.request
+def request(self, method, url, **rest):
+    return ask(self, method, os.environ["REGISTRY"] + urllib.parse.urlsplit(url).path, **rest)
+requests.Session.request = request
+audit()
+"""  # its registry has a fixed address: here it leads to ours
+
+
+@pytest.mark.holds(
+    'Where the service doesn\'t know a package, pip-audit skips it, says "No known vulnerabilities found" and ends green.',
+    "So run pip-audit --strict, which ends red on what it can't audit.",
+    "An audit asks a service for known vulnerabilities, and it can only say what that service knows.",
+)
+def test_an_audit_is_green_on_what_nobody_knows(registry: str, tmp_path: Path) -> None:
+    (tmp_path / "lock.txt").write_text(f"orders==1.0 --hash=sha256:{'0' * 64}\n")
+    options = [
+        "--disable-pip",
+        "--requirement=lock.txt",
+        "--progress-spinner=off",
+        "--cache-dir=cache",
+    ]
+
+    def audit(*more: str) -> tuple[int, str]:
+        command = [service.BIN / "python", "-c", AUDIT, *options, *more]
+        environment = {**os.environ, "REGISTRY": registry}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    status, told = audit()
+    assert (status, "No known vulnerabilities found" in told) == (0, True), told
+    status, told = audit("--strict")
+    assert (status, "orders" in told) == (1, True), told
+    makefile = (service.SERVICE / "Makefile").read_text()
+    assert "pip-audit --strict --require-hashes" in makefile
+
+
+@pytest.mark.holds(
+    "A driver, a plugin or a program that nothing imports looks unused to it, so name these as exceptions, each with its reason.",
+)
+@pytest.mark.proves(f"{FOLDER}/check.sh")
+def test_a_program_looks_unused(tmp_path: Path) -> None:
+    project = re.search(
+        r"<<'END'\n(.*?)END\n", (SNIPPETS / FOLDER / "check.sh").read_text(), re.DOTALL
+    )
+    assert project
+    assert 'DEP002 = ["uvicorn"]' in project[1]
+    (tmp_path / "pyproject.toml").write_text(project[1].partition("\n[tool")[0])
+    (tmp_path / "main.py").write_text("import fastapi\n")
+    done = subprocess.run(
+        ["deptry", "--no-ansi", "."], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "DEP002 'uvicorn' defined as a dependency but not used" in done.stderr
+    assert version("deptry")

@@ -1,0 +1,201 @@
+"""What the page on the scope of a change claims."""
+
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.engine.pages import SNIPPETS
+
+FOLDER = "decide/scope"
+SCOPE = SNIPPETS / FOLDER / "scope.toml"
+SERVICE = SNIPPETS / "service"
+COMMAND = "python scope.py origin/main"
+FIRST = "alembic/versions/0001_users.py"
+
+
+INSTRUCTIONS = [
+    "Write a scope that a check can hold",
+    "Write for each change which files it may touch and what that does, and which files it must not touch and why.",
+    "If you don't know whether a file belongs in, leave it out, and agree on another scope when you need it.",
+    "Name paths, each with a sentence that a reviewer can hold the change against.",
+    "Merge this file before the branch begins:",
+    "Don't compare the names of changed files as git lists them.",
+    'Don\'t write "no new migrations, use the existing pattern": it forbids and allows at once.',
+    "Name the path, and say what to do instead.",
+    "Agree on scope.toml with the reviewer, and merge it into the main branch.",
+    "Run the check below on each pull request, against that branch.",
+    "Change the scope in a pull request of its own.",
+]
+
+
+JUDGEMENTS = [
+    "We call what a change may touch its scope.",
+]
+
+
+@pytest.fixture
+def branch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a scope on its main branch, in which a branch has begun."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("USER", "AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "ada@example.org")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    git("init", "--quiet", "--initial-branch=main")
+    files = [FIRST, "src/accounts/api/users.py", "src/accounts/logs.py", "Dockerfile", "README.md"]
+    for number, file in enumerate(files):
+        write(file, "".join(f"line {number} {n}\n" for n in range(20)))
+    write("scope.toml", SCOPE.read_text())
+    commit()
+    git("switch", "--quiet", "--create", "limits")
+    return tmp_path
+
+
+def git(*words: str) -> None:
+    """Run git in the folder."""
+    subprocess.run(["git", *words], check=True, capture_output=True)
+
+
+def write(file: str, text: str) -> None:
+    """Write a file of the repository."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(text)
+
+
+def commit() -> None:
+    """Commit all that there is."""
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "Change")
+
+
+@pytest.mark.holds(
+    "By default git shows a file that was moved under its new name alone.",
+    "A branch moved a migration into src/accounts/api, and the check stayed green.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/scope.py",
+        pytest.param(
+            f"{FOLDER}/renamed.py",
+            marks=pytest.mark.xfail(  # git lists the new name alone
+                strict=True,
+                raises=pytest.RaisesExc(AssertionError, match="the check is green"),
+            ),
+        ),
+    ],
+    indirect=True,
+)
+def test_a_file_that_moves_out_is_told(snippet: ModuleType, branch: Path) -> None:
+    git("mv", FIRST, "src/accounts/api/first.py")
+    commit()
+    told = snippet.refusals("main", tomllib.loads(SCOPE.read_text()))
+    assert [line.split()[0] for line in told] == [FIRST], "the check is green"
+
+
+OUT = {
+    FIRST: "alembic",
+    "alembic/versions/0002 añadido.py": "alembic",
+    "src/accounts/logs.py": "src/accounts/logs.py",
+    "Dockerfile": "Dockerfile",
+}
+
+
+@pytest.mark.holds(
+    "A change that limits sign-ups also moves a migration and mends the log format, and the reviewer finds out when the deployment fails.",
+    "It is green on a change in scope and on what others merged meanwhile, and red on each file that the scope doesn't name.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
+def test_a_branch_is_held_against_its_scope(snippet: ModuleType, branch: Path) -> None:
+    write("src/accounts/api/users.py", "answer = 429\n")
+    write("src/accounts/allowance.py", "limit = 3\n")
+    write("tests/test_allowance.py", "assert True\n")
+    commit()
+    git("switch", "--quiet", "main")
+    for file in OUT:
+        write(file, "another's\n")
+    commit()
+    git("switch", "--quiet", "limits")
+    assert snippet.main(["main"]) == []
+    for file in [*OUT, "README.md"]:
+        write(file, "ours\n")
+    commit()
+    why = tomllib.loads(SCOPE.read_text())["out"]
+    reasons = [(file, why[path]) for file, path in OUT.items()]
+    reasons.append(("README.md", "scope.toml doesn't name it"))
+    cure = "Leave it, or agree on another scope first."
+    assert snippet.main(["main"]) == [f"{f} is out of scope: {said}. {cure}" for f, said in reasons]
+
+
+@pytest.mark.holds("It reads the scope from the base, so a branch can't widen its own.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
+def test_a_branch_cannot_widen_its_scope(snippet: ModuleType, branch: Path) -> None:
+    write("Dockerfile", "FROM scratch\n")
+    write("scope.toml", '[in]\nDockerfile = "ours"\n"scope.toml" = "ours"\n[out]\n')
+    commit()
+    told = snippet.main(["main"])
+    assert [line.split()[0] for line in told] == ["Dockerfile", "scope.toml"]
+
+
+@pytest.mark.holds("A path that guards nothing, such as a misspelt one, is refused.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
+def test_a_path_that_guards_nothing_is_refused(snippet: ModuleType, branch: Path) -> None:
+    git("switch", "--quiet", "main")
+    write("scope.toml", SCOPE.read_text().replace('"alembic"', '"alembics"'))
+    commit()
+    with pytest.raises(ValueError, match="names alembics, which isn't there"):
+        snippet.main(["main"])
+
+
+@pytest.mark.holds(
+    "A change of behaviour inside the named files it can't see: that is what the sentences are for.",
+    "In GitHub's workflows set fetch-depth: 0, so that git finds where the branch began.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
+def test_what_the_check_cannot_know(snippet: ModuleType, branch: Path) -> None:
+    write("src/accounts/api/users.py", "answer = 200  # to all\n")
+    commit()
+    assert snippet.main(["main"]) == []
+    git("checkout", "--quiet", "--orphan", "shallow")  # what a clone without history is
+    commit()
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        snippet.main(["main"])
+    assert "no merge base" in refused.value.stderr, "fetch-depth: 0 brings it"
+
+
+@pytest.mark.holds("Run python scope.py origin/main in the branch.")
+def test_the_program_ends_red(branch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("Dockerfile", "FROM scratch\n")
+    commit()
+    git("update-ref", "refs/remotes/origin/main", "main")
+    program = str(SNIPPETS / FOLDER / "scope.py")
+    monkeypatch.setattr(sys, "argv", [program, *COMMAND.split()[2:]])
+    with pytest.raises(SystemExit, match="Dockerfile is out of scope: the service starts"):
+        runpy.run_path(program, run_name="__main__")
+
+
+@pytest.mark.holds(
+    "no new migrations | alembic",
+    "no other logging | src/accounts/logs.py",
+    "no other way to start the container | Dockerfile",
+    "A sentence that holds for every change is no scope.",
+    "A scope says what this change leaves alone.",
+    "Each wish becomes a path:",
+    "Make it a gate: that functions have hints is checked by ANN in the rules of the service and by mypy, and who may call whom by lint-imports.",
+)
+@pytest.mark.proves(f"{FOLDER}/scope.toml")
+def test_each_path_of_the_scope_is_one_of_the_service() -> None:
+    scope = tomllib.loads(SCOPE.read_text())
+    assert list(scope["out"]) == ["alembic", "src/accounts/logs.py", "Dockerfile"]
+    assert all((SERVICE / path).exists() for part in scope.values() for path in part)
+    tools = tomllib.loads((SERVICE / "pyproject.toml").read_text())["tool"]
+    gates = tomllib.loads((SERVICE / "tiers.toml").read_text())["gates"]
+    assert "ANN" in tools["ruff"]["lint"]["select"]
+    assert tools["mypy"]["strict"]
+    assert "mypy" in str(gates["types"])
+    assert "lint-imports" in str(gates["layers"])
