@@ -31,6 +31,7 @@ INSTRUCTIONS = [
     "Move to ASGI when callers stay for long, as they do with a stream.",
     "Give each processor one process, and measure the memory of each.",
     "Limit what each process opens: ASGI takes more calls than the database has connections.",
+    "Read the record of that decision in Settle what costs much to change before you build.",
     "Name your own app and its options in SERVERS, and see how many of its calls wait at once.",
 ]
 

@@ -1,0 +1,27 @@
+import sys
+import tomllib
+from pathlib import Path
+
+PARTS = ["question", "default", "depends", "later", "page"]
+
+
+def unsettled(file: str, text: str) -> list[str]:
+    """Return where a question lacks a part, why, and what to do."""
+    lines, found = text.splitlines(), []
+    for name, told in tomllib.loads(text).items():
+        for part in PARTS:
+            if part not in told:
+                line = lines.index(f"[{name}]") + 1
+                cure = "Write what holds until somebody decides otherwise"
+                found.append(f"{file}:{line}: [{name}] has no {part}. {cure}.")
+    return found
+
+
+def main() -> None:
+    for file in sys.argv[1:]:
+        if refused := unsettled(file, Path(file).read_text()):
+            sys.exit("\n".join(refused))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+from sqlalchemy import Engine, ForeignKey, create_engine, orm, select
+
+
+class Base(orm.DeclarativeBase):
+    pass
+
+
+class Customer(Base):
+    __tablename__ = "customers"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+
+
+class Order(Base):
+    __tablename__ = "orders"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    customer_id: orm.Mapped[int] = orm.mapped_column(ForeignKey("customers.id"))
+    customer: orm.Mapped[Customer] = orm.relationship(lazy="raise")
+
+
+def names(engine: Engine) -> list[str]:
+    """Return the name of each order's customer."""
+    query = select(Order).options(orm.selectinload(Order.customer))
+    with orm.Session(engine) as session:
+        return [order.customer.name for order in session.scalars(query)]
+
+
+def filled() -> Engine:
+    """Return a database with ten orders of ten customers."""
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with orm.Session(engine) as session:
+        customers = [Customer(name=f"customer {number}") for number in range(10)]
+        session.add_all(Order(customer=customer) for customer in customers)
+        session.commit()
+    return engine
+
+
+if __name__ == "__main__":
+    print(len(names(filled())), "names")
+    #> 10 names
