@@ -24,7 +24,8 @@ from tests.engine.pages import ROOT
 
 PROVE = ["docs", "tests/prove", "tests/service"]  # has work for two processors
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
-CHECK = ["tests/check", "tests/refuse", "-m", "recorded"]
+CHECK = ["tests/check", "tests/refuse", "-m", "recorded and not walk"]
+WALK = ["tests/check", "-m", "walk"]
 STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it
 MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it has a name of its own
 ROOM = 4 * 1024**3  # bytes, twice what the sessions need
@@ -103,5 +104,5 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         with session(*told, *PROVE) as prove:
             if status := prove.status():
                 return status
-        with session(*told, *CHECK) as check:
-            return check.status() or aside.status()
+        with session(*told, *WALK, aside=True) as walk, session(*told, *CHECK) as check:
+            return check.status() or walk.status() or aside.status()

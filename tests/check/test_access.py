@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from tests.engine.pages import DOCS
 from tests.prove import prose
 
+pytestmark = pytest.mark.walk
 PAGES = [str(page.relative_to(DOCS)) for page in prose.pages()]
 WIDE, NARROW = ViewportSize(width=1280, height=720), ViewportSize(width=320, height=640)
 MENU, OPENER = ".md-sidebar--primary", ".md-header label[for=__drawer]"

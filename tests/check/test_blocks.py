@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bs4 import BeautifulSoup, Tag
+from bs4 import Tag
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.check.test_oracle import pages
 from tests.engine.pages import DOCS, SNIPPETS
 from tests.prove import prose, twins
 
@@ -108,9 +109,7 @@ def test_without_javascript_a_dont_is_marked_and_says_what_happens(
 
 def test_dont_and_only_dont_is_marked_in_the_html(site: Path, recorded: dict[str, Any]) -> None:
     for page in sorted({block["page"] for block in recorded["blocks"]}):
-        html = (site / page.removesuffix(".md") / "index.html").read_text()
-        soup = BeautifulSoup(html, "html.parser")
-        blocks: list[Tag] = list(soup.select("article .highlight:has(> .filename)"))
+        blocks: list[Tag] = list(pages(site)[page].select("article .highlight:has(> .filename)"))
         known = [block for block in recorded["blocks"] if block["page"] == page]
         marked = [bool(block.select(".hll")) for block in blocks]
         wanted = [block["kind"] == "dont" and block["language"] != "diff" for block in known]

@@ -4,6 +4,7 @@ Nothing here trusts what reads the Markdown: sentences come from the HTML, and t
 """
 
 import ast
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -66,15 +67,26 @@ def test_each_sentence_is_held(recorded: dict[str, Any]) -> None:
         assert bool(claim["tests"]) == bool(claim["checks"]) == (claim["kind"] == "held"), where
 
 
+@functools.cache
+def functions(file: str) -> dict[str, set[str]]:
+    """Return the texts of each function of a file, without marks of code and emphasis."""
+    return {
+        node.name: {
+            re.sub(r"[`*]", "", str(constant.value))
+            for constant in ast.walk(node)
+            if isinstance(constant, ast.Constant)
+        }
+        for node in ast.parse((ROOT / file).read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
 def test_each_test_of_a_sentence_names_it(recorded: dict[str, Any]) -> None:
     for claim in recorded["claims"]:
         for test in claim["tests"]:
             file, name = test.split("::")
-            tree = ast.parse((ROOT / file).read_text())
-            (function,) = (n for n in tree.body if getattr(n, "name", "") == name)
-            texts = [n.value for n in ast.walk(function) if isinstance(n, ast.Constant)]
             words = re.sub(r"[`*]", "", claim["sentence"])
-            assert words in {re.sub(r"[`*]", "", str(text)) for text in texts}, test
+            assert words in functions(file).get(name, ()), test
 
 
 def test_each_bound_page_is_there(recorded: dict[str, Any]) -> None:

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bs4 import BeautifulSoup
 from jinja2 import Environment, nodes
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.check.conftest import build, serving
+from tests.check.test_oracle import pages
 from tests.engine.pages import DOCS
-from tests.prove import prose
 
 TIMEOUTS = "concurrency/timeouts/"
 ROW = "concurrency/timeouts:5"
@@ -176,17 +175,9 @@ def test_icons_can_be_seen(browser: Browser, address: str, scheme: str) -> None:
             assert page.locator(selector).first.evaluate(CONTRAST) >= 3, selector
 
 
-def built(site: Path) -> Iterator[tuple[str, BeautifulSoup]]:
-    """Return the pages of the site, with their sources."""
-    for source in prose.pages():
-        name = source.relative_to(DOCS).with_suffix("")
-        path = site / (name.parent if name.name == "index" else name) / "index.html"
-        yield f"{name}.md", BeautifulSoup(path.read_text(), "html.parser")
-
-
 def test_each_page_describes_itself(site: Path) -> None:
     described: dict[str, str] = {}
-    for source, soup in built(site):
+    for source, soup in pages(site).items():
         told = {
             str(meta.get("name") or meta.get("property")): str(meta["content"])
             for meta in soup.select("head meta[content]")
@@ -202,7 +193,7 @@ def test_each_page_describes_itself(site: Path) -> None:
 
 
 def test_no_script_of_ours_stands_in_a_page(site: Path) -> None:
-    for source, soup in built(site):
+    for source, soup in pages(site).items():
         inline = [
             script.get_text()
             for script in soup.select("script:not([src])")

@@ -71,17 +71,21 @@ def pytest_configure(config: pytest.Config) -> None:
             config.args.append(f"{ROOT}/tests/prove/test_whole.py::test_sentences_are_true[{page}]")
 
 
+def waits(item: pytest.Item) -> bool:
+    """Tell whether an item waits for the tests of the service."""
+    block = getattr(getattr(item, "example", None), "parsed", None)
+    if isinstance(block, Block):
+        return block.of_service or block.language == "diff"
+    return "service_runs" in getattr(item, "fixturenames", ())
+
+
 def rank(item: pytest.Item) -> int:
     """Return when an item's turn comes: tests, runs, proofs, then what holds for all.
 
     What waits for the tests of the service comes after the proofs, in the same order.
     """
     turn = 0 if item.path.suffix != ".md" else 2 if " proof " in item.name else 1
-    block = getattr(getattr(item, "example", None), "parsed", None)
-    waits = "service_runs" in getattr(item, "fixturenames", ())
-    if isinstance(block, Block):
-        waits = block.of_service or block.language == "diff"
-    return 6 if item.path.name == "test_whole.py" else turn + 3 * waits
+    return 6 if item.path.name == "test_whole.py" else turn + 3 * waits(item)
 
 
 @pytest.hookimpl(trylast=True)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine.batch import Found
 from tests.engine.pages import HOME, ROOT, SNIPPETS, RefusedError, parses
-from tests.engine.plugin import STATE
+from tests.engine.plugin import STATE, waits
 from tests.engine.proof import Session
 from tests.parts.service import RUNNING, SERVICE, End, Told, every, linted, patched, some
 
@@ -165,6 +165,13 @@ def service_runs(
     runs = Runs(request.config, request.session.items, tmp_path_factory.mktemp("service"))
     yield runs
     runs.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ahead(request: pytest.FixtureRequest) -> None:
+    """Start the service's tests before all else: nothing takes longer."""
+    if any(map(waits, request.session.items)):
+        request.getfixturevalue("service_runs")
 
 
 @pytest.fixture

@@ -159,7 +159,9 @@ def test_a_make_around_it_changes_nothing(tmp_path: Path) -> None:
         if test.name != "test_run.py":
             test.unlink()
     (tmp_path / "Makefile").write_text(AROUND)
-    status, said = make(tmp_path, "-j2", "-C", str(tmp_path), VENV=VENV)
+    one = "-k 'ends_it and 15'"  # what make says would come after its last line
+    told = {"VENV": VENV, "PYTEST_ADDOPTS": one}
+    status, said = make(tmp_path, "-j2", "-C", str(tmp_path), **told)
     assert status == 0, said
     assert "Leaving directory" in said
-    assert re.search(r"\b[1-9]\d* passed in", said), said
+    assert re.search(r"\b1 passed in", said), said

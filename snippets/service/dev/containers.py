@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from dev import base_image, containers_end, system
-from dev.folders import temporary
+from dev.folders import has_room, place, temporary
 from dev.keeper import kept
 
 CGROUP_2 = Path("/sys/fs/cgroup/unified/cgroup.controllers")  # beside version 1
@@ -21,6 +21,8 @@ DRIVERS = ["overlay", "vfs"]  # the first copies nothing, the second works anywh
 RUNTIMES = ["crun", "runc"]
 LIMITS = ["nofile=1024:1024", "nproc=1024:1024"]
 LOCAL = "localhost/base"
+ROOM = 4 * 2**30
+"""Bytes that must be free where images go, some times what the service's take."""
 PROBE = "packaging"  # small, and what the build installs needs it
 SERVERS = {"docker.io": "registry-1.docker.io"}
 # What pip installs builds one wheel, and runs once.
@@ -215,8 +217,11 @@ def index_options(folder: Path) -> list[str]:
 def storage() -> Iterator[Containers]:
     """Give a storage with nothing in it; take it away at the end.
 
-    podman waits 20 s for each container that it keeps in memory.
+    It is in memory where there is room, as a disk takes longer to remove an image than
+    to run it. An ordinary user's is on a disk: its podman waits 20 s for each
+    container that it keeps in memory.
     """
     end = [sys.executable, containers_end.__file__]
-    with temporary("images", on_disk=True) as folder, kept(end, folder=folder):
+    on_disk = bool(os.geteuid()) or not has_room(place(), ROOM)
+    with temporary("images", on_disk=on_disk) as folder, kept(end, folder=folder):
         yield Containers(folder)

@@ -22,8 +22,7 @@ def temporary(name: str, *, on_disk: bool = False) -> Iterator[Path]:
     Those that a killed process left behind are removed.
     """
     sweep()
-    memory = "TMPDIR" not in os.environ and has_room(MEMORY)
-    parent = DISK if on_disk else MEMORY if memory else Path(tempfile.gettempdir())
+    parent = DISK if on_disk else place()
     # The name is known before the folder is there: an interrupt between leaves none.
     folder = parent / f"accounts-{name}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
@@ -33,10 +32,16 @@ def temporary(name: str, *, on_disk: bool = False) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def has_room(folder: Path) -> bool:
-    """Tell whether a folder can take a database."""
+def place() -> Path:
+    """Return where new folders go that need not be on a disk."""
+    memory = "TMPDIR" not in os.environ and has_room(MEMORY)
+    return MEMORY if memory else Path(tempfile.gettempdir())
+
+
+def has_room(folder: Path, room: int = ROOM) -> bool:
+    """Tell whether a folder can take so many bytes, or a database."""
     usable = folder.is_dir() and os.access(folder, os.W_OK)
-    return usable and shutil.disk_usage(folder).free > ROOM
+    return usable and shutil.disk_usage(folder).free > room
 
 
 def sweep() -> None:

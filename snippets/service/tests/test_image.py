@@ -118,18 +118,28 @@ def image(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> I
     (context / "gunicorn.conf.py").chmod(0o600)
     (pinned,) = re.findall(r"^ARG BASE=(.*)", DOCKERFILE, re.MULTILINE)
     base, origin = containers.base(pinned)
-    try:
-        containers.choose_runtime(base)
-    except CommandError as error:
-        refuse("image", f"no container can run here: {error}")
-    index = index_options(containers.folder)
-    reach_index(containers, base, index)
+    index = able(containers, base)
     try:
         containers.build(IMAGE, context, f"--build-arg=BASE={base}", *index)
     except CommandError:
         reach_index(containers, base, index)  # it may be gone since
         raise
     return Image(containers, origin)
+
+
+def able(containers: Containers, base: str) -> list[str]:
+    """Return the options that lead a build to its index.
+
+    Where no container can run, or none reaches the index, the tests are skipped, or
+    fail in CI.
+    """
+    try:
+        containers.choose_runtime(base)
+    except CommandError as error:
+        refuse("image", f"no container can run here: {error}")
+    index = index_options(containers.folder)
+    reach_index(containers, base, index)
+    return index
 
 
 def reach_index(containers: Containers, base: str, options: list[str]) -> None:

@@ -20,6 +20,15 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"monitor_bind": "127.0.0.1:0"})
 
 
+@pytest.fixture(autouse=True)
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a monitor look whether it is to end a hundred times a second, not twice."""
+    serve = monitor.Server.serve_forever
+    monkeypatch.setattr(
+        monitor.Server, "serve_forever", lambda server: serve(server, 0.01)
+    )
+
+
 def ask(port: int, path: str) -> httpx2.Response:
     """Ask what a monitor asks."""
     return httpx2.get(f"http://127.0.0.1:{port}{path}", verify=NO_TLS)

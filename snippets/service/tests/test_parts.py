@@ -16,6 +16,7 @@ from dev.folders import temporary
 from dev.keeper import kept
 from dev.ports import OUTGOING, free_port, wait_for_port
 from dev.postgres import Postgres
+from dev.processes import migrate
 from tests.conftest import database
 
 
@@ -90,20 +91,28 @@ def test_nobody_waits_for_a_program_that_ended() -> None:
 
 
 # --8<-- [start:isolation]
-def test_a_database_of_its_own_costs_a_test_less_than_50_ms(
+def test_a_database_of_its_own_costs_a_fraction_of_its_migrations(
     server: Postgres, record_property: Callable[[str, object], None]
 ) -> None:
-    def isolate() -> float:
+    def seconds(make: Callable[[], None]) -> float:
         started = time.perf_counter()
-        with database(server):
-            pass
+        make()
         return time.perf_counter() - started
 
-    times = [isolate() for _ in range(10)]
-    while min(times) >= 0.05 and len(times) < 100:  # others may have the processors
-        times.append(isolate())
-    record_property("seconds of isolation", round(min(times), 3))
-    assert min(times) < 0.05
+    def copy() -> None:
+        with database(server):
+            pass
+
+    def migrate_anew() -> None:
+        server.tell("CREATE DATABASE anew")
+        migrate(server.url("anew"))
+        server.tell("DROP DATABASE anew WITH (FORCE)")
+
+    # One after the other: whatever else the machine does, both meet it.
+    pairs = [(seconds(copy), seconds(migrate_anew)) for _ in range(3)]
+    copied, migrated = (min(times) for times in zip(*pairs, strict=True))
+    record_property("seconds of isolation", round(copied, 3))
+    assert copied < migrated / 2
 
 
 # --8<-- [end:isolation]

@@ -29,6 +29,14 @@ LISTENS = """SELECT application_name FROM pg_stat_activity
     WHERE query LIKE :like AND pid <> pg_backend_pid()"""
 
 
+@pytest.fixture
+def settings(
+    settings: ServerSettings, request: pytest.FixtureRequest
+) -> ServerSettings:
+    """The settings of all tests, and what one test changes of them."""
+    return settings.model_copy(update=getattr(request, "param", {}))
+
+
 # --8<-- [start:limits]
 @pytest.mark.parametrize("pooled", [False, True])
 async def test_each_connection_has_limits_and_a_name(
@@ -107,6 +115,7 @@ async def row(
 
 
 # --8<-- [start:row]
+@pytest.mark.parametrize("settings", [{"lock_timeout": 0.5}], indirect=True)
 @pytest.mark.usefixtures("row")
 async def test_who_waits_for_a_row_stops_nobody_else(
     app: FastAPI, client: AsyncClient

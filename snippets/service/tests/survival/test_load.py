@@ -35,7 +35,8 @@ def shared(
     """What the processes of this file read."""
     folder = tmp_path_factory.mktemp("load")
     with database(server) as url:
-        yield environment_of(url, redis_url, folder) | {"POOL_TIMEOUT": "60"}
+        patient = {"POOL_TIMEOUT": "60", "STATEMENT_TIMEOUT": "60"}
+        yield environment_of(url, redis_url, folder) | patient
 
 
 @pytest.fixture(scope="module")
