@@ -124,7 +124,7 @@ def test_the_table_is_made_from_the_data(pytestconfig: pytest.Config) -> None:
     "The data of the table",
     "How does the code wait? | async def for what awaits, def for what blocks | the drivers and clients that it calls | about half of the modules | Choose how code runs by what it waits for",
     "How slow may it be? | a limit for 99% of the requests, under a named load | who waits for the answer | no module, so nobody misses it until users wait | Write a performance budget that a run can break",
-    "Which Pythons? | from the floor of the libraries up | the libraries, and the date on which a Python ends | two lines, and the lock | Support the Pythons that get fixes",
+    "Which Pythons? | from the floor of the libraries up | the libraries, and the date on which a Python ends | two lines, and the lock | ---",
     "Which framework? | FastAPI | whether it renders pages, and what the team runs already | about a fifth of the modules | Choose a stack by what it refuses",
     "How strict are the types? | strict, from the first line | how much code without types is there already | nearly every module | Turn on strict types from the first line",
     "Which server? | ASGI, one process for each processor | how many calls wait at once | a few modules, and the configuration | Choose a server by what your endpoints wait for",
