@@ -22,7 +22,7 @@ def draw(runs: dict[str, dict[str, float]]) -> str:
             shapes.append(label((136 + width, top + 13), f"{run[measure]:g}"))
             top += 20
         top += 14
-    counts = ", ".join(f"{server} {run['calls']:g}" for server, run in runs.items())
+    counts = ", ".join(f"{name} {run['calls']:g}" for name, run in runs.items())
     return picture(
         "Calls that wait at once, memory and processor time of four servers",
         f"Calls that wait at once, of 40: {counts}.",

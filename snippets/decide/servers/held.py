@@ -11,7 +11,7 @@ import aiohttp
 
 CALLERS = 40
 FOLDER = Path(__file__).parent
-SERVERS = {  # the calls that each can let wait at once, and how gunicorn is told
+SERVERS = {  # the places of each, and the options of gunicorn
     "WSGI, 1 thread": (1, ["waits:app"]),
     "WSGI, 4 processes": (4, ["waits:app", "--workers=4"]),
     "WSGI, 20 threads": (20, ["waits:app", "--threads=20"]),
@@ -19,6 +19,7 @@ SERVERS = {  # the calls that each can let wait at once, and how gunicorn is tol
 }
 GUNICORN = ["gunicorn", "--bind=127.0.0.1:0", "--no-control-socket"]
 GUNICORN += ["--graceful-timeout=5"]
+Served = AsyncIterator[tuple[int, str]]
 LISTENING = re.compile(rb"Listening at: (\S+)")
 
 
@@ -29,18 +30,19 @@ class Held:
         self.expected, self.waiting, self.most = expected, 0, 0
         self.full = asyncio.Event()
 
-    async def __call__(self, reader: StreamReader, writer: StreamWriter) -> None:
-        """Hold one call, then answer it."""
+    async def __call__(self, reader: StreamReader, out: StreamWriter) -> None:
+        """Hold a call, then answer it."""
         await reader.readuntil(b"\r\n\r\n")
         self.waiting += 1
         self.most = max(self.most, self.waiting)
         if self.waiting == self.expected:
-            await asyncio.sleep(0 if self.full.is_set() else 0.1)  # is there one more?
+            # Does one more come? It's asked once.
+            await asyncio.sleep(0 if self.full.is_set() else 0.1)
             self.full.set()
         await self.full.wait()
         self.waiting -= 1
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42")
-        writer.close()
+        out.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42")
+        out.close()
 
 
 async def ask(client: aiohttp.ClientSession) -> None:
@@ -51,7 +53,7 @@ async def ask(client: aiohttp.ClientSession) -> None:
 
 
 @asynccontextmanager
-async def serve(held: Held, options: list[str]) -> AsyncIterator[tuple[int, str]]:
+async def serve(held: Held, options: list[str]) -> Served:
     """Serve an app with gunicorn; yield its process id and its address."""
     remote = await asyncio.start_server(held, "127.0.0.1", 0)
     port = remote.sockets[0].getsockname()[1]
@@ -74,7 +76,10 @@ async def main() -> None:
     for server in "WSGI, 1 thread", "ASGI, 1 process":
         expected, options = SERVERS[server]
         held = Held(expected)
-        async with serve(held, options) as (_, url), aiohttp.ClientSession(url) as client:
+        async with (
+            serve(held, options) as (_, url),
+            aiohttp.ClientSession(url) as client,
+        ):
             await asyncio.gather(*(ask(client) for _ in range(CALLERS)))
         print(f"{server}: {held.most} of {CALLERS} calls wait at once")
         #> WSGI, 1 thread: 1 of 40 calls wait at once
