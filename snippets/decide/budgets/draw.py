@@ -21,7 +21,8 @@ def draw(loops: dict[str, dict[str, float]]) -> str:
         shapes.append(path(points, kind))
     for place, percentile in enumerate(loops["open"]):
         shapes.append(label((42.0 + 65 * place, FLOOR + 16), percentile))
-    shapes += [label((34, TOP + 12), "2 s", "end"), label((34, FLOOR), "0", "end")]
+    shapes.append(label((34, TOP + 12), "2 s", "end"))
+    shapes.append(label((34, FLOOR), "0", "end"))
     last = ", ".join(f"{loop} {loops[loop]['99%']:g} ms" for loop in LOOPS)
     return picture(
         "Percentiles of the same pause, measured by two loops",

@@ -6,7 +6,7 @@ Scope = dict[str, dict[str, str]]
 
 
 def git(*words: str) -> str:
-    """Return what git prints; raise CalledProcessError where it fails."""
+    """Return what git prints; raise `CalledProcessError` where it fails."""
     command = ["git", *words]
     done = subprocess.run(  # noqa: S603  the program is git, and the words are ours
         command, capture_output=True, text=True, check=True

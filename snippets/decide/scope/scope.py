@@ -10,7 +10,7 @@ CURE = "Leave it, or agree on another scope first"
 
 
 def git(*words: str) -> str:
-    """Return what git prints; raise CalledProcessError where it fails."""
+    """Return what git prints; raise `CalledProcessError` where it fails."""
     command = ["git", *words]
     done = subprocess.run(  # noqa: S603  the program is git, and the words are ours
         command, capture_output=True, text=True, check=True
@@ -31,7 +31,7 @@ def refusals(base: str, scope: Scope) -> list[str]:
 
 
 def recorded(base: str) -> Scope:
-    """Return the scope as the base has it; raise ValueError where a path guards nothing."""
+    """Return the scope as the base has it; raise `ValueError` where a path guards nothing."""
     scope: Scope = tomllib.loads(git("show", f"{base}:scope.toml"))
     for path in scope["out"]:
         if not git("ls-tree", "-r", base, "--", path):

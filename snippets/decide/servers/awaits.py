@@ -9,11 +9,8 @@ from fastapi import FastAPI
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Keep one client for the remote service."""
-    jar = aiohttp.DummyCookieJar()
-    prices = os.environ["UPSTREAM_URL"]
-    async with aiohttp.ClientSession(
-        prices, cookie_jar=jar
-    ) as app.state.client:
+    url, jar = os.environ["UPSTREAM_URL"], aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(url, cookie_jar=jar) as app.state.client:
         yield
 
 

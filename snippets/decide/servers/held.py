@@ -12,16 +12,15 @@ import aiohttp
 # region the servers, and how each is started
 CALLERS = 40
 FOLDER = Path(__file__).parent
-SERVERS = (
-    {  # the calls that each can let wait at once, and how gunicorn is told
-        "WSGI, 1 thread": (1, ["waits:app"]),
-        "WSGI, 4 processes": (4, ["waits:app", "--workers=4"]),
-        "WSGI, 20 threads": (20, ["waits:app", "--threads=20"]),
-        "ASGI, 1 process": (CALLERS, ["awaits:app", "--worker-class=asgi"]),
-    }
-)
+SERVERS = {  # the places of each, and the options of gunicorn
+    "WSGI, 1 thread": (1, ["waits:app"]),
+    "WSGI, 4 processes": (4, ["waits:app", "--workers=4"]),
+    "WSGI, 20 threads": (20, ["waits:app", "--threads=20"]),
+    "ASGI, 1 process": (CALLERS, ["awaits:app", "--worker-class=asgi"]),
+}
 GUNICORN = ["gunicorn", "--bind=127.0.0.1:0", "--no-control-socket"]
 GUNICORN += ["--graceful-timeout=5"]
+Served = AsyncIterator[tuple[int, str]]
 LISTENING = re.compile(rb"Listening at: (\S+)")
 # endregion
 
@@ -33,20 +32,19 @@ class Held:
         self.expected, self.waiting, self.most = expected, 0, 0
         self.full = asyncio.Event()
 
-    async def __call__(
-        self, reader: StreamReader, writer: StreamWriter
-    ) -> None:
-        """Hold one call, then answer it."""
+    async def __call__(self, reader: StreamReader, out: StreamWriter) -> None:
+        """Hold a call, then answer it."""
         await reader.readuntil(b"\r\n\r\n")
         self.waiting += 1
         self.most = max(self.most, self.waiting)
         if self.waiting == self.expected:
-            await asyncio.sleep(0 if self.full.is_set() else 0.1)  # one more?
+            # Does one more come? It's asked once.
+            await asyncio.sleep(0 if self.full.is_set() else 0.1)
             self.full.set()
         await self.full.wait()
         self.waiting -= 1
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42")
-        writer.close()
+        out.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42")
+        out.close()
 
 
 # region how a server is started and asked
@@ -58,9 +56,7 @@ async def ask(client: aiohttp.ClientSession) -> None:
 
 
 @asynccontextmanager
-async def serve(
-    held: Held, options: list[str]
-) -> AsyncIterator[tuple[int, str]]:
+async def serve(held: Held, options: list[str]) -> Served:
     """Serve an app with gunicorn; yield its process id and its address."""
     remote = await asyncio.start_server(held, "127.0.0.1", 0)
     port = remote.sockets[0].getsockname()[1]

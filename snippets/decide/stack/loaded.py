@@ -30,7 +30,7 @@ def filled() -> Engine:
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
     with orm.Session(engine) as session:
-        customers = [Customer(name=f"customer {number}") for number in range(10)]
+        customers = [Customer(name=f"Ann the {n}th") for n in range(10)]
         session.add_all(Order(customer=customer) for customer in customers)
         session.commit()
     return engine

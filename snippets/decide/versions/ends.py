@@ -12,7 +12,7 @@ WANTED = {"ends": r"20\d\d-(?:0[1-9]|1[0-2])", "source": r"https://\S+"}
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the last month of each Python, or raise ValueError."""
+    """Return the last month of each Python, or raise `ValueError`."""
     text = path.read_text()
     pythons = tomllib.loads(text)
     for version, told in pythons.items():

@@ -304,7 +304,7 @@ def test_what_stalls_the_loop_from_a_thread(
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/turned.py"], indirect=True)
 def test_one_await_satisfies_the_rule(snippet: ModuleType, tmp_path: Path) -> None:
     async def waits_once() -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn of the loop
         time.sleep(0.05)  # noqa: ASYNC251  it stands for a long calculation
 
     async def turned() -> list[bool]:

@@ -221,8 +221,8 @@ def test_what_sql_sends_and_who_refuses() -> None:
         database.set_trace_callback(asked.append)
         query = "SELECT name FROM orders JOIN customers ON id = customer_id"
         found = database.execute(query).fetchall()
-        with pytest.raises(sqlite3.OperationalError, match="no such column: nmae"):
-            database.execute(query.replace("name", "nmae"))
+        with pytest.raises(sqlite3.OperationalError, match="no such column: nme"):
+            database.execute(query.replace("name", "nme"))
         database.close()
         return found
 
