@@ -48,7 +48,8 @@ class Copy:
 
     def run(self, name: str, gate: Gate, test: str) -> str:
         """Return the line in which a gate says that it passes, or raise `GateError`."""
-        outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        ours = re.compile("PYTEST|PYTHONDONTWRITEBYTECODE")  # the next gate reads bytecode
+        outside = {k: value for k, value in os.environ.items() if not ours.search(k)}
         inside = {
             "COVERAGE_FILE": f"{self.base}/coverage",
             "MYPY_CACHE_DIR": f"{self.base.parent}/types",

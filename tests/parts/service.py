@@ -158,15 +158,20 @@ def copied(base: str, *patches: str) -> Path:
     """Return a copy of the service in a folder, to which patches were applied."""
     ignored = shutil.ignore_patterns(".*", "__pycache__")
     copy = shutil.copytree(SERVICE, Path(base, "accounts"), ignore=ignored)
+    plant(copy, *patches)
+    return copy
+
+
+def plant(copy: Path, *patches: str) -> None:
+    """Apply patches to a copy of the service."""
     for patch in patches:
         command = ["git", "apply", str(SNIPPETS / patch)]
-        alone = {**os.environ, "GIT_CEILING_DIRECTORIES": base, "LC_ALL": "C"}
+        alone = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent), "LC_ALL": "C"}
         done = subprocess.run(command, cwd=copy, env=alone, capture_output=True, text=True)
         if done.returncode:
             first = done.stderr.partition("error: ")[2].splitlines()[:1] or ["git can't read it"]
             cure = "Make the change anew in snippets/service, and write `git diff --relative`"
             raise RefusedError(SNIPPETS / patch, 1, f"it no longer applies: {first[0]}", cure)
-    return copy
 
 
 def patched(patch: str, tests: tuple[str, ...]) -> Told:

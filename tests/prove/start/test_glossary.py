@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.pages import DOCS, RefusedError
 from tests.prove import places, prose
-from tests.prove.sentences import plain, sentences
+from tests.prove.sentences import LINK, plain, sentences
 
 GLOSSARY = DOCS / "start/glossary.md"
 ROW = re.compile(r'\| <span id="(?P<anchor>[\w-]+)">(?P<word>[^<]+)</span> \|')
@@ -71,7 +71,7 @@ def hold(page: Path, known: dict[str, tuple[int, str]]) -> list[RefusedError]:
             cure = "Add its row to docs/start/glossary.md, or link to the word that it means"
             found.append(RefusedError(page, line, f"{text!r} has no entry #{anchor}", cure))
     for one in sentences(page):
-        bare = places.LINK.sub("", one.markdown)
+        bare = LINK.sub("", one.markdown)
         term = DEFINED.search(bare) if "We call" in one.text else None
         if term and page != GLOSSARY:
             reason = f"it defines {plain(term[1])!r}, and does not link to the glossary"

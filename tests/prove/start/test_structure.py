@@ -260,3 +260,14 @@ def test_the_contract_is_that_of_the_gate(linted: Linted) -> None:
     assert TIERS["gates"]["layers"].startswith("lint-imports")
     assert LAYERS["exhaustive"]
     assert not linted.found(None)
+
+
+def test_a_tree_that_is_edited_by_hand_is_refused() -> None:
+    for lines in [*tree()[:-1], "└── utils/"], tree()[:-1]:
+        with pytest.raises(RefusedError, match=r"structure/tree.out:\d+: .*Run `make update`"):
+            hold_out("tree.out", lines, updating=False)
+
+
+def test_a_file_of_which_nothing_says_what_it_is_for_is_refused() -> None:
+    with pytest.raises(RefusedError, match="nothing says what it is there for"):
+        said_of(SERVICE / "notes.txt")

@@ -12,6 +12,7 @@ from mypy import api
 
 from tests.engine.pages import DOCS, SNIPPETS, RefusedError
 from tests.parts.gates import TIERS, Copy, Gate, GateError, command
+from tests.parts.service import plant
 from tests.prove.sentences import sentences
 
 PAGE = DOCS / "start/tiers.md"
@@ -45,7 +46,6 @@ INSTRUCTIONS = [
     "Name the tier of a change before you write it, and pass the gates of that tier before you merge it.",
     "If you don't know the tier, take the larger one.",
     "Keep the tiers in one file, from which all else is made.",
-    "Run the gates of a tier with one command: make xs, make s, make m or make l.",
     "Copy snippets/service/tiers.toml and snippets/service/dev/gate.py, and write your own commands into the first table.",
     "Run tier XS at each commit and tier S at each push, as snippets/service/.pre-commit-config.yaml does.",
     "Run tier L on a server before you merge, as snippets/service/.github/workflows/test.yml does.",
@@ -61,33 +61,27 @@ JUDGEMENTS = [
 
 
 class Runs:
-    """What the gates say of the service, and of a copy with all faults planted."""
+    """What the gates say of a copy of the service, as it stands and with all faults planted."""
 
     def __init__(self, base: Path) -> None:
-        self.base = base
-
-    @cached_property
-    def clean(self) -> Copy:
-        """The service as it stands."""
-        return Copy(self.base / "clean")
-
-    @cached_property
-    def planted(self) -> Copy:
-        """The service with all patches."""
-        return Copy(self.base / "planted", *PATCHES.values())
+        self.copy, self.clean = Copy(base / "copy"), dict[str, list[str]]()
 
     @cached_property
     def green(self) -> dict[str, str]:
         """What each gate says of the service as it stands."""
-        return {name: self.clean.run(name, gate, ADDRESSES) for name, gate in GATES.items()}
+        told = {name: self.copy.run(name, gate, ADDRESSES) for name, gate in GATES.items()}
+        self.clean = dict(self.copy.wrote)
+        return told
 
     @cached_property
     def red(self) -> dict[str, str]:
-        """What each gate finds in the copy with the faults."""
+        """What each gate finds once all faults are planted."""
+        assert self.green
+        plant(self.copy.home, *PATCHES.values())
         found = {}
         for name, gate in GATES.items():
             try:
-                self.planted.run(name, gate, LETTERS)
+                self.copy.run(name, gate, LETTERS)
             except GateError as error:
                 found[name] = str(error)
         return found
@@ -224,12 +218,16 @@ def test_the_gates_are_those_of_the_service() -> None:
     assert told.keys() == TIERS["gates"].keys()
 
 
-@pytest.mark.holds("Tier S takes the tests of one module, which TEST names.")
+@pytest.mark.holds(
+    "Run the gates of a tier with one command: make xs, make s, make m or make l.",
+    "Tier S takes the tests of one module, which TEST names.",
+)
 @pytest.mark.proves("service/tiers.toml")
 def test_each_tier_has_its_command() -> None:
-    for tier in "xs", "s", "m", "l":
+    for typed in "make xs", "make s", "make m", "make l":
+        tier = typed.removeprefix("make ")
         done = subprocess.run(
-            ["make", tier, "--dry-run", "READY=", f"TEST={ADDRESSES}"],
+            [*typed.split(), "--dry-run", "READY=", f"TEST={ADDRESSES}"],
             cwd=SNIPPETS / "service",
             capture_output=True,
             text=True,
@@ -261,7 +259,7 @@ def test_types_find_what_breaks_elsewhere(tmp_path: Path) -> None:
 )
 def test_coverage_is_of_the_whole_package(runs: Runs) -> None:
     assert runs.green
-    wrote = "\n".join(runs.clean.wrote["module"])
+    wrote = "\n".join(runs.clean["module"])
     (total,) = re.findall(r"Total coverage: ([\d.]+)%", wrote)
     assert float(total) < TIERS["tiers"]["m"]["coverage"]
     assert not {"module", "suite"} & set(TIERS["tiers"]["xs"]["gates"])
@@ -279,3 +277,10 @@ def test_coverage_passes_at_its_limit() -> None:
         assert not should_fail_under(float(limit), limit, 2)
         assert should_fail_under(float(limit), limit + 0.01, 2)
     assert "--cov-fail-under=50.01" in command("module", GATES["module"], ADDRESSES)
+
+
+def test_a_tier_that_is_edited_in_one_place_is_refused() -> None:
+    rows = [rows_of(tier) for tier in TIERS["tiers"]]
+    for old, new in ("above 70%", "above 60%"), ("wiring, suite", "suite"), ("L |", "XL |"):
+        with pytest.raises(RefusedError, match=r"docs/start/tiers.md:\d+: .*tiers.toml .*Edit the"):
+            hold_rows("Do", [row.replace(old, new) for row in rows])
