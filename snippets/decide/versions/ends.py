@@ -32,11 +32,8 @@ def ending(ends: dict[str, str], floor: str, today: date) -> list[str]:
     """Return a remark on each Python that ended, or ends soon."""
     soon = f"{today + NOTICE:%Y-%m}"
     kept = [version for version in ends if numbers(version) >= numbers(floor)]
-    return [
-        f"Python {v} gets no fixes after {ends[v]}"
-        for v in kept
-        if ends[v] < soon
-    ]
+    late = [version for version in kept if ends[version] < soon]
+    return [f"Python {v} gets no fixes after {ends[v]}" for v in late]
 
 
 def numbers(version: str) -> list[int]:

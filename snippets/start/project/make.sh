@@ -1,2 +1,2 @@
-cd playbook
+cd playbook || exit
 make new NAME=orders TO=../orders
