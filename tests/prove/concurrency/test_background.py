@@ -51,7 +51,7 @@ INSTRUCTIONS = [
 
 JUDGEMENTS = [
     "We call work that the response needn't wait for, and that must be done all the same, a job, and the table that keeps the jobs a job queue.",
-    "We call this at least once: a job is done once or more often, and never dropped.",
+    "We call this at least once: a job is tried until it is done or its tries run out, so it may be done twice.",
 ]
 
 
@@ -114,7 +114,7 @@ def test_the_welcome_survives_the_process(snippet: ModuleType, database: str) ->
 
 
 @pytest.mark.holds(
-    "It happens at each deployment, and no test shows it: while the process lives, the task works.",
+    "It happens at each deployment, and no test shows it, as the process of a test lives on.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/forgotten.py"], indirect=True)
 def test_while_the_process_lives_the_task_works(prompt: ModuleType, database: str) -> None:
@@ -277,7 +277,7 @@ def test_a_worker_that_stops_before_it_deletes_the_job_sends_twice(
 
 
 @pytest.mark.holds(
-    "If the worker dies or the mail fails, the job comes back, and no other job waits for it.",
+    "If the worker dies or the mail fails, the job comes back, and no other job waits until then.",
     "After 10 tries a job stays in the table, for someone to look at.",
     "Before the worker starts a job, it moves the job's due ahead, by one minute at first, and twice as far with each try.",
 )
@@ -324,7 +324,7 @@ def test_a_mail_that_fails_delays_no_other_and_is_left_after_its_tries(
 
 
 @pytest.mark.holds(
-    "The worker gives a mail that hangs up at LIMIT, after 30 seconds.",
+    "The worker stops waiting for a mail at LIMIT, after 30 seconds.",
     "The worker holds no connection while it sends.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/outbox.py"], indirect=True)
@@ -402,7 +402,7 @@ def test_a_task_that_nobody_keeps_may_be_collected() -> None:
 @pytest.mark.holds(
     "A task that is kept is lost too",
     "A task in a set ends with the process as well, and no rule of Ruff finds it.",
-    "The rule is green where the task is kept, and the job is lost all the same.",
+    "The rule is green for a task that is kept too, and that job is lost all the same.",
 )
 @pytest.mark.proves(f"{FOLDER}/check.sh")
 def test_a_task_that_is_kept_is_lost_too_and_no_rule_finds_it(

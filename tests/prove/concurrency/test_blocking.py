@@ -46,9 +46,9 @@ INSTRUCTIONS = [
     "Install fastapi and uvicorn; anyio comes with them.",
     "Do: give one call to a thread",
     "Don't: block in a coroutine",
-    "Set the timeout in the blocking client itself, and give each service an anyio.CapacityLimiter of its own.",
+    "Set the timeout in the blocking client itself, so that its thread ends, and give each service a limiter of its own.",
     "List the libraries that your endpoints call, and find those whose calls you don't await.",
-    "Change an async def endpoint that awaits nothing to def.",
+    "Change an async def endpoint that blocks and awaits nothing to def.",
     "Give the blocking call to asyncio.to_thread where the endpoint awaits something else too.",
     "Set a timeout in each blocking client.",
     "Take an asynchronous library instead, if the call is frequent.",
@@ -56,7 +56,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "We call it a blocking call when it keeps its thread until it returns: time.sleep, requests.get, a driver without await.",
+    "We call it a blocking call when it waits and keeps its thread until it returns: time.sleep, requests.get, a driver without await.",
 ]
 
 
@@ -168,7 +168,7 @@ def test_a_coroutine_gives_one_call_to_a_thread(
 
 @pytest.mark.holds(
     "The tests are green, because they send one request at a time.",
-    "Of 3 calls at once, each began after the one before had ended: they ran one after the other.",
+    "Of 3 calls at once, each began after the one before had ended, as the output shows for two of them: they ran one after the other.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/stalled.py"], indirect=True)
 def test_calls_that_block_run_one_after_the_other(
@@ -247,7 +247,7 @@ def test_a_full_pool_holds_up_def_endpoints_and_def_dependencies() -> None:
 
 @pytest.mark.holds(
     "A timeout around the thread doesn't help.",
-    "A call that asyncio.timeout cuts gives its place in an anyio.CapacityLimiter back, and its thread goes on.",
+    "An anyio.CapacityLimiter limits how many threads run at once: a call that asyncio.timeout cuts gives its place there back, and its thread goes on.",
 )
 def test_a_call_that_is_cut_gives_its_place_back_and_goes_on() -> None:
     async def share() -> tuple[int, int, float]:

@@ -157,7 +157,7 @@ def test_the_pool_spawns_its_processes(
 
 
 @pytest.mark.holds(
-    "Make as many calls at once as the pool has processes, before the first request: a process starts with the call that needs it.",
+    "Warm the pool before the first request with as many calls at once as it has processes, as a process starts with the call that needs it.",
     "When a process dies, every call that waits in the pool gets this error.",
     "Limit the size of what you calculate: a timeout ends the wait, not the process.",
 )
@@ -204,7 +204,7 @@ def test_a_pool_starts_a_process_at_the_first_call_and_breaks_for_good(
 
 
 @pytest.mark.holds(
-    "A fork copies the locks that other threads hold, and nobody in the new process lets them go.",
+    "The other way to start a process is a fork: it copies the locks that other threads hold, and nobody in the new process lets them go.",
 )
 def test_a_fork_copies_a_lock_that_nobody_lets_go() -> None:
     lock, held, end = threading.Lock(), threading.Event(), threading.Event()
@@ -258,7 +258,7 @@ def test_threads_that_compute_use_one_processor(snippet: ModuleType, unforced: N
 
 
 @pytest.mark.holds(
-    "A library in C can let other threads run while it calculates: hashlib does, json.loads doesn't.",
+    "A library in C can let other threads run while it calculates: hashlib does for a large input, json.loads doesn't.",
     "So a long json.loads blocks the event loop, also from a thread.",
 )
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_what_stalls_the_loop_from_a_thread(
 @pytest.mark.holds(
     "Ruff's RUF029, a rule in preview, reports a coroutine without an await.",
     "It doesn't report an endpoint of FastAPI.",
-    "One await satisfies both, however long the rest calculates.",
+    "One await that waits satisfies both turns_during and RUF029, however long the rest calculates.",
     "Run the heartbeat of Keep blocking calls out of the event loop over your endpoint, which finds that too.",
     "True is the green result, and False the red one: the call kept the event loop until it ended.",
 )

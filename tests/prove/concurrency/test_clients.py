@@ -126,7 +126,7 @@ def test_it_prints_whether_it_waited_three_times_the_limit(
 
 
 @pytest.mark.holds(
-    "Without it aiohttp gives up after 5 minutes.",
+    "A client without any aiohttp.ClientTimeout gives up after 5 minutes, and yours without total has no limit for the whole call.",
     "Set sock_connect too, as your aiohttp.ClientTimeout replaces aiohttp's 30 seconds for a connection.",
     "Set keepalive_timeout below the time after which the remote service closes an idle connection: aiohttp's 15 seconds are longer than uvicorn's 5.",
 )
@@ -404,7 +404,7 @@ def strange() -> FastAPI:
     "aiohttp.ClientPayloadError | The body ends too early, or isn't compressed as it says.",
     "TimeoutError | The answer isn't complete at the timeout. What the service did is unknown.",
     "ValueError | The body isn't what the model declares: empty, no JSON, a list, null, without a key.",
-    "All of aiohttp's exceptions are aiohttp.ClientError, also the one for a redirect to another scheme.",
+    "The exceptions of these rows but for the last two are aiohttp.ClientError, and so is the one for a redirect to another scheme.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shared.py"], indirect=True)
 def test_each_failure_has_its_exception(snippet: ModuleType, strange: FastAPI) -> None:

@@ -180,7 +180,7 @@ def test_a_waiting_request_holds_up_no_other(snippet: ModuleType, database: str)
 
 
 @pytest.mark.holds(
-    "The pool gives 15 connections, and the next request waits for one.",
+    "By default, the pool of each process gives 15 connections, and the next request waits for one.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_request_waits_where_all_connections_are_taken(
@@ -259,7 +259,7 @@ def test_the_old_name_of_model_dump_is_deprecated(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "After a commit, SQLAlchemy loads an attribute again at the next access.",
-    "Outside an await this raises sqlalchemy.exc.MissingGreenlet.",
+    "A plain access can't await, so it raises sqlalchemy.exc.MissingGreenlet.",
     "expire_on_commit=False keeps the values after a commit.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)

@@ -36,7 +36,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "We call the object that holds one connection and one transaction of the database a session.",
+    "We call the object through which a request speaks to the database a session: it has a connection for one transaction at a time.",
 ]
 
 

@@ -29,7 +29,7 @@ A_WHILE = 1.0  # seconds of the clock that jumps once nothing else happens
 INSTRUCTIONS = [
     "Stream events to a browser",
     "Use a stream when a browser must show progress while a job runs.",
-    "Yield each event when there is one, put each lock or connection that the stream holds into a dependency, and set a limit for the shutdown.",
+    "Yield each event when there is one, hold no transaction while you wait, give back in a dependency what the stream takes, and set a limit for the shutdown.",
     "If you don't know whether you need a stream, let the client ask again, which is called polling: an endpoint that answers once is simpler.",
     "Install fastapi, pydantic and uvicorn.",
     "Don't: collect the rows first",
@@ -39,7 +39,7 @@ INSTRUCTIONS = [
     "Choose a limit that is shorter than the time after which your platform kills the process.",
     "Read in short transactions, and send between them.",
     "Move the session from the endpoint's dependencies into the loop: one short transaction for each batch.",
-    "Give a lock on another machine an end of its own.",
+    "Give a lock on another machine an expiry.",
     "Give a stream a longest life, as a reader whose machine vanished isn't noticed until the network gives up.",
     "Set the limit of the shutdown where the process starts.",
     "Write these tests for your own stream:",
@@ -235,7 +235,7 @@ def test_the_garbage_collector_frees_the_seat(eager: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    "Put each lock or seat into a dependency: its clean-up can await, one in the generator is cancelled again.",
+    "Take each lock or seat in a dependency: its clean-up can await, and a clean-up in the generator is cancelled at its first await.",
 )
 def test_a_clean_up_can_await_in_a_dependency_only() -> None:
     app, steps = FastAPI(), list[str]()
