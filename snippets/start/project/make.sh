@@ -1,2 +1,2 @@
-cd playbook || exit
-make new NAME=orders TO=../orders
+cd playbook &&
+    make new NAME=orders TO=../orders

@@ -1,2 +1,1 @@
-cd ../orders
-make run
+cd ../orders && make run

@@ -1,8 +1,5 @@
 """What the page on a new project claims: its commands, taken from an empty folder."""
 
-import contextlib
-import json
-import os
 import re
 import shutil
 import signal
@@ -10,7 +7,6 @@ import subprocess
 import sys
 import time
 import tomllib
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -20,7 +16,7 @@ from tests.engine.plugin import STATE
 from tests.engine.run import Run
 from tests.new.clone import Place
 from tests.new.names import WrongError, read
-from tests.parts.server import free_port
+from tests.new.walk import held, served
 
 FOLDER = "start/project"
 pytestmark = pytest.mark.timeout(300)  # the first makes a clone, and what stands in it waits
@@ -71,39 +67,12 @@ def walk(place: Place, pytestconfig: pytest.Config) -> Walk:
     assert orders.exists(), ended["make.sh"].stdout
     take("left.sh", orders)
     installed = place.install(orders)
-    ended["run.sh"] = served(place, installed)
+    ended["run.sh"] = served(place, SNIPPETS / FOLDER / "run.sh", installed)
     pytestconfig.stash[STATE].runs[f"{FOLDER}/run.sh"] = Run()
     for name in "red.sh", "green.sh":
         take(name, orders, **installed)
     take("copied.sh", place.folder)
     return ended
-
-
-def served(place: Place, installed: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Take the step that starts the service; ask what it serves, then end it with Ctrl-C."""
-    port = free_port()
-    script = SNIPPETS / FOLDER / "run.sh"
-    with subprocess.Popen(
-        ["sh", "-eu", script],
-        cwd=place.folder / "playbook",
-        env=place.environment(PORT=str(port), **installed),
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout
-        said = list[str]()
-        try:
-            for line in process.stdout:
-                said.append(line)
-                if "Ctrl-C ends it." in line:
-                    url = f"http://127.0.0.1:{port}/openapi.json"
-                    said.append(json.load(urllib.request.urlopen(url))["info"]["title"] + "\n")
-                    break
-        finally:
-            os.killpg(process.pid, signal.SIGINT)
-        said += process.stdout.readlines()
-    return subprocess.CompletedProcess(["sh"], process.returncode, "".join(said))
 
 
 @pytest.mark.holds(
@@ -169,9 +138,8 @@ def test_it_serves_until_ctrl_c(walk: Walk, place: Place) -> None:
     "It fails with assert None == 'orders', because the answer has no such field.",
 )
 @pytest.mark.proves(f"{FOLDER}/asked.patch")
-@pytest.mark.parametrize("step", ["red.sh"])
-def test_the_first_test_is_red(walk: Walk, step: str) -> None:
-    done = walk[step]
+def test_the_first_test_is_red(walk: Walk) -> None:
+    done = walk["red.sh"]
     assert done.returncode == 1, done.stdout
     assert "assert None == 'orders'" in done.stdout
     assert re.search(r"= 1 failed in", done.stdout)
@@ -245,16 +213,12 @@ REFUSED = {
     "asyncore": "would shadow a module of the standard library",  # of Python 3.11 alone
     "compression": "would shadow a module of the standard library",  # since Python 3.14
     "list": "would shadow a built-in name",
-    "redis": "would shadow a package that the service installs",
     "jwt": "would shadow a package that the service installs",  # the module of PyJWT
     "typing_inspection": "would shadow a package that the service installs",
-    "dev": "is a file or a folder of the project already",
     "src": "is a file or a folder of the project already",
     "": "it has no name",
     "Order Desk": "is no name of a package. Take small letters, digits and single hyphens, a letter first, such as order-desk",
-    "1st": "is no name of a package",
     "order--desk": "is no name of a package",
-    "-x": "is no name of a package",
     "../x": "is no name of a package",
     "straße": "is no name of a package",
     "a" * 25: "is too long. Take 24 characters at most",
@@ -270,13 +234,8 @@ def test_a_name_that_means_something_else_is_refused(tmp_path: Path) -> None:
     for name, cause in REFUSED.items():
         with pytest.raises(WrongError, match=re.escape(cause)):
             read(name)
-    for name, package in {
-        "orders": "orders",
-        "a": "a",
-        "order_desk": "order_desk",
-        "user": "user",
-    }.items():
-        assert read(name).package == package
+    for name in "orders", "a", "order_desk", "user":
+        assert read(name).package == name
     (tmp_path / "json").mkdir()
     (tmp_path / "json/__init__.py").touch()
     told = [sys.executable, "-c", "import json; json.dumps({})"]
@@ -314,16 +273,9 @@ def test_what_is_refused_writes_nothing(place: Place, tmp_path: Path) -> None:
         assert re.search(f"^Nothing was made: .*{cause}", done.stdout, re.MULTILINE), done.stdout
         assert {path.name for path in tmp_path.iterdir()} == {"full", "file", "bin"}, cause
     assert [path.name for path in full.iterdir()] == ["kept"]
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    assert place.make("orders", str(empty)).returncode == 0
-    assert (empty / "src/orders/main.py").exists()
-
-
-HOOK = """#!/bin/sh
-echo reached > "$REACHED"
-read -r _ < "$HELD"
-"""
+    (full / "kept").unlink()
+    assert place.make("orders", str(full)).returncode == 0
+    assert (full / "src/orders/main.py").exists()
 
 
 @pytest.mark.holds(
@@ -333,35 +285,12 @@ read -r _ < "$HELD"
 def test_a_run_that_is_killed_leaves_no_half(
     place: Place, tmp_path: Path, number: signal.Signals
 ) -> None:
-    hooks, reached, held = (tmp_path / name for name in ("hooks", "reached", "held"))
-    hooks.mkdir()
-    (hooks / "pre-commit").write_text(HOOK)
-    (hooks / "pre-commit").chmod(0o755)
-    os.mkfifo(reached)
-    os.mkfifo(held)
-    hold = os.open(held, os.O_RDWR)  # the hook waits as long as this is open
-    settings = {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "core.hooksPath",
-        "GIT_CONFIG_VALUE_0": str(hooks),
-    }
     room = tmp_path / "room"
     room.mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.new", "orders", room / "orders"],
-        cwd=place.folder / "playbook",
-        env=place.environment(REACHED=str(reached), HELD=str(held), **settings),
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert reached.read_text() == "reached\n"  # the project is whole but for its commit
+    with held(place, tmp_path, room / "orders") as process:  # whole but for its commit
         assert [path.name.partition("-")[0] for path in room.iterdir()] == [".orders.new"]
         process.send_signal(number)
         told = process.communicate()[1] if number != signal.SIGKILL else process.wait()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # git and its hook, which a killed run leaves
-    os.close(hold)
     assert not (room / "orders").exists()
     if number != signal.SIGKILL:
         assert told == "Nothing was made: it was interrupted.\n"
