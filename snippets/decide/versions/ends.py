@@ -47,13 +47,11 @@ def main(files: list[str], today: date) -> list[str]:
         tomllib.loads(Path(file).read_text())["project"]["requires-python"]
         for file in files[1:]
     ]
-    return [
-        remark
-        for floor in floors
-        for remark in ending(
-            read(Path(files[0])), floor.removeprefix(">="), today
-        )
-    ]
+    found = list[str]()
+    for floor in floors:
+        ends = read(Path(files[0]))
+        found += ending(ends, floor.removeprefix(">="), today)
+    return found
 
 
 if __name__ == "__main__":

@@ -9,12 +9,9 @@ LIBRARIES = ["asyncpg", "fastapi", "sqlalchemy", "uvicorn"]
 def required(library: str) -> Version:
     """Return the oldest Python that an installed library supports."""
     rules = SpecifierSet(metadata(library)["Requires-Python"] or "")
+    least = [rule for rule in rules if rule.operator in (">=", "~=")]
     return max(
-        (
-            Version(rule.version)
-            for rule in rules
-            if rule.operator in (">=", "~=")
-        ),
+        (Version(rule.version) for rule in least),
         default=Version("3"),
     )
 

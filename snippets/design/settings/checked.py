@@ -4,7 +4,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, hide_input_in_errors=True
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     payment_key: SecretStr = Field(min_length=16)

@@ -42,8 +42,9 @@ INSTRUCTIONS = [
     "Count the jobs that are due, and those that stay after their last try.",
     "Take a broker such as Valkey or RabbitMQ, with a library such as Celery, for priorities, schedules, or more jobs than the database should carry.",
     "Let the table of jobs feed it.",
+    "Add the job where you store the data",
     "Run Ruff's RUF006 over the block that stores the job, and over the one that forgets it:",
-    "So write two tests of your own use case:",
+    "Write two tests of your own use case:",
     "Stop the process after the response, start a worker, and look for the mail.",
     "Let one mail fail, and look for the next one.",
 ]

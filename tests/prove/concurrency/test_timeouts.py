@@ -36,6 +36,7 @@ INSTRUCTIONS = [
     "Bound the call with asyncio.timeout, and take the limit as a parameter: the caller knows how long its own client waits.",
     "For a call that changes something, set the client's own timeout below yours, and send a key that makes a second try harmless.",
     "Put the timeout around the group, or note it in an except* block and raise your HTTPException below the block.",
+    "Give several steps one deadline",
     "Catch it only to clean up, and raise it again.",
     "Run it over the two versions above:",
     "Call your own code under a short timeout in a test to find what hides deeper.",
@@ -523,7 +524,7 @@ def test_a_limit_that_is_called_timeout_is_refused(snippet: ModuleType, tmp_path
 
 
 @pytest.mark.holds(
-    "Give several steps one deadline, as the service does with all that it says to a mail server:",
+    "The service gives one deadline to all that it says to a mail server:",
     "At the deadline the service stops talking, whichever step it waits for.",
 )
 @pytest.mark.service(

@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from statistics import mean, quantiles
 from types import ModuleType
@@ -115,8 +116,10 @@ def test_one_run_keeps_its_budget_and_another_breaks_it(
         broken = ran(strict, server.url, tmp_path, *enough)
     assert kept == Done(0, [])
     assert broken == Done(1, ["broken: 99% is more than 1500", "broken: memory is more than 1"])
-    record_property("figure", "9000 ms")
-    record_property("figure", "99%")
+    most = tomllib.loads(budget)["budget"]["at_most"]
+    percent = max(name for name in most if "%" in name)
+    record_property("figure", f"{most[percent]} ms")
+    record_property("figure", percent)
 
 
 @pytest.mark.holds(
@@ -224,4 +227,4 @@ def test_the_picture_is_drawn_from_both_loops(
 def test_a_page_of_many_requests_meets_the_slowest_often(record_property: Any) -> None:
     ten, slowest = 10, 0.01
     assert round(1 - (1 - slowest) ** ten, 2) == 0.10
-    record_property("figure", "1%")
+    record_property("figure", f"{slowest:.0%}")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
+from tests.prove import contents
 from tests.prove.sentences import sentences
 
 FOLDER = "decide/questions"
@@ -83,7 +84,7 @@ NAMED = {  # what a module says that a change touches, and which share of the mo
 
 def title(page: str) -> str:
     """Return the title of a page."""
-    return (DOCS / page).read_text().partition("\n")[0].removeprefix("# ")
+    return contents.title_of(page)
 
 
 def row(told: dict[str, str]) -> str:
@@ -124,7 +125,7 @@ def test_the_table_is_made_from_the_data(pytestconfig: pytest.Config) -> None:
     "The data of the table",
     "How does the code wait? | async def for what awaits, def for what blocks | the drivers and clients that it calls | about half of the modules | Choose how code runs by what it waits for",
     "How slow may it be? | a limit for 99% of the requests, under a named load | who waits for the answer | no module, so nobody misses it until users wait | Write a performance budget that a run can break",
-    "Which Pythons? | from the floor of the libraries up | the libraries, and the date on which a Python ends | two lines, and the lock | ---",
+    "Which Pythons? | from the floor of the libraries up | the libraries, and the date on which a Python ends | two lines, and the lock | Support the Pythons that get fixes",
     "Which framework? | FastAPI | whether it renders pages, and what the team runs already | about a fifth of the modules | Choose a stack by what it refuses",
     "How strict are the types? | strict, from the first line | how much code without types is there already | nearly every module | Turn on strict types from the first line",
     "Which server? | ASGI, one process for each processor | how many calls wait at once | a few modules, and the configuration | Choose a server by what your endpoints wait for",

@@ -155,10 +155,9 @@ def test_how_variables_are_read(snippet: ModuleType, monkeypatch: pytest.MonkeyP
 def test_a_secret_is_not_shown(snippet: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
     settings = snippet.start()
     logging.getLogger().warning("%s %r", settings, settings.payment_key)
-    try:
+    with pytest.raises(LookupError) as raised:
         raise LookupError(settings.payment_timeout)
-    except LookupError as error:
-        told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    told = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
     shown = [caplog.text, repr(settings), settings.model_dump_json(), *told.format()]
     assert any("settings = " in line for line in shown)
     assert KEY not in "".join(shown)

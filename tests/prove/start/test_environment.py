@@ -64,6 +64,7 @@ class Shell:
             "UV_CACHE_DIR": str(folder / "cache"),
             "UV_FIND_LINKS": str(self.wheels),
             "UV_NO_CONFIG": "1",
+            "UV_NO_WRAP": "1",
             "UV_NO_INDEX": "1",
             "UV_OFFLINE": "1",
             "UV_PYTHON_DOWNLOADS": "never",

@@ -22,7 +22,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "at least once | how our jobs are done: once or more often, and never dropped",
+    "at least once | how our jobs are done: each is tried until it is done or its tries run out",
     "blocking call | a call in our code that keeps its thread until it returns",
     "budget | a figure of our performance that a command compares with a run",
     "client | the object that keeps our connections to a remote service and sends requests over them",
@@ -42,7 +42,7 @@ JUDGEMENTS = [
     "ratchet | a check that lets the number of our known errors go down but never up",
     "remote service | a service that we call over the network and don't run ourselves",
     "scope | what one of our changes may touch",
-    "session | the object that holds one connection and one transaction of our database",
+    "session | the object through which one of our requests speaks to the database, in one transaction at a time",
     "setting | a value that differs between two of our deployments of one program",
     "stack | our framework, our way to the database and our way to ship",
     "stream | a response in which we send one event after another",
