@@ -69,7 +69,7 @@ def shrink(copy: Path) -> None:
         head, *tables = store.read_text().split("\n[")
         kept = [one for one in tables if store.with_name(f"{one.partition(']')[0]}.py").exists()]
         text = "\n[".join([head, *kept])
-        store.write_text(re.sub(r"^order = \[\n.*?^\]\n", "", text, flags=re.M | re.S))
+        store.write_text(re.sub(r"^order = \[\n.*?^\]\n", "", text, flags=re.MULTILINE | re.DOTALL))
     others = {"data", "service", "generated"}
     for folder in [f for f in (copy / "snippets").iterdir() if f.is_dir() and f.name not in others]:
         for path in folder.iterdir():
@@ -175,8 +175,8 @@ def test_a_command_of_the_readme_runs_as_it_stands(copy: Path, line: str) -> Non
 
 
 def test_each_command_is_listed(copy: Path) -> None:
+    listed = set(re.findall(r"^make (\w+)", make(copy, "help"), re.MULTILINE))
     known = {"help", "serve", "parts", "new", "test", "site", "update", "mutate", "lock"}
-    known = {"help", "serve", "parts", "test", "site", "update", "mutate", "lock", "bench", "bare"}
     assert listed == known | {"bench", "bare"}
 
 
