@@ -42,6 +42,7 @@ INSTRUCTIONS = [
 
 JUDGEMENTS = [
     "We call the longest time that a caller waits for an answer its timeout.",
+    "We call the moment at which it ends the deadline.",
     "We recommend 5 seconds if you don't know how long to wait, and less where the client of your endpoint gives up sooner.",
     "We prefer asyncio.timeout for that reason.",
 ]

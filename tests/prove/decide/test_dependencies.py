@@ -148,7 +148,7 @@ def tops(file: Path) -> set[str]:
 def test_each_module_that_the_service_imports_is_there() -> None:
     wanted = set[str]().union(*map(tops, service.SERVICE.glob("src/**/*.py")))
     code = "import sys, importlib.util as u; print([m for m in sys.argv[1:] if not u.find_spec(m)])"
-    command = [service.BIN / "python", "-c", code, *wanted]
+    command = [str(service.BIN / "python"), "-c", code, *wanted]
     assert {"celery", "fastapi", "jwt", "sqlalchemy"} <= wanted
     done = subprocess.run(command, cwd=service.SERVICE, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stdout + done.stderr
@@ -362,7 +362,7 @@ def test_an_audit_is_green_on_what_nobody_knows(registry: str, tmp_path: Path) -
     ]
 
     def audit(*more: str) -> tuple[int, str]:
-        command = [service.BIN / "python", "-c", AUDIT, *options, *more]
+        command = [str(service.BIN / "python"), "-c", AUDIT, *options, *more]
         environment = {**os.environ, "REGISTRY": registry}
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True
