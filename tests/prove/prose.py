@@ -6,6 +6,7 @@ import json
 import pkgutil
 import re
 import subprocess
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from importlib import metadata
@@ -130,7 +131,7 @@ def imports(page: Path) -> dict[str, list[str]]:
     for block in blocks(page):
         if block.language != "python" or not parses(block.file):
             continue
-        for node in ast.walk(ast.parse(block.text)):
+        for node in ast.walk(ast.parse(textwrap.dedent(block.text))):
             if isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
                     found.setdefault(alias.name, []).append(f"{node.module}.{alias.name}")

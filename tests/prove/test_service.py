@@ -77,6 +77,7 @@ def test_requests_are_answered_503(service: Holds) -> None:
 @pytest.mark.service("tests/test_outage.py::TestAway::test_it_lives_but_is_not_ready")
 def test_a_server_without_its_database_lives_but_is_not_ready(service: Holds) -> None:
     service()
+    assert "readiness, `/readyz`, fails" in README and "liveness, `/healthz`, doesn't" in README
 
 
 @pytest.mark.holds("A user may read and change itself.")

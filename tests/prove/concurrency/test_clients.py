@@ -36,6 +36,7 @@ INSTRUCTIONS = [
     "Don't: take an error for data",
     "Open the client in the lifespan of the app, keep it in the state of the app, and close it at the end.",
     "Set total of aiohttp.ClientTimeout, which counts from the call to the end of the body, the wait for a connection included.",
+    "Open the client of the cache once too",
     "If you retry, retry only what is idempotent: a call that does the same when it is sent twice.",
     "Test your client against a server that misbehaves:",
     "Install fastapi and uvicorn, run uvicorn --timeout-graceful-shutdown 1 misbehaving:app in the file's folder, and set UPSTREAM_URL to the address that it prints.",

@@ -42,6 +42,7 @@ INSTRUCTIONS = [
     "Give a lock on another machine an expiry.",
     "Give a stream a longest life, as a reader whose machine vanished isn't noticed until the network gives up.",
     "Set the limit of the shutdown where the process starts.",
+    "Hold the place of a stream in a dependency",
     "Write these tests for your own stream:",
     "Read the first event, and check that the last one isn't there already.",
     "Stop reading, leave, and look whether what the stream held is free.",
