@@ -41,7 +41,7 @@ FENCES = [
     bad("wrong title", fence(SHOWN, "x.py"), "the title names x.py but"),
     bad("in a tab", inline(f'=== "{LINK}"', "    "), "labelled 'python'"),
     bad("in an admonition", inline("!!! note", "    "), "labelled 'python'"),
-    bad("in a list", inline(f"{LINK}:\n\n- {LINK}", "    "), "labelled 'python'"),
+    bad("in a list", inline(f"{LINK}:\n\n- <!-- an item -->", "    "), "labelled 'python'"),
     bad("in four backticks", inline(mark="````"), "labelled 'python'"),
     bad("in tildes", inline(mark="~~~"), "labelled 'python'"),
     bad("trailing space", fence(SHOWN).replace('"\n```', '" \n```'), "something else"),
