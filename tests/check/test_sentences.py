@@ -17,7 +17,8 @@ from tests.engine.pages import DOCS, ROOT
 
 UNITS = ["h1", "h2", "h3", "h4", "h5", "h6", "p", "li", "tr", "summary", "dt", "dd", "figcaption"]
 NO_PROSE = ["pre", "script", "style", "template", "noscript", ".headerlink", ".filename"]
-NO_PROSE += [".md-content__button", ".doc", ".proof", ".highlight", "[data-ledger]", "[data-made]"]
+NO_PROSE += [".md-content__button", ".doc", ".proof", ".highlight", ".rows", ".rows-filter"]
+NO_PROSE += ["[data-ledger]", "[data-made]", "[data-service]"]
 END = re.compile(r"(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)(?<=[.!?])[\"')]*\s+")
 
 
