@@ -1,6 +1,8 @@
 // What test_access.py asks of a page: loaded once, it stays while the tab walks the site.
 
 const ACTIVE = "a[href], button, input, select, summary, textarea, [tabindex]";
+// Material's tabs are radio buttons, of which Tab visits one and the arrows the others.
+const TABS = ".tabbed-set > input, .tabbed-labels *, .tabbed-control, .tabbed-control *";
 const all = (selector) => [...document.querySelectorAll(selector)];
 const frames = () => new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen)));
 
@@ -82,7 +84,7 @@ function want() {
     && ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
   wanted = all("article *").filter((element) => element.checkVisibility()
     && heading.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING
-    && (element.matches(ACTIVE) || scrolls(element)));
+    && !element.matches(TABS) && (element.matches(ACTIVE) || scrolls(element)));
   stops.clear();
   return wanted.length;
 }
@@ -90,7 +92,7 @@ function want() {
 function walked() {
   return {
     missed: wanted.filter((element) => !stops.has(element)).map((element) => element.outerHTML),
-    unseen: [...stops].filter(([, seen]) => !seen).map(([element]) => element.outerHTML),
+    unseen: [...stops].filter(([element, seen]) => !seen && !element.matches(TABS)).map(([element]) => element.outerHTML),
     trapped: document.activeElement.closest("article") !== null,
   };
 }
