@@ -86,7 +86,7 @@ function want() {
     && heading.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING
     && !element.matches(TABS) && (element.matches(ACTIVE) || scrolls(element)));
   stops.clear();
-  return wanted.length;
+  return wanted.length + all("article .tabbed-set").length;
 }
 
 function walked() {
