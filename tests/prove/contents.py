@@ -49,8 +49,7 @@ def navigation() -> list[tuple[str, list[str]]]:
 def title_of(path: str) -> str:
     """Return the title of a page; its path, where there is no such page."""
     page = DOCS / path
-    titles = places.headings(page) if page.exists() else []
-    return next((text for _, level, text in titles if level == 1), path)
+    return (places.title(page) if page.exists() else "") or path
 
 
 def chapters() -> list[Chapter]:

@@ -40,17 +40,22 @@ def headings(page: Path) -> Iterator[tuple[int, int, str]]:
             yield line, len(found[1]), plain(found[2])
 
 
+def title(page: Path) -> str:
+    """Return the title of a page; nothing, where it has none."""
+    return next((text for _, level, text in headings(page) if level == 1), "")
+
+
 def titled(page: Path) -> list[RefusedError]:
     """Refuse a title in the navigation that isn't the page's own."""
     path, config = page.relative_to(DOCS).as_posix(), ROOT / "mkdocs.yml"
-    title = next((text for _, level, text in headings(page) if level == 1), "")
+    own = title(page)
     lines = config.read_text().splitlines()
     for number, line in enumerate(lines, start=1):
         told = re.fullmatch(rf"\s*- (?P<title>.+): {re.escape(path)}", line)
         name = told and yaml.safe_load(told["title"])
-        if told and path != HOME and name != title:
+        if told and path != HOME and name != own:
             cure = f"Write `- {path}`, so that the navigation takes the page's own title"
-            reason = f"the navigation calls {path} {name!r}, and the page {title!r}"
+            reason = f"the navigation calls {path} {name!r}, and the page {own!r}"
             return [RefusedError(config, number, reason, cure)]
     return []
 

@@ -82,14 +82,9 @@ NAMED = {  # what a module says that a change touches, and which share of the mo
 }
 
 
-def title(page: str) -> str:
-    """Return the title of a page."""
-    return contents.title_of(page)
-
-
 def row(told: dict[str, str]) -> str:
     """Return a row of the table, from its data."""
-    link = f"[{title(told['page'])}]({Path('..', told['page']).as_posix()})"
+    link = f"[{contents.title_of(told['page'])}]({Path('..', told['page']).as_posix()})"
     link = link.replace("(../decide/", "(")
     return (
         f"| {told['question']} | {told['default']} | {told['depends']} | {told['later']} | {link} |"
