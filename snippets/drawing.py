@@ -66,7 +66,9 @@ def label(corner: Point, words: str, kind: str = "") -> str:
     return f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(words)}</text>'
 
 
-def picture(title: str, description: str, height: float, shapes: Iterable[str]) -> str:
+def picture(
+    title: str, description: str, height: float, shapes: Iterable[str]
+) -> str:
     """Return a picture, 400 units wide, with its text alternative.
 
     Parameters:
@@ -108,7 +110,9 @@ def connections(title: str, told: Mapping[str, Iterable[str]]) -> str:
     #> <desc>From server to database. From worker to database.</desc>
     ```
     """
-    right = list(dict.fromkeys(name for names in told.values() for name in names))
+    right = list(
+        dict.fromkeys(name for names in told.values() for name in names)
+    )
     height = 44 * max(len(told), len(right)) + 8
     lines, boxes, said = list[str](), list[str](), list[str]()
 

@@ -31,7 +31,7 @@ from pytest_examples.run_code import Arg, InsertPrintStatements, PrintStatement
 
 from tests.engine.pages import ROOT
 
-LAYOUT = ExamplesConfig(line_length=88, quotes="double")
+LAYOUT = ExamplesConfig(line_length=80, quotes="double")
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "site", "ledger.json")
 
 

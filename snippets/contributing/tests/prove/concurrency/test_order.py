@@ -41,7 +41,10 @@ async def first(snippet: ModuleType) -> int:
             f"{FOLDER}/mislabelled.py",
             marks=pytest.mark.xfail(  # the shorter order answers first
                 strict=True,
-                raises=pytest.RaisesExc(AssertionError, match="'A1': 7, 'B2': 15"),
+                raises=pytest.RaisesExc(
+                    AssertionError,
+                    match="'A1': 7, 'B2': 15",
+                ),
             ),
         ),
     ],
