@@ -105,11 +105,10 @@ def share(one: str, other: str) -> bool:
 @functools.cache
 def goals(target: Path) -> dict[str, str]:
     """Return the headings of a page by their anchors; the title's is empty."""
-    found = {"": ""}
-    for _, level, text in headings(target):
+    found = {"": title(target)}
+    for _, _, text in headings(target):
         anchor = re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", text.lower())).strip("-")
         found[anchor] = text
-        found[""] = found[""] or (text if level == 1 else "")
     return found
 
 
