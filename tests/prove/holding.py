@@ -2,7 +2,8 @@
 
 A sentence can be edited together with the name that a test gives it. So its figures and its code
 must come from that test or from the blocks beside it, and `checks.toml`, which `make update`
-writes, keeps what each such test asserts: a weakened test shows in a diff. It keeps digests of the blocks too.
+writes, keeps what each such test asserts: a weakened test shows in a diff. It keeps digests of the
+blocks too.
 """
 
 import ast
