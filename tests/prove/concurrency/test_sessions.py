@@ -383,10 +383,11 @@ def test_a_session_is_one_transaction_and_two_are_two(database: str) -> None:
 
 @pytest.mark.holds(
     "Often no second task is needed.",
-    "A join asks the database once, and sqlalchemy.orm.selectinload asks twice on one connection.",
+    "A join asks the database once.",
+    "sqlalchemy.orm.selectinload asks once more for each 500 rows, on the same connection.",
 )
 def test_related_rows_need_one_connection(database: str) -> None:
-    async def statements(option: Any) -> int:
+    async def statements(option: Any, rows: int = 1) -> int:
         engine, asked = create_async_engine(database, pool_size=1, max_overflow=0), 0
 
         def note(*_: object) -> None:
@@ -397,16 +398,19 @@ def test_related_rows_need_one_connection(database: str) -> None:
             await connection.run_sync(Base.metadata.drop_all)
             await connection.run_sync(Base.metadata.create_all)
         async with AsyncSession(engine) as session, session.begin():
-            session.add(User(id=1, posts=[Post(id=2)]))
+            session.add_all(User(id=row, posts=[Post(id=-row)]) for row in range(rows))
         async with AsyncSession(engine) as session:
             event.listen(engine.sync_engine, "before_cursor_execute", note)
-            (user,) = (await session.scalars(select(User).options(option))).unique()
-            assert [post.id for post in user.posts] == [2]
+            users = (await session.scalars(select(User).options(option))).unique().all()
+            assert {(user.id, post.id) for user in users for post in user.posts} == {
+                (row, -row) for row in range(rows)
+            }
         await engine.dispose()
         return asked
 
     assert asyncio.run(statements(orm.joinedload(User.posts))) == 1
-    assert asyncio.run(statements(orm.selectinload(User.posts))) == 2
+    for rows, asked in ((1, 2), (500, 2), (501, 3)):
+        assert asyncio.run(statements(orm.selectinload(User.posts), rows)) == asked
 
 
 def test_postgresql_stops_a_query_at_its_limit(database: str) -> None:

@@ -408,7 +408,8 @@ def test_calls_without_a_timeout_pile_up() -> None:
 @pytest.mark.holds(
     "asyncio.timeout doesn't interrupt code.",
     "It schedules a cancellation of the task for the moment of the limit.",
-    "The cancellation arrives at the next await that has to wait, in that task alone.",
+    "The cancellation arrives at the next await that has to wait.",
+    "A task that it waits for is cancelled too, and no other.",
     "The block turns the cancellation into TimeoutError.",
     "So a timeout bounds waiting.",
     "It doesn't bound code that calculates, code in a thread, or what the remote service does with the request.",
@@ -426,17 +427,20 @@ def test_a_timeout_cancels_its_own_task_where_it_waits() -> None:
     async def call() -> int:
         beside, task = asyncio.create_task(other()), asyncio.current_task()
         assert task is not None
+        waited_for = asyncio.create_task(asyncio.Event().wait())
         try:
             async with asyncio.timeout(0):
                 seen.append("code goes on")
                 await at_once()
                 try:
-                    await asyncio.Event().wait()
+                    await waited_for
                 finally:
                     seen.append(f"cancelled {task.cancelling()} time")
         except TimeoutError:
             seen.append("timeout")
         await beside
+        assert waited_for.cancelled()
+        assert not beside.cancelled()
         return task.cancelling()
 
     assert asyncio.run(call()) == 0
