@@ -24,7 +24,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield  # the app answers requests until it is stopped
 
 
-def get_client(request: Request) -> aiohttp.ClientSession:
+async def get_client(request: Request) -> aiohttp.ClientSession:
     client: aiohttp.ClientSession = request.app.state.client
     return client
 

@@ -28,7 +28,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 # region the dependency and the endpoint, as above
-def get_client(request: Request) -> aiohttp.ClientSession:
+async def get_client(request: Request) -> aiohttp.ClientSession:
     client: aiohttp.ClientSession = request.app.state.client
     return client
 

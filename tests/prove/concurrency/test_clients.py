@@ -2,24 +2,26 @@
 
 import asyncio
 import contextlib
+import inspect
 import itertools
 import os
 import re
 import runpy
 import signal
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 from unittest import mock
 
 import aiohttp
 import pytest
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from tests.engine.pages import SNIPPETS
@@ -36,9 +38,7 @@ INSTRUCTIONS = [
     "Keep one HTTP client for each remote service",
     "Open one client for each remote service when the app starts, use it for every request, and close it when the app ends.",
     "Give each call a timeout in total, and look at the status before the body.",
-    "Install aiohttp, fastapi, pydantic and uvicorn, and try it with a small remote service, which stands under Check:",
-    "Save that service as misbehaving.py beside app.py, and run uvicorn misbehaving:app in their folder.",
-    "In a second terminal, run export UPSTREAM_URL=http://127.0.0.1:8000 and uvicorn --port 8001 app:app.",
+    "Install aiohttp, fastapi, pydantic and uvicorn.",
     "Open http://127.0.0.1:8001/me twice.",
     "Don't: open a client for each call",
     "Don't: limit the read alone",
@@ -47,13 +47,17 @@ INSTRUCTIONS = [
     "Move each aiohttp.ClientSession of an endpoint into the lifespan of the app, and get it through a dependency.",
     "Set total of aiohttp.ClientTimeout.",
     "If you retry, retry only what is idempotent: a call that does the same when it is sent twice.",
+    "Open the client of a cache once too",
+    "Look at the two timeouts and at max_connections: the values are constants of that file.",
+    "Save that service as misbehaving.py beside app.py, and run uvicorn misbehaving:app in their folder.",
+    "In a second terminal, run export UPSTREAM_URL=http://127.0.0.1:8000 and uvicorn --port 8001 app:app.",
 ]
 
 
 JUDGEMENTS = [
-    "We call a service that we call over the network and don't run ourselves a remote service.",
-    "We call the object that keeps connections to it and sends requests over them a client: here it is an aiohttp.ClientSession.",
+    "We call the other service, which somebody else runs, a remote service.",
     "We recommend 5 seconds if you don't know how long to wait.",
+    "We call the object that keeps connections to it and sends requests over them a client: here it is an aiohttp.ClientSession.",
 ]
 
 
@@ -130,8 +134,9 @@ def test_the_app_runs_as_the_page_says(
     "lifespan opens the client and keeps it in app.state.",
     "The end of async with closes the client.",
     "get_client fetches the client from there.",
+    "In aiohttp, the client is an aiohttp.ClientSession.",
     "Depends(get_client) tells FastAPI to call it for each request.",
-    "read_me sends the call, looks at the status, and checks the body against User.",
+    "read_me sends the call, looks at the status, and checks the body against User, the model in the folded lines.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/app.py", f"{FOLDER}/gateway.py"], indirect=True)
 def test_the_client_lives_as_long_as_the_app(snippet: ModuleType) -> None:
@@ -149,6 +154,7 @@ def test_the_client_lives_as_long_as_the_app(snippet: ModuleType) -> None:
                 async with reader.get("/note") as said:
                     assert said.status == 200
             kept = snippet.app.state.client
+            assert isinstance(kept, aiohttp.ClientSession)
             assert given == [kept, kept]
             assert not kept.closed
 
@@ -157,6 +163,7 @@ def test_the_client_lives_as_long_as_the_app(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
+    "A client keeps its connection after a call, so only the first call has to connect.",
     "first | connect, send, receive | connect, send, receive, close",
     "second | send, receive | connect, send, receive, close",
     "third | send, receive | connect, send, receive, close",
@@ -290,6 +297,7 @@ def test_a_client_without_limits_waits_five_minutes(record_property: Any) -> Non
 
 @pytest.mark.holds(
     "Each call opens a new connection.",
+    "An endpoint calls another service over HTTP, and one of these happens:",
     "The tests are green, because the other service answers in time there.",
     "Here each call opens a new connection, with its handshakes.",
 )
@@ -314,9 +322,6 @@ def test_calls_share_a_connection(snippet: ModuleType) -> None:
     assert len(names) == 1, f"the remote service saw {len(names)} connections"
 
 
-@pytest.mark.holds(
-    "If nobody catches the exception, your caller gets 500, as if your own code were at fault.",
-)
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -522,24 +527,26 @@ def body(text: str) -> Callable[..., Any]:
     return answer
 
 
-FAILURES: dict[str, tuple[type[Exception], Any]] = {
-    "not found": (aiohttp.ClientResponseError, nothing),
-    "down": (aiohttp.ClientResponseError, misbehaving.error),
-    "another protocol": (aiohttp.ClientResponseError, b"220 mail.example.org\r\n\r\n"),
-    "nobody listens": (aiohttp.ClientConnectionError, None),
-    "hangs up": (aiohttp.ClientConnectionError, b""),
-    "too short": (aiohttp.ClientPayloadError, short),
-    "compressed wrongly": (aiohttp.ClientPayloadError, ZIPPED),
-    "hangs": (TimeoutError, misbehaving.hang),
-    "trickles": (TimeoutError, misbehaving.trickle),
-    "HTML": (ValueError, html),
-    "no JSON": (ValueError, broken),
-    "empty": (ValueError, body("")),
-    "a list": (ValueError, body("[]")),
-    "null": (ValueError, body("null")),
-    "without a key": (ValueError, body("{}")),
-    "another scheme": (aiohttp.NonHttpUrlRedirectClientError, elsewhere),
-}
+FAILURES = dict[str, tuple[type[Exception], Any]](
+    {
+        "not found": (aiohttp.ClientResponseError, nothing),
+        "down": (aiohttp.ClientResponseError, misbehaving.error),
+        "another protocol": (aiohttp.ClientResponseError, b"220 mail.example.org\r\n\r\n"),
+        "nobody listens": (aiohttp.ClientConnectionError, None),
+        "hangs up": (aiohttp.ClientConnectionError, b""),
+        "too short": (aiohttp.ClientPayloadError, short),
+        "compressed wrongly": (aiohttp.ClientPayloadError, ZIPPED),
+        "hangs": (TimeoutError, misbehaving.hang),
+        "trickles": (TimeoutError, misbehaving.trickle),
+        "HTML": (ValueError, html),
+        "no JSON": (ValueError, broken),
+        "empty": (ValueError, body("")),
+        "a list": (ValueError, body("[]")),
+        "null": (ValueError, body("null")),
+        "without a key": (ValueError, body("{}")),
+        "another scheme": (aiohttp.NonHttpUrlRedirectClientError, elsewhere),
+    }
+)
 
 
 @asynccontextmanager
@@ -562,7 +569,7 @@ async def failing(how: Any) -> AsyncIterator[str]:
     "aiohttp.ClientConnectionError | There is no connection, or the service hung up before it answered. | 502",
     "aiohttp.ClientPayloadError | The body ends too early, or isn't compressed as it says. | 502",
     "ValueError | The body isn't what the model declares: empty, no JSON, a list, null, without a key. | 502",
-    "aiohttp.ClientError covers the three rows that begin with aiohttp, and a redirect to another scheme.",
+    "aiohttp.ClientError covers the rows that begin with aiohttp, and a redirect to another scheme.",
 )
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/gateway.py"], indirect=True)
@@ -589,19 +596,59 @@ def test_each_failure_has_its_exception_and_its_status(snippet: ModuleType, fail
 
 
 @pytest.mark.holds(
+    "If nobody catches the exception, your caller gets 500, as if your own code were at fault.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/gateway.py"], indirect=True)
+def test_an_exception_that_nobody_catches_is_a_500(snippet: ModuleType) -> None:
+    assert ask(APP, misbehaving.error) == [(500, "Internal Server Error")]
+    assert ask(snippet, misbehaving.error) == [(502, {"detail": "the remote service failed"})]
+
+
+@pytest.mark.holds(
+    "It is async def, because FastAPI runs a plain def in a thread.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/app.py"], indirect=True)
+def test_the_dependency_takes_no_thread(snippet: ModuleType) -> None:
+    ran = list[int]()
+
+    async def awaited(client: object) -> None:
+        ran.append(threading.get_ident())
+
+    def plain(request: Request) -> None:
+        ran.append(threading.get_ident())
+
+    async def needs(first: None, second: None) -> None: ...
+
+    awaited.__annotations__["client"] = Annotated[object, Depends(snippet.get_client)]
+    for name, each in {"first": awaited, "second": plain}.items():
+        needs.__annotations__[name] = Annotated[None, Depends(each)]
+    snippet.app.get("/needs")(needs)
+
+    async def request() -> None:
+        async with lived(snippet, MISBEHAVING) as reader, reader.get("/needs") as said:
+            assert said.status == 200
+
+    asyncio.run(request())
+    assert inspect.iscoroutinefunction(snippet.get_client)
+    assert ran[0] == threading.get_ident() != ran[1]
+
+
+@pytest.mark.holds(
     "aiohttp rounds a timeout of 5 seconds or more up to a full second of its clock.",
 )
 @pytest.mark.parametrize(("total", "late"), [(4.5, False), (5, True), (5.5, True)])
 def test_a_long_timeout_is_rounded_up(total: float, late: bool) -> None:
     async def ended() -> tuple[float, float]:
         timeout = aiohttp.ClientTimeout(total=total)
-        async with beside(MISBEHAVING) as server:
-            async with aiohttp.ClientSession(server.url, timeout=timeout) as client:
-                await clock.passed(0.25)
-                started = clock.now()
-                with pytest.raises(TimeoutError):
-                    await client.get("/hang")
-                return clock.now() - started, clock.now()
+        async with (
+            beside(MISBEHAVING) as server,
+            aiohttp.ClientSession(server.url, timeout=timeout) as client,
+        ):
+            await clock.passed(0.25)
+            started = clock.now()
+            with pytest.raises(TimeoutError):
+                await client.get("/hang")
+            return clock.now() - started, clock.now()
 
     took, at = clock.run(ended())
     assert (at == round(at)) == late
@@ -706,7 +753,7 @@ def test_a_client_keeps_cookies_unless_told_otherwise() -> None:
 
 
 @pytest.mark.holds(
-    "No rule of Ruff sees the three mistakes above.",
+    "No rule of Ruff sees the mistakes above.",
 )
 @pytest.mark.parametrize("dont", ["per_call.py", "unlimited.py", "unchecked.py"])
 def test_no_rule_sees_it(dont: str) -> None:

@@ -21,7 +21,7 @@ from fastapi.exceptions import FastAPIError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from pydantic.warnings import PydanticDeprecatedSince20
-from sqlalchemy import ForeignKey, text
+from sqlalchemy import ForeignKey, select, text
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -54,6 +54,7 @@ INSTRUCTIONS = [
     "Open the engine and the async_sessionmaker once for the process, and close the engine at the end of the lifespan.",
     "Give endpoints their session through a dependency, as Session does above.",
     "Limit each number in a path to what its column can hold.",
+    "See such an endpoint in a whole service",
     "Add a test that asks for something that isn't there and expects 404.",
 ]
 
@@ -74,17 +75,19 @@ async def ask(url: str, method: str, path: str, **options: Any) -> tuple[int, An
 
 
 @pytest.mark.holds(
-    "Look at the last lines: a user that isn't there gets 404, and -> UserRead says what each other user gets.",
+    "Look at the last four lines: -> UserRead says what the endpoint returns, and a user that isn't there gets 404.",
     'GET /users/1 | 200 | {"id":1,"name":"Ada"} | The endpoint returned a user.',
     'GET /users/7 | 404 | {"detail":"no user 7"} | The endpoint raised HTTPException.',
     "GET /users/x | 422 | an error that names number | FastAPI didn't call the endpoint, because x is no int.",
-    "The app answers three requests so:",
-    "FastAPI finds the endpoint by the method and the path: GET and /users/{number}.",
-    "FastAPI checks the values in the request against the annotations, such as number: int.",
-    "If a value doesn't fit, the client gets 422.",
+    "The app answers so:",
+    'FastAPI finds the endpoint by the method and the path: @app.get("/users/{number}") takes GET /users/1.',
+    "FastAPI takes number from the path and checks it against the annotation int.",
+    "If it doesn't fit, the client gets 422.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/first.py"], indirect=True)
-def test_the_smallest_endpoint_answers_three_requests(snippet: ModuleType) -> None:
+def test_the_smallest_endpoint_answers_three_requests(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked = []
 
     class Users(dict[int, Any]):
@@ -92,7 +95,7 @@ def test_the_smallest_endpoint_answers_three_requests(snippet: ModuleType) -> No
             looked.append(number)
             return super().__contains__(number)
 
-    snippet.USERS = Users(snippet.USERS)
+    monkeypatch.setattr(snippet, "USERS", Users(snippet.USERS))
 
     async def answers() -> list[tuple[int, str]]:
         async with beside(snippet.app) as server, aiohttp.ClientSession(server.url) as client:
@@ -111,6 +114,9 @@ def test_the_smallest_endpoint_answers_three_requests(snippet: ModuleType) -> No
     assert other_method[0] == 405
     paths = snippet.app.openapi()["paths"]
     assert list(paths["/users/{number}"]) == ["get"]
+    source = (SNIPPETS / FOLDER / "first.py").read_text().splitlines()
+    assert "-> UserRead" in source[-5]
+    assert '@app.get("/users/{number}")' in source
 
 
 @pytest.mark.proves(f"{FOLDER}/first.py")
@@ -243,7 +249,7 @@ def test_each_endpoint_declares_what_it_returns(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    "create_user stores a user, and the database gives the user a number.",
+    "create_user stores a user with add and commit, and the database gives the user a number.",
     "read_user finds the user by that number.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
@@ -373,6 +379,21 @@ def test_what_follows_yield_runs_after_the_response(
         events.clear()
         asyncio.run(request(path))
         assert events == order, path
+
+
+@pytest.mark.holds(
+    "In the folded lines, engine holds the connections to the database, sessions makes sessions on it, and User is the table.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_what_the_folded_lines_open(snippet: ModuleType, database: str) -> None:
+    async def made() -> None:
+        async with snippet.lifespan(snippet.app), snippet.sessions() as session:
+            assert session.bind is snippet.engine
+            assert (await session.scalars(select(snippet.User))).all() == []
+
+    asyncio.run(made())
+    assert snippet.engine.url.render_as_string(hide_password=False) == database
+    assert snippet.User.__table__.name == "users"
 
 
 @pytest.mark.holds(
