@@ -16,7 +16,7 @@ ELSEWHERE = "blocked.py fails elsewhere than declared"
 SHOWN = "concurrency/timeouts/bounded.py"
 ENDS = (
     "tests/prove/concurrency/test_clients.py"
-    "::test_a_call_ends_at_its_limit[concurrency/clients/shared.py]"
+    "::test_a_call_ends_at_its_limit[concurrency/clients/app.py]"
 )
 FANOUT, CLIENTS = "snippets/concurrency/fanout", "snippets/concurrency/clients"
 BOUNDED, BLOCKED = f"{FOLDER}/bounded.py", f"{FOLDER}/blocked.py"

@@ -1,27 +1,43 @@
-import asyncio
+# region all but the endpoint, as above
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
 
 import aiohttp
+from fastapi import Depends, FastAPI, Request
+from pydantic import BaseModel
 
 
-async def name_at(client: aiohttp.ClientSession, path: str) -> str:
-    """Return the name that a service answers, whatever else it says."""
-    async with client.get(path) as answer:
+class User(BaseModel):
+    name: str
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with aiohttp.ClientSession(
+        os.environ["UPSTREAM_URL"],
+        timeout=aiohttp.ClientTimeout(total=5),  # seconds for a whole call
+        cookie_jar=aiohttp.DummyCookieJar(),  # keeps no user's cookies
+    ) as client:
+        app.state.client = client
+        yield  # the app answers requests until it is stopped
+
+
+async def get_client(request: Request) -> aiohttp.ClientSession:
+    client: aiohttp.ClientSession = request.app.state.client
+    return client
+
+
+Client = Annotated[aiohttp.ClientSession, Depends(get_client)]
+app = FastAPI(lifespan=lifespan)
+
+
+# endregion
+
+
+@app.get("/me")
+async def read_me(client: Client) -> User:
+    async with client.get("/whoami") as answer:
         body = await answer.json()
-    return str(body.get("name", "unknown"))
-
-
-async def names(url: str, paths: list[str], limit: float) -> list[str]:
-    """Ask a service for several names, each within `limit` seconds."""
-    timeout = aiohttp.ClientTimeout(total=limit)
-    async with aiohttp.ClientSession(url, timeout=timeout) as client:
-        return [await name_at(client, path) for path in paths]
-
-
-async def main() -> None:
-    print(await names(os.environ["UPSTREAM_URL"], ["/error"], limit=5))
-    #> ['unknown']
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+    return User(name=body.get("name", "unknown"))

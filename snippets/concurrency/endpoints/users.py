@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-# region the table, the models, and a session for each request
+# region the engine, the table `users`, the models, and the lifespan
 engine = create_async_engine(os.environ["DATABASE_URL"])
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 
@@ -46,33 +46,32 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await engine.dispose()
 
 
-async def get_session() -> AsyncIterator[AsyncSession]:
-    """Give each request a session of its own."""
-    async with sessions() as session:
-        yield session
+app = FastAPI(lifespan=lifespan)
 
 
 # endregion
 
 
-app = FastAPI(lifespan=lifespan)
+async def get_session() -> AsyncIterator[AsyncSession]:
+    async with sessions() as session:
+        yield session  # the endpoint runs with it; then it is closed
+
+
 Session = Annotated[AsyncSession, Depends(get_session)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]  # what the column can hold
 
 
-@app.post("/users", status_code=201)
-async def create_user(data: UserCreate, session: Session) -> UserRead:
-    """Store a user."""
-    user = User(**data.model_dump())
-    session.add(user)
-    await session.commit()
-    return UserRead.model_validate(user)
-
-
 @app.get("/users/{number}")
 async def read_user(number: Number, session: Session) -> UserRead:
-    """Return a user, or 404."""
     user = await session.get(User, number)
     if user is None:
         raise HTTPException(404, f"no user {number}")
+    return UserRead.model_validate(user)
+
+
+@app.post("/users", status_code=201)
+async def create_user(data: UserCreate, session: Session) -> UserRead:
+    user = User(**data.model_dump())
+    session.add(user)
+    await session.commit()
     return UserRead.model_validate(user)

@@ -1,0 +1,48 @@
+# region all but the endpoint, as above
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import aiohttp
+from fastapi import Depends, FastAPI, HTTPException, Request
+from pydantic import BaseModel
+
+
+class User(BaseModel):
+    name: str
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with aiohttp.ClientSession(
+        os.environ["UPSTREAM_URL"],
+        timeout=aiohttp.ClientTimeout(total=5),  # seconds for a whole call
+        cookie_jar=aiohttp.DummyCookieJar(),  # keeps no user's cookies
+    ) as client:
+        app.state.client = client
+        yield  # the app answers requests until it is stopped
+
+
+async def get_client(request: Request) -> aiohttp.ClientSession:
+    client: aiohttp.ClientSession = request.app.state.client
+    return client
+
+
+Client = Annotated[aiohttp.ClientSession, Depends(get_client)]
+app = FastAPI(lifespan=lifespan)
+
+
+# endregion
+
+
+@app.get("/me")
+async def read_me(client: Client) -> User:
+    try:
+        async with client.get("/whoami") as answer:
+            answer.raise_for_status()
+            return User.model_validate_json(await answer.read())
+    except TimeoutError as error:
+        raise HTTPException(504, "the remote service is too slow") from error
+    except (aiohttp.ClientError, ValueError) as error:
+        raise HTTPException(502, "the remote service failed") from error
