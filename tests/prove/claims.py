@@ -93,7 +93,10 @@ def nearest(text: str, others: list[str]) -> str | None:
 
 def page_of(file: Path) -> Path | None:
     """Return the page of a test file."""
-    every = [*prose.pages(), ROOT / "README.md"]
+    if not file.is_relative_to(ROOT / "tests/prove"):
+        return None
+    folder = DOCS / file.parent.relative_to(ROOT / "tests/prove")
+    every = [*sorted(folder.glob("*.md")), ROOT / "README.md"]
     return next((page for page in every if ROOT / test_of(page) == file), None)
 
 
