@@ -58,7 +58,7 @@ def pack(name: str, folder: Path) -> Path:
 
 
 def bytecode(source: Path) -> bytes | None:
-    """Return the bytecode beside an installed module, so marked that its place and age don't matter.
+    """Return the bytecode beside an installed module, valid in any place and at any age.
 
     There is none where it is missing or of another source.
     """
