@@ -109,11 +109,12 @@ def some(named: set[str], ran: set[str] | None, *, shown: bool) -> Told:
     """Run the tests that pages name, and those that ran the shown files last time.
 
     Where nobody knows the latter, all run that record lines. Where no file is shown, nobody asks
-    which lines ran, and to measure that takes as long again.
+    which lines ran, and to measure that takes as long again. Where no test is named either, as on
+    a page with a patch that other tests take, there is nothing to run.
     """
     with tempfile.TemporaryDirectory(prefix="playbook-") as base:
         folder, told = Path(base), (0, "")
-        if ran is not None:
+        if ran is not None and (named or ran or shown):
             told = those(named | ran, folder, measured=shown)
         if whole := ran is None or bool(ran - recorded(folder).ended.keys()):
             suite = shlex.split(GATES["suite"].format(coverage="--cov"))[1:]
