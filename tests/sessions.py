@@ -80,6 +80,7 @@ def scratch() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix=f"playbook-{os.getpid()}-", dir=parent) as base:
         Path(base).chmod(0o711)  # what runs as another user gets through
         os.environ |= {"TMPDIR": base, STARTER: f"{os.getpid()} {os.pipe()[0]}"}
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # one session compiles for all
         yield
 
 

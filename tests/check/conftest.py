@@ -58,11 +58,11 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def build(target: Path, **environment: str) -> str:
-    """Build the site and return what MkDocs said; what it warns of has its own test."""
+def build(target: Path, of: Path = ROOT, **environment: str) -> str:
+    """Build the site of a copy and return what MkDocs said; what it warns of has its own test."""
     return subprocess.run(
         ["mkdocs", "build", "--site-dir", target],
-        cwd=ROOT,
+        cwd=of,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1", **environment},
         capture_output=True,
         text=True,

@@ -10,8 +10,10 @@ from jinja2 import Environment, nodes
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.check.conftest import build, serving
+from tests.check.test_commands import shrink
 from tests.check.test_oracle import pages
 from tests.engine.pages import DOCS
+from tests.parts.copies import copied
 
 TIMEOUTS = "concurrency/timeouts/"
 ROW = "concurrency/timeouts:5"
@@ -65,8 +67,11 @@ def test_nothing_stands_in_the_console(page: Page, address: str, path: str) -> N
 
 def test_the_404_page_works_at_the_root_of_a_host(browser: Browser, tmp_path: Path) -> None:
     errors: list[str] = []
-    with serving(tmp_path) as address, browser.new_context() as context:
-        build(tmp_path, SITE_URL=f"{address}/")
+    copy, host = tmp_path / "copy", tmp_path / "host"
+    shrink(copied(copy))  # it takes no page of the others
+    host.mkdir()
+    with serving(host) as address, browser.new_context() as context:
+        build(host, copy, SITE_URL=f"{address}/")
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{address}/no/such/page/")

@@ -45,7 +45,8 @@ class Runs:
             self.told = self.pool.submit(every, reports)
         else:
             named = {name for _, names in keys for name in names}
-            self.told = self.pool.submit(some, named, self.last())
+            shown = bool(self.files)
+            self.told = self.pool.submit(some, named, self.last(), shown=shown)
             self.found = self.pool.submit(linted, self.files) if self.files else None
         self.twins: dict[Key, Future[Told]] = {
             key: self.pool.submit(patched, key[0], key[1]) for key in keys if key[0]

@@ -73,10 +73,12 @@ def recorded(folder: Path) -> Told:
     return told
 
 
-def pytest_in(home: Path, folder: Path, name: str, *arguments: str) -> tuple[int, str]:
+def pytest_in(
+    home: Path, folder: Path, name: str, *arguments: str, measured: bool = True
+) -> tuple[int, str]:
     """Run the service's pytest; return its status and output.
 
-    What it records stands under a name in a folder: of a copy, not which lines ran.
+    What it records stands under a name in a folder: where it is measured, also which lines ran.
     """
     if not BIN.exists():
         reason = "the service's environment isn't there"
@@ -91,7 +93,7 @@ def pytest_in(home: Path, folder: Path, name: str, *arguments: str) -> tuple[int
         "PYTHONPATH": f"{home}/src:{home}:{folder}",
         **told,
     }
-    options = [*options, "--cov-report="] if home == SERVICE else options[-1:]
+    options = [*options, "--cov-report="] if measured else options[-1:]
     command = [f"{BIN}/python", "-m", "pytest", "--quiet", *options, *arguments]
     with tempfile.TemporaryFile("w+") as output:
         with subprocess.Popen(
@@ -103,31 +105,33 @@ def pytest_in(home: Path, folder: Path, name: str, *arguments: str) -> tuple[int
         return process.returncode, output.read()
 
 
-def some(named: set[str], ran: set[str] | None) -> Told:
+def some(named: set[str], ran: set[str] | None, *, shown: bool) -> Told:
     """Run the tests that pages name, and those that ran the shown files last time.
 
-    Where nobody knows the latter, all run that record lines.
+    Where nobody knows the latter, all run that record lines. Where no file is shown, nobody asks
+    which lines ran, and to measure that takes as long again. Where no test is named either, as on
+    a page with a patch that other tests take, there is nothing to run.
     """
     with tempfile.TemporaryDirectory(prefix="playbook-") as base:
         folder, told = Path(base), (0, "")
-        if ran is not None:
-            told = those(named | ran, folder)
+        if ran is not None and (named or ran or shown):
+            told = those(named | ran, folder, measured=shown)
         if whole := ran is None or bool(ran - recorded(folder).ended.keys()):
             suite = shlex.split(GATES["suite"].format(coverage="--cov"))[1:]
             told = pytest_in(SERVICE, folder, "suite", *suite)
             if left := named - recorded(folder).ended.keys():
-                those(left, folder)
+                those(left, folder, measured=True)
         found = recorded(folder)
     found.whole, (found.status, found.said) = whole, told
     return found
 
 
-def those(tests: set[str], folder: Path) -> tuple[int, str]:
+def those(tests: set[str], folder: Path, *, measured: bool) -> tuple[int, str]:
     """Run some tests where the service stands, but for those that aren't there."""
     asked = {test: test for test in tests}
     while True:
         arguments = sorted({*asked.values()}) or ["--collect-only"]  # which imports, at least
-        told = pytest_in(SERVICE, folder, "those", *arguments)
+        told = pytest_in(SERVICE, folder, "those", *arguments, measured=measured)
         gone = re.findall(r"not found: (\S+)$", told[1], re.MULTILINE)
         names = {test: name.partition("[")[0] for test, name in asked.items()}  # as it says them
         lost = {t for t, name in names.items() if any(path.endswith(name) for path in gone)}
@@ -180,7 +184,7 @@ def patched(patch: str, tests: tuple[str, ...]) -> Told:
         copy = copied(base, patch)
         folder = Path(base, "told")
         folder.mkdir()
-        status, said = pytest_in(copy, folder, "those", *tests)
+        status, said = pytest_in(copy, folder, "those", *tests, measured=False)
         told = recorded(folder)
     told.said, told.status = said, status
     return told

@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 
 TAGS = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -33,6 +33,7 @@ def pack(name: str, folder: Path) -> Path:
     """Write a wheel of an installed package into a folder, and return it.
 
     It holds the package's own files, not its programs, and fits this Python and this system.
+    Their bytecode comes along, valid wherever it is installed, so that no import compiles them.
     """
     package = metadata.distribution(name)
     tags = re.findall(r"^Tag: (.+)$", package.read_text("WHEEL") or "", re.MULTILINE)
@@ -45,9 +46,26 @@ def pack(name: str, folder: Path) -> Path:
         for file in sorted(package.files or [], key=str):
             if file.parts[0] == ".." or file.suffix == ".pyc" or file.name in NOT_PACKED:
                 continue
-            content = Path(str(package.locate_file(file))).read_bytes()
-            packed.writestr(zipfile.ZipInfo(str(file)), content)
+            source = Path(str(package.locate_file(file)))
+            packed.writestr(zipfile.ZipInfo(str(file)), source.read_bytes())
+            if file.suffix == ".py" and (told := bytecode(source)):
+                cached = util.cache_from_source(str(file))
+                packed.writestr(zipfile.ZipInfo(cached), told)
             if file.name == "METADATA":
                 record = f"{file.parent}/RECORD"
         packed.writestr(zipfile.ZipInfo(record), "")
     return wheel
+
+
+def bytecode(source: Path) -> bytes | None:
+    """Return the bytecode beside an installed module, valid in any place and at any age.
+
+    There is none where it is missing or of another source.
+    """
+    cached = Path(util.cache_from_source(str(source)))
+    told, file = cached.read_bytes() if cached.exists() else b"", source.stat()
+    age = (int(file.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
+    if told[:16] != util.MAGIC_NUMBER + bytes(4) + age + file.st_size.to_bytes(4, "little"):
+        return None
+    unchecked = (1).to_bytes(4, "little")  # by PEP 552: of a hash, which no import compares
+    return told[:4] + unchecked + util.source_hash(source.read_bytes()) + told[16:]

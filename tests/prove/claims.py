@@ -45,10 +45,14 @@ class Declared:
 
 def declared(file: Path) -> list[Declared]:
     """Return the sentences that a test file declares, in order."""
-    if not file.exists():
-        return []
+    return [*declared_in(file, file.read_text())] if file.exists() else []
+
+
+@functools.cache
+def declared_in(file: Path, source: str) -> list[Declared]:
+    """Return the sentences that the source of a test file declares: each of its tests asks."""
     found: list[Declared] = []
-    tree = ast.parse(file.read_text())
+    tree = ast.parse(source)
     for statement in tree.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in LISTS:
@@ -89,7 +93,10 @@ def nearest(text: str, others: list[str]) -> str | None:
 
 def page_of(file: Path) -> Path | None:
     """Return the page of a test file."""
-    every = [*prose.pages(), ROOT / "README.md"]
+    if not file.is_relative_to(ROOT / "tests/prove"):
+        return None
+    folder = DOCS / file.parent.relative_to(ROOT / "tests/prove")
+    every = [*sorted(folder.glob("*.md")), ROOT / "README.md"]
     return next((page for page in every if ROOT / test_of(page) == file), None)
 
 

@@ -4,6 +4,7 @@ Paragraphs are parted into sentences. A heading, a list item, a row of a table, 
 alternative text are sentences too.
 """
 
+import functools
 import html
 import itertools
 import re
@@ -74,13 +75,18 @@ def parted(text: str) -> list[str]:
 
 def prose_lines(page: Path) -> Iterator[tuple[int, str]]:
     """Return the numbered lines of a page that stand in no fence and no front matter."""
-    text = page.read_text()
-    for region in fences(Document(text, str(page))):
+    yield from prose_lines_of(str(page), page.read_text())
+
+
+@functools.cache
+def prose_lines_of(page: str, text: str) -> list[tuple[int, str]]:
+    """Return those lines of the text of a page: a session asks hundreds of times."""
+    for region in fences(Document(text, page)):
         blank = re.sub(r"[^\n]", " ", text[region.start : region.end])
         text = text[: region.start] + blank + text[region.end :]
     matter = re.match(r"---\n.*?\n---\n", text, re.DOTALL)
     skipped = matter[0].count("\n") if matter else 0
-    yield from list(enumerate(text.splitlines(), start=1))[skipped:]
+    return list(enumerate(text.splitlines(), start=1))[skipped:]
 
 
 def units(page: Path) -> Iterator[tuple[int, str, str]]:
@@ -114,6 +120,15 @@ def units(page: Path) -> Iterator[tuple[int, str, str]]:
 
 def sentences(page: Path) -> list[Sentence]:
     """Return the sentences of a page, in order."""
+    text = page.read_text()
+    included = {SNIPPETS / include["path"] for include in INCLUDE.finditer(text)}
+    ages = (str(file.stat().st_mtime_ns) for file in sorted(included) if file.exists())
+    return [*sentences_of(page, "\n".join([text, *ages]))]
+
+
+@functools.cache
+def sentences_of(page: Path, _: str) -> list[Sentence]:
+    """Return the sentences of a page, once for each state of it and of the files that it shows."""
     found: list[Sentence] = []
     heading = ""
     for line, made, markdown in units(page):

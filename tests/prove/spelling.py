@@ -1,7 +1,7 @@
 """Refuse misspelt words: on pages, in the README, and in the docstrings and comments of snippets.
 
-A word is known when a dictionary knows it as more than a rare one, when it is the name of an
-installed package, or when `snippets/data/words.toml` lists it. Inline code is left out.
+A word is known when a dictionary knows it as more than a rare one, when it is the name of a
+locked package, or when `snippets/data/words.toml` lists it. Inline code is left out.
 """
 
 import ast
@@ -11,15 +11,15 @@ import re
 import tokenize
 import tomllib
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 from spellchecker import SpellChecker
 
-from tests.engine.pages import SNIPPETS, RefusedError, parses
+from tests.engine.pages import ROOT, SNIPPETS, RefusedError, parses
 from tests.prove.sentences import prose_lines
 
 WORDS = SNIPPETS / "data/words.toml"
+LOCK = ROOT / "requirements.txt"
 RARE = 100  # of a word in the dictionary's texts; below it there is much that is no word
 NO_PROSE = re.compile(
     r"(`+)(?!`).+?(?<!`)\1(?!`)|\]\([^)]*\)|\[[^\]]+\]: .*|<[^>]*>|\{[^}]*\}|&\w+;"
@@ -39,8 +39,8 @@ def dictionary() -> SpellChecker:
 def own() -> set[str]:
     """Return the words that no dictionary needs to know, in lower case."""
     listed = {word.lower() for word in tomllib.loads(WORDS.read_text())["words"]}
-    names = {package.name.lower() for package in metadata.distributions() if package.name}
-    return listed | names
+    names = re.findall(r"^([a-z0-9][\w.-]*)==", LOCK.read_text(), re.MULTILINE)
+    return {*listed, *names, "pip"}  # which installs the lock
 
 
 def misspelt(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from tests.parts.service import BIN, CACHE, RUNNING, SERVICE
 
 def shell(**changed: str) -> dict[str, str]:
     """Return the environment of a reader's shell: without what pytest and make left in ours."""
-    ours = re.compile("PYTEST|^(MAKE|MFLAGS|GNUMAKE)")
+    ours = re.compile("PYTEST|PYTHONDONTWRITEBYTECODE|^(MAKE|MFLAGS|GNUMAKE)")
     kept = {name: value for name, value in os.environ.items() if not ours.search(name)}
     return kept | changed
 

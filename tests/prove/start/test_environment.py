@@ -58,6 +58,7 @@ class Shell:
         self.environment = {
             **kept,
             "NO_COLOR": "1",
+            "PIP_COMPILE": "0",  # the wheels bring their bytecode
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_FIND_LINKS": str(self.wheels),
             "PIP_NO_INDEX": "1",

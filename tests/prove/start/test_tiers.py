@@ -40,6 +40,7 @@ GATES = {
     "survival": Gate("1 passed", FAILED, {**ALONE, "tests/survival": FITS}),
 }
 PATCHES = {gate: f"{FOLDER}/{gate}.patch" for gate in GATES}
+pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else, on a busy machine
 
 
 INSTRUCTIONS = [
