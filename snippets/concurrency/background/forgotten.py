@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-# region the database, its table, the statement and the mail service
+# region the table and the mail service
 engine = create_async_engine(os.environ["DATABASE_URL"])
 USERS = text("CREATE TABLE IF NOT EXISTS users (email text PRIMARY KEY)")
 ADD_USER = text("INSERT INTO users VALUES (:email)")

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-# region the database, its tables and the two statements
+# region the tables and the statements
 engine = create_async_engine(os.environ["DATABASE_URL"])
 USERS = text("CREATE TABLE IF NOT EXISTS users (email text PRIMARY KEY)")
 JOBS = text(

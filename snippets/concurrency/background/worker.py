@@ -5,7 +5,7 @@ import os
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-# region the statements, the limits and the mail service
+# region the statements and the mail service
 TAKE_JOB = text(
     "UPDATE jobs SET tries = tries + 1,"
     " due = now() + interval '1 minute' * 2 ^ tries"

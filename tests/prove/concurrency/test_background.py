@@ -370,7 +370,7 @@ def test_the_job_that_is_due_the_longest_comes_first(prompt: ModuleType, databas
 
 
 @pytest.mark.holds(
-    "Wait a second when work returns False, and after an error too: without the wait, a database that is away fills the log.",
+    "Keep the pause of a second after an error too: without the wait, a database that is away fills the log.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/worker.py"], indirect=True)
 def test_a_database_that_is_away_raises_at_each_call(snippet: ModuleType) -> None:

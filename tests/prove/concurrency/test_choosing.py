@@ -42,6 +42,7 @@ INSTRUCTIONS = [
     "Read this page to decide when to use async, when a thread or a process, and when to leave a job for later.",
     "Ask what the code waits for, and take the row of the table.",
     "If you don't know, write def, and read Keep blocking calls out of the event loop.",
+    "Then give each task its own session, give every call a timeout, and keep one client for each remote service.",
     "Do: write async def for what awaits, and def for what blocks",
     "Look for await in front of the slow call: it stands there in rate, and report has a call without it.",
     "Install fastapi and uvicorn, and run uvicorn endpoints:app in the file's folder.",

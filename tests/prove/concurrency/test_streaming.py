@@ -34,6 +34,7 @@ INSTRUCTIONS = [
     "Stream events to a browser",
     "Use a stream when a page must show news while they happen, such as how far a long job is.",
     "Look here too if your stream shows one of these symptoms:",
+    "Yield each event as soon as it is there, and between two events hold nothing that others wait for: no database connection, no lock.",
     "If you don't know whether you need a stream, let the page ask again every few seconds, which is called polling: an endpoint that answers once is simpler.",
     "Install fastapi and uvicorn.",
     "Run uvicorn events:app in the file's folder, and curl -N http://127.0.0.1:8000/progress in a second terminal:",
@@ -52,7 +53,6 @@ INSTRUCTIONS = [
     "Stop reading, leave, and look whether what the stream held is free.",
     "Send SIGTERM while a reader listens, and check that the process ends.",
     "Begin with tests/prove/concurrency/test_streaming.py, and put your own stream in place of ours.",
-    "Yield each event as soon as it is there, and hold nothing in between that others wait for.",
 ]
 
 
