@@ -237,7 +237,7 @@ def test_the_worker_goes_on_after_an_error_and_pauses_without_a_job(
             raise now
         if now is None:
             raise asyncio.CancelledError  # the process is told to end
-        return now
+        return bool(now)
 
     async def sleep(seconds: float) -> None:
         done.append(seconds)
@@ -309,6 +309,7 @@ def test_the_user_is_stored_and_the_welcome_is_lost(
 @pytest.mark.holds(
     "SKIP LOCKED lets two workers take different jobs at once.",
 )
+@pytest.mark.proves(f"{FOLDER}/take.sql")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/worker.py"], indirect=True)
 def test_two_workers_share_the_jobs(prompt: ModuleType, database: str) -> None:
     async def two(engine: AsyncEngine) -> Any:
@@ -452,6 +453,7 @@ def test_a_worker_that_stops_before_it_deletes_the_job_sends_twice(
     "After 10 tries a job stays in the table, for someone to look at.",
     "due moves by one minute at first, and twice as far with each try.",
 )
+@pytest.mark.proves(f"{FOLDER}/take.sql")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/worker.py"], indirect=True)
 def test_a_mail_that_fails_delays_no_other_and_is_left_after_its_tries(
     prompt: ModuleType,

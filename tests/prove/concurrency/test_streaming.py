@@ -35,7 +35,7 @@ INSTRUCTIONS = [
     "Use a stream when a page must show news while they happen, such as how far a long job is.",
     "Look here too if your stream shows one of these symptoms:",
     "Yield each event as soon as it is there, and between two events hold nothing that others wait for: no database connection, no lock.",
-    "If you don't know whether you need a stream, let the page ask again every few seconds, which is called polling: an endpoint that answers once is simpler.",
+    "If you don't know whether you need a stream, let the client ask again every few seconds, which is called polling: an endpoint that answers once is simpler.",
     "Install fastapi and uvicorn.",
     "Run uvicorn events:app in the file's folder, and curl -N http://127.0.0.1:8000/progress in a second terminal:",
     "Don't: collect the events first",
@@ -46,6 +46,7 @@ INSTRUCTIONS = [
     "Read in short transactions, and send between them.",
     "Move the session from the endpoint's dependencies into the loop: one short transaction for each batch.",
     "Give a lock on another machine an expiry.",
+    "Give each ServerSentEvent an id that your database knows, and read from there when last_event_id comes.",
     "Give a stream a longest life, as a reader whose machine vanished isn't noticed until the network gives up.",
     "Set the limit of the shutdown where the process starts.",
     "Write these tests for your own stream:",
@@ -232,6 +233,32 @@ def test_the_page_asks_for_the_stream_and_closes_it_at_the_last_event(snippet: M
     assert [event["done"] == event["of"] for _, event in events] == [False, False, True]
     steps = ["new EventSource", "if (done === of) source.close()"]
     assert [step in snippet.PAGE for step in steps] == [True, True]  # Chromium: tests/check
+
+
+@pytest.mark.holds(
+    "A browser that comes back says where it was",
+    "A client that has seen event 1 gets the events from 2 on.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/resume.py"], indirect=True)
+def test_a_stream_goes_on_after_the_last_event(snippet: ModuleType) -> None:
+    async def told(last: str | None) -> tuple[int, list[str]]:
+        headers = {"Last-Event-ID": last} if last else None
+        async with (
+            beside(snippet.app) as server,
+            aiohttp.ClientSession(server.url, headers=headers) as client,
+            client.get("/orders/7/news") as answer,
+        ):
+            return answer.status, (await answer.text()).split("\n")
+
+    first, second, third = (
+        ['data: "packed"', "id: 1", ""],
+        ['data: "sent"', "id: 2", ""],
+        ['data: "delivered"', "id: 3", ""],
+    )
+    assert clock.run(told(None)) == (200, [*first, *second, *third, ""])
+    assert clock.run(told("1")) == (200, [*second, *third, ""])
+    assert clock.run(told("3")) == (200, [""])
+    assert clock.run(told("-1"))[0] == 422
 
 
 @pytest.mark.holds(
