@@ -1,12 +1,26 @@
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from fastapi import FastAPI
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
-USERS = text("CREATE TABLE users (email text PRIMARY KEY)")
+# region the table and the mail service
+engine = create_async_engine(os.environ["DATABASE_URL"])
+USERS = text("CREATE TABLE IF NOT EXISTS users (email text PRIMARY KEY)")
 ADD_USER = text("INSERT INTO users VALUES (:email)")
 sent: list[str] = []
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Create the table at the start, and close the connections at the end."""
+    async with engine.begin() as connection:
+        await connection.execute(USERS)
+    yield
+    await engine.dispose()
 
 
 async def send_welcome(email: str) -> None:
@@ -15,26 +29,15 @@ async def send_welcome(email: str) -> None:
     sent.append(email)
 
 
-async def sign_up(engine: AsyncEngine, email: str) -> None:
-    """Store a user, and send the welcome after the answer."""
+# endregion
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/users/{email}", status_code=201)
+async def sign_up(email: str) -> None:
+    """Store a user, and send the welcome after the response."""
     async with engine.begin() as connection:
         await connection.execute(ADD_USER, {"email": email})
     asyncio.create_task(send_welcome(email))
-
-
-async def main() -> None:
-    own = {"server_settings": {"search_path": "forgotten_example"}}
-    engine = create_async_engine(os.environ["DATABASE_URL"], connect_args=own)
-    async with engine.begin() as connection:
-        drop = text("DROP SCHEMA IF EXISTS forgotten_example CASCADE")
-        await connection.execute(drop)
-        await connection.execute(text("CREATE SCHEMA forgotten_example"))
-        await connection.execute(USERS)
-    await sign_up(engine, "ann@example.org")
-    await engine.dispose()
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
-    print("the process ended, sent:", sent)
-    #> the process ended, sent: []

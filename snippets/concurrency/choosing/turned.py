@@ -1,9 +1,11 @@
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 
 
-async def turns_during(call: Awaitable[object]) -> bool:
+async def turns_during(call: Coroutine[object, object, object]) -> bool:
     """Tell whether the event loop ran anything else before `call` ended."""
+    if not asyncio.iscoroutine(call):
+        raise TypeError(call)  # a task could run before the watch begins
     turned = asyncio.Event()
     asyncio.get_running_loop().call_soon(turned.set)
     await call

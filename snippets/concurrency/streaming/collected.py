@@ -3,28 +3,15 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse
-from pydantic import BaseModel
 
 app = FastAPI()
 
 
-class Progress(BaseModel):
-    """How far a job is."""
-
-    done: int
-    of: int
-
-
-async def rows() -> AsyncIterator[int]:
-    """Stand in for rows that arrive one after the other."""
-    for number in range(1, 4):
-        await asyncio.sleep(0.1)
-        yield number
-
-
 @app.get("/progress", response_class=EventSourceResponse)
-async def progress() -> AsyncIterator[Progress]:
-    """Send the events, once all are there."""
-    numbers = [number async for number in rows()]
-    for number in numbers:
-        yield Progress(done=number, of=3)
+async def progress() -> AsyncIterator[dict[str, int]]:
+    parts = []
+    for done in (1, 2, 3):
+        await asyncio.sleep(1)  # stands for a part of the job
+        parts.append({"done": done, "of": 3})
+    for part in parts:
+        yield part

@@ -5,14 +5,14 @@ from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse
 
 app = FastAPI()
-readers: set[str] = set()
+readers: list[str] = []
 TICK, PAUSE = "tick", 0.05  # seconds
 
 
 @app.get("/ticks/{reader}", response_class=EventSourceResponse)
 async def ticks(reader: str) -> AsyncIterator[str]:
     """Hold a seat in the generator, and send an event now and then."""
-    readers.add(reader)
+    readers.append(reader)
     try:
         while True:
             yield TICK

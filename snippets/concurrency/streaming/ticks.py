@@ -6,13 +6,13 @@ from fastapi import Depends, FastAPI
 from fastapi.sse import EventSourceResponse
 
 app = FastAPI()
-readers: set[str] = set()
+readers: list[str] = []
 TICK, PAUSE = "tick", 0.05  # seconds
 
 
 async def seat(reader: str) -> AsyncIterator[None]:
     """Hold a seat for as long as the reader stays."""
-    readers.add(reader)
+    readers.append(reader)
     try:
         yield
     finally:

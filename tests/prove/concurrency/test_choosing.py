@@ -11,6 +11,8 @@ import runpy
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,12 +20,15 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
+from tests.parts.server import beside, commanded
 from tests.prove import prose
 from tests.prove.sentences import LINK, sentences
 
@@ -34,11 +39,15 @@ SPAWN = multiprocessing.get_context("spawn")
 
 INSTRUCTIONS = [
     "Choose how code runs by what it waits for",
-    "Read this page to decide when to use async: whether an endpoint should be async def or def, use threads or a process, or leave a job for later.",
+    "Read this page to decide when to use async, when a thread or a process, and when to leave a job for later.",
     "Ask what the code waits for, and take the row of the table.",
     "If you don't know, write def, and read Keep blocking calls out of the event loop.",
     "Then give each task its own session, give every call a timeout, and keep one client for each remote service.",
+    "Do: write async def for what awaits, and def for what blocks",
+    "Look for await in front of the slow call: it stands there in rate, and report has a call without it.",
+    "Install fastapi and uvicorn, and run uvicorn endpoints:app in the file's folder.",
     "Do: calculate in another process",
+    "Give the calculation to the pool, and await the result: answer does it in two lines.",
     "Don't: calculate in a coroutine",
     "Open the pool of processes in the lifespan, and close it at the end.",
     "Catch concurrent.futures.process.BrokenProcessPool, and make a new pool.",
@@ -63,8 +72,8 @@ def processes(tracker: None) -> Iterator[Executor]:
 
 
 @pytest.mark.holds(
-    "The wrong choice passes the tests, and one slow request makes all others wait.",
-    "Give the calculation to a process of a pool, and await the result.",
+    "The tests pass with either, and in production one slow request makes all others wait.",
+    "Code that calculates never pauses, so in an async def function it keeps the event loop until it ends.",
     "The event loop turns while the process calculates.",
     "Here the coroutine does the sum itself, in the thread of the event loop.",
     "The sum is right, and so is the test.",
@@ -256,7 +265,7 @@ def test_threads_that_compute_use_one_processor(snippet: ModuleType, unforced: N
 
 @pytest.mark.holds(
     "A library in C can let other threads run while it calculates: hashlib does for a large input, json.loads doesn't.",
-    "So a long json.loads blocks the event loop, also from a thread.",
+    "So a long json.loads stops the event loop, also from a thread.",
 )
 @pytest.mark.parametrize(
     ("call", "stalls"),
@@ -289,6 +298,117 @@ def test_what_stalls_the_loop_from_a_thread(
         return await task
 
     assert asyncio.run(stalled()) == stalls
+
+
+@pytest.mark.holds(
+    "A call of an async def function runs nothing yet: it gives a coroutine, which runs when something awaits it.",
+)
+def test_a_call_gives_a_coroutine_that_runs_when_it_is_awaited() -> None:
+    ran = list[str]()
+
+    async def note() -> None:
+        ran.append("ran")
+
+    async def call() -> tuple[list[str], list[str]]:
+        coroutine = note()
+        assert asyncio.iscoroutine(coroutine)
+        before = list(ran)
+        await coroutine
+        return before, ran
+
+    assert asyncio.run(call()) == ([], ["ran"])
+
+
+@pytest.mark.holds(
+    "Give it the coroutine itself: it refuses a task, which could run before the watch begins.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/turned.py"], indirect=True)
+def test_what_runs_before_the_watch_is_refused(snippet: ModuleType) -> None:
+    async def refused() -> None:
+        task: Any = asyncio.create_task(snippet.total(1000))
+        with pytest.raises(TypeError, match="<Task pending"):
+            await snippet.turns_during(task)
+        await task
+
+    async def watched_too_late() -> bool:
+        turned, task = asyncio.Event(), asyncio.create_task(snippet.total(1000))
+        asyncio.get_running_loop().call_soon(turned.set)  # the task was there first
+        await task
+        return turned.is_set()
+
+    asyncio.run(refused())
+    assert asyncio.run(watched_too_late()), "of a task the watch says True, though it calculates"
+
+
+@pytest.mark.holds(
+    "You write an endpoint, and don't know whether it should be async def or def.",
+    "While either of the two waits, the process answers other requests.",
+    "The event loop of a process runs your async def functions in one thread, one at a time.",
+    "At an await that has to wait, the function pauses, and the event loop goes on with another request.",
+    "FastAPI runs a def endpoint in another thread, so the event loop is free meanwhile.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/endpoints.py"], indirect=True)
+def test_each_endpoint_leaves_the_loop_to_others(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop_thread, threads = threading.get_ident(), dict[str, int]()
+    blocked, go_on, slept = threading.Event(), threading.Event(), list[float]()
+
+    def block(seconds: float) -> None:
+        slept.append(seconds)
+        threads["report"] = threading.get_ident()
+        blocked.set()
+        go_on.wait()
+
+    async def both() -> list[int]:
+        waits, released = asyncio.Event(), asyncio.Event()
+
+        async def wait(seconds: float) -> None:
+            slept.append(seconds)
+            threads["rate"] = threading.get_ident()
+            waits.set()
+            await released.wait()
+
+        monkeypatch.setattr(snippet, "asyncio", SimpleNamespace(sleep=wait))
+        monkeypatch.setattr(snippet, "time", SimpleNamespace(sleep=block))
+        async with beside(snippet.app) as server, aiohttp.ClientSession(server.url) as client:
+            report = asyncio.create_task(client.get("/report"))
+            await asyncio.to_thread(blocked.wait)
+            rate = asyncio.create_task(client.get("/rate"))
+            await waits.wait()  # it was begun while the other one blocks
+            other = await client.get("/nowhere")
+            released.set()
+            statuses = [other.status, (await rate).status]
+            assert not report.done()
+            go_on.set()
+            return [*statuses, (await report).status]
+
+    assert asyncio.run(both()) == [404, 200, 200]
+    assert threads["rate"] == loop_thread != threads["report"]
+    assert slept == [1, 1]
+
+
+def test_uvicorn_serves_it_by_name() -> None:
+    with commanded(SNIPPETS / FOLDER, "endpoints:app") as (url, server):
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            direct.open(f"{url}/nowhere")
+        server.terminate()
+        assert server.stdout is not None
+        assert "Application shutdown complete." in server.stdout.read()
+
+
+@pytest.mark.holds(
+    "A pool is a set of processes that wait for calls, and ProcessPoolExecutor keeps it.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/process.py"], indirect=True)
+def test_a_process_of_the_pool_waits_for_the_next_call(
+    snippet: ModuleType, processes: Executor
+) -> None:
+    pids = {processes.submit(os.getpid).result() for _ in range(3)}
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+    assert isinstance(processes, snippet.ProcessPoolExecutor)
 
 
 @pytest.mark.holds(
