@@ -6,7 +6,7 @@ from django.core.exceptions import FieldError, SynchronousOnlyOperation
 from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
-# region the tables, on SQLite
+# region the tables, in memory
 DATABASE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 settings.configure(DATABASES={"default": DATABASE}, DEBUG=False)
 django.setup()
