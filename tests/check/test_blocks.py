@@ -16,14 +16,6 @@ TIMEOUTS = "concurrency/timeouts/"
 DONT = ".highlight:has(> .filename:has-text('blocked.py'))"
 SEEN = "concurrency/timeouts/blocked.fails.out"
 LINES, COLUMNS, IDEA = 25, 80, 0.6
-TOO_LONG = {  # blocks that are to be shortened
-    "decide/budgets/draw.py",
-    "decide/budgets/load.py",
-    "decide/scope/scope.py",
-    "decide/stack/django_orm.py",
-    "decide/stack/lazy.py",
-    "decide/stack/loaded.py",
-}
 PYTHON = ".highlight.language-python"
 SHOWN_LINES = """selector => [...document.querySelectorAll(selector)].map((block) => [
     block.querySelector(".filename .path").textContent,
@@ -143,8 +135,7 @@ def test_blocks_are_short_and_show_the_idea(context: BrowserContext, address: st
             shown_all += len(written)
             idea_all += len(written & twins.idea(blocks[path].file))
     tab.close()
-    assert not long - TOO_LONG, f"more than {LINES} lines show: {sorted(long - TOO_LONG)}"
-    assert long >= TOO_LONG, f"short by now, so take them off the list: {TOO_LONG - long}"
+    assert not long, f"more than {LINES} lines show: {sorted(long)}"
     assert not wide, f"wider than {COLUMNS} columns: {sorted(wide)}"
     assert idea_all / shown_all >= IDEA, f"{idea_all} of {shown_all} lines"
 

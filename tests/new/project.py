@@ -21,6 +21,7 @@ from tests.engine.pages import ROOT
 from tests.new.names import OLD, Name, WrongError
 from tests.parts.service import BIN, SERVICE
 
+VERSION = "0.1.0"  # of a project that begins
 PACKAGING = re.compile(r"requirements.*\.txt")  # what names the distribution, not the package
 MARK = re.compile(r"^.*--8<--.*\n", re.MULTILINE)  # of the sections that pages show
 ELSEWHERE = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"}
@@ -107,6 +108,7 @@ def write(name: Name, file: str, folder: Path) -> None:
     text = name.in_text(text, packaging=bool(PACKAGING.fullmatch(file)))
     if file == "pyproject.toml":
         text = text.replace(f'\nname = "{name.package}"\n', f'\nname = "{name.distribution}"\n', 1)
+        text = re.sub(r'(?m)^version = ".*"$', f'version = "{VERSION}"', text, count=1)
     target.write_text(text)
 
 

@@ -34,6 +34,9 @@ UNFORMED = {
 LENGTH = 30  # words: two ideas need more, one idea hardly does
 BETWEEN = "\n\n0\n\n"  # two sentences, so that a word on both sides is no repetition
 TIERS = re.compile(r"\[Tiers? [XSML]+(?:(?:, | and | to )[XSML]+)*\]\([^)]+\)")
+LABEL = re.compile(
+    r"\W*Tiers?\b(?:\W+(?:and |or |to )?(?:XS|S|M|L)\b)+(?=\W*$|[^\w\s]|\s\W)"
+)  # no verb follows
 NO_MATTER = {  # rules of proselint that know nothing of Markdown, of code or of our words
     "typography.symbols",
     "typography.punctuation.hyperbole",
@@ -147,9 +150,10 @@ def see_also(page: Path, said: list[Sentence]) -> list[RefusedError]:
 def tiers(page: Path, said: list[Sentence]) -> list[RefusedError]:
     """Refuse tiers that stand anywhere but in the last line, as a link to what follows from them."""
     found = []
-    for one in said if page.stem != "tiers" else []:
-        words = re.match(r"(?:\W*)Tiers?\b(?!-)", one.text)
-        if words and not (one is said[-1] and TIERS.fullmatch(one.markdown.strip())):
+    for one in said:
+        if LABEL.match(one.text) and not (
+            one is said[-1] and TIERS.fullmatch(one.markdown.strip())
+        ):
             cure = "End the page with a line such as `[Tiers M and L](...)`, or leave them out"
             found.append(RefusedError(page, one.line, "tiers stand here", cure))
     return found

@@ -83,6 +83,7 @@ FORMS = {  # an edit of the good page, the line of the refusal, and what it says
         5,
         "tiers stand here",
     ),
+    "tiers with their reason": ("Look for `open`.", "Tier M: a change.", 21, "tiers stand here"),
 }  # fmt: skip  a case is a row
 PHRASES = {
     "A caller that gets no connection fails.": None,
@@ -147,6 +148,12 @@ def page(folder: Path, text: str) -> Path:
 
 def test_a_page_by_the_template_is_accepted(tmp_path: Path) -> None:
     good = page(tmp_path, GOOD)
+    assert style.sections(good, sentences(good)) == []
+
+
+def test_a_sentence_may_begin_with_a_tier(tmp_path: Path) -> None:
+    text = GOOD.replace("Look for `open`.", "Tier S takes the tests of one module.")
+    good = page(tmp_path, text)
     assert style.sections(good, sentences(good)) == []
 
 

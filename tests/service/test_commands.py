@@ -83,6 +83,9 @@ def index_is_away() -> bool:
     return True
 
 
+FITS = (
+    "tests/survival/test_gateway.py::test_the_gateway_waits_longer_than_the_service_and_keeps_less"
+)
 RUN = {
     "make xs": "xs lint: ruff check .",
     "make s TEST=tests/test_handlers.py": "s module: pytest tests/test_handlers.py",
@@ -96,6 +99,16 @@ def test_a_command_runs_as_it_stands(alone: Path, line: str) -> None:
     assert RUN[line] in said
     if "make token" in line:
         assert said.count(".") == 2, said
+
+
+def test_each_gate_of_the_largest_change_begins(alone: Path) -> None:
+    """Each one runs here under another name: two of them narrowly, for they cost minutes."""
+    tiers = tomllib.loads((alone / "tiers.toml").read_text())["tiers"]
+    rest = {*tiers["l"]["gates"]} - {*tiers["s"]["gates"]}  # `make s` runs above
+    assert rest == {"layers", "suite", "survival"}  # the first has its test below
+    said = run(alone, f"{VENV}/bin/pytest --quiet tests/test_letters.py {FITS}")
+    assert " passed" in said
+    assert "-m dev.gate l\n" in run(alone, "make --dry-run l")
 
 
 def test_its_layers_hold(alone: Path) -> None:

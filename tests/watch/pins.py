@@ -1,7 +1,8 @@
 """Install pins of 2023 anew, and record what becomes of them.
 
 It needs a registry, so no test runs it: `python -m tests.watch.pins PYTHON` writes the record that
-the page on dependencies shows, and with `--check` it ends red where the record is another one.
+the page on dependencies tells of, with the day, and with `--check` it ends red where the record is
+another one.
 """
 
 import argparse
@@ -10,11 +11,10 @@ import re
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.engine.pages import SNIPPETS
-
-RECORD = SNIPPETS / "decide/dependencies/pins.out"
+RECORD = Path(__file__).with_suffix(".out")
 UV = str(Path(sys.executable).with_name("uv"))
 PINS = """\
 fastapi==0.104.0
@@ -80,8 +80,8 @@ def main() -> None:
     options = parser.parse_args()
     now = record(options.python)
     if not options.check:
-        RECORD.write_text(now)
-    elif (then := RECORD.read_text()) != now:
+        RECORD.write_text(f"recorded {datetime.now(UTC):%Y-%m-%d}\n{now}")
+    elif (then := RECORD.read_text().partition("\n")[2]) != now:
         old, new = then.splitlines(keepends=True), now.splitlines(keepends=True)
         sys.stdout.writelines(difflib.unified_diff(old, new, "recorded", "now"))
         sys.exit("The record is old: run this without --check, and read the page again.")

@@ -1,10 +1,12 @@
 from snippets.drawing import label, path, picture, rectangle
 
+# region its words, and its scale
 LOOPS = {
     "open": ("good", "open loop: 50 requests a second, answered or not"),
     "closed": ("bad", "closed loop: the next request after the answer"),
 }
 TOP, FLOOR, MOST = 60.0, 200.0, 2000.0  # milliseconds at the top
+# endregion
 
 
 def draw(loops: dict[str, dict[str, float]]) -> str:

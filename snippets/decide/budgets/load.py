@@ -1,11 +1,11 @@
 import math
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from locust import HttpUser, constant_throughput, events, task
 from locust.env import Environment
-
-MEMORY: list[float] = []
+from locust.stats import StatsEntry
 
 
 class Customer(HttpUser):
@@ -13,8 +13,11 @@ class Customer(HttpUser):
 
     @task
     def orders(self) -> None:
-        """Ask for the orders."""
         self.client.get("/orders")
+
+
+# region who asks for the memory, what is measured, and what was written
+MEMORY: list[float] = []
 
 
 class Operator(HttpUser):
@@ -27,21 +30,33 @@ class Operator(HttpUser):
         MEMORY.append(self.client.get("/memory").json())
 
 
-def judge(environment: Environment, **_: object) -> None:
-    """End with status 1, and say why, if the run breaks the budget."""
-    file = Path(vars(environment.parsed_options)["config"])
-    budget = tomllib.loads(file.read_text())["budget"]
-    orders = environment.stats.get("/orders", "GET")
-    measured = {
+def measured(name: str, orders: StatsEntry) -> float:
+    """Return a figure of the run, in the unit of its limit."""
+    if name.endswith("%"):
+        share = float(name.rstrip("%")) / 100
+        return orders.get_response_time_percentile(share)
+    figures = {
         "failures": orders.num_failures,
         "average": orders.avg_response_time,
         "memory": max(MEMORY, default=math.inf),
     }
+    return figures[name]
+
+
+def written(environment: Environment) -> dict[str, Any]:
+    """Return the budget, which stands in the file of the options."""
+    file = Path(vars(environment.parsed_options)["config"])
+    budget: dict[str, Any] = tomllib.loads(file.read_text())["budget"]
+    return budget
+
+
+# endregion
+def judge(environment: Environment, **_: object) -> None:
+    """End with status 1, and say why, if the run breaks the budget."""
+    budget = written(environment)
+    orders = environment.stats.get("/orders", "GET")
     for name, limit in budget["at_most"].items():
-        if name.endswith("%"):
-            share = float(name.rstrip("%")) / 100
-            measured[name] = orders.get_response_time_percentile(share)
-        if measured[name] > limit:
+        if measured(name, orders) > limit:
             print(f"broken: {name} is more than {limit}")
             environment.process_exit_code = 1
     if orders.num_requests < budget["requests"]:

@@ -1,5 +1,6 @@
 """Say what a branch changes out of the scope that its base records."""
 
+# region how git is asked
 import subprocess
 import sys
 import tomllib
@@ -18,25 +19,22 @@ def git(*words: str) -> str:
     return done.stdout
 
 
+def changed(base: str, *paths: str) -> list[str]:
+    """Return the files that the branch changed below some paths."""
+    return git(*DIFF, f"{base}...HEAD", "--", *paths).split("\0")[:-1]
+
+
+# endregion
 def refusals(base: str, scope: Scope) -> list[str]:
-    """Return a line for each changed file that the scope doesn't name."""
-
-    def changed(*paths: str) -> list[str]:
-        return git(*DIFF, f"{base}...HEAD", "--", *paths).split("\0")[:-1]
-
-    out = [
-        (file, why)
-        for path, why in scope["out"].items()
-        for file in changed(path)
-    ]
-    named = [
-        f":(top,exclude){path}" for part in scope.values() for path in part
-    ]
-    rest = [
-        (file, "scope.toml doesn't name it") for file in changed(":/", *named)
-    ]
+    """Return a line for each changed file that is not in scope."""
+    found = dict[str, str]()
+    for path, why in scope["out"].items():
+        found |= dict.fromkeys(changed(base, path), why)
+    named = [f":(top,exclude){path}" for path in scope["in"] | scope["out"]]
+    for file in changed(base, ":/", *named):
+        found[file] = "scope.toml doesn't name it"
     return [
-        f"{file} is out of scope: {why}. {CURE}." for file, why in [*out, *rest]
+        f"{file} is out of scope: {why}. {CURE}." for file, why in found.items()
     ]
 
 
@@ -45,10 +43,8 @@ def recorded(base: str) -> Scope:
     scope: Scope = tomllib.loads(git("show", f"{base}:scope.toml"))
     for path in scope["out"]:
         if not git("ls-tree", "-r", base, "--", path):
-            refusal = (
-                f"scope.toml names {path}, which isn't there. Mend the path."
-            )
-            raise ValueError(refusal)
+            told = f"scope.toml names {path}, which isn't there"
+            raise ValueError(told + ". Mend the path.")
     return scope
 
 

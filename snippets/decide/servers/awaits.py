@@ -1,16 +1,19 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-import aiohttp
+import httpx2
 from fastapi import FastAPI
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Keep one client for the remote service."""
-    url, jar = os.environ["UPSTREAM_URL"], aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(url, cookie_jar=jar) as app.state.client:
+    """Keep one client for the remote service, and no cookies."""
+    jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    url = os.environ["UPSTREAM_URL"]
+    client = httpx2.AsyncClient(base_url=url, cookies=jar, timeout=60)
+    async with client as app.state.client:
         yield
 
 
@@ -20,5 +23,5 @@ app = FastAPI(lifespan=lifespan)
 @app.get("/price")
 async def price() -> str:
     """Wait for the remote service without holding the process."""
-    async with app.state.client.get("/whoami") as answer:
-        return str(await answer.text())
+    answer = await app.state.client.get("/whoami")
+    return str(answer.text)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
+import httpx2
 
 # region the servers, and how each is started
 CALLERS = 40
@@ -43,16 +43,15 @@ class Held:
             self.full.set()
         await self.full.wait()
         self.waiting -= 1
-        out.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42")
+        out.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+        out.write(b"Content-Length: 2\r\n\r\n42")
         out.close()
 
 
 # region how a server is started and asked
-async def ask(client: aiohttp.ClientSession) -> None:
+async def ask(client: httpx2.AsyncClient) -> None:
     """Ask our service for the price."""
-    async with client.get("/price") as answer:
-        answer.raise_for_status()
-        await answer.read()
+    (await client.get("/price")).raise_for_status()
 
 
 @asynccontextmanager
@@ -84,7 +83,7 @@ async def main() -> None:
         held = Held(expected)
         async with (
             serve(held, options) as (_, url),
-            aiohttp.ClientSession(url) as client,
+            httpx2.AsyncClient(base_url=url, timeout=60) as client,
         ):
             await asyncio.gather(*(ask(client) for _ in range(CALLERS)))
         print(f"{server}: {held.most} of {CALLERS} calls wait at once")

@@ -1,18 +1,22 @@
 import os
-from http.client import HTTPConnection
-from urllib.parse import urlsplit
+from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
+import httpx2
 from flask import Flask
 
 app = Flask(__name__)
 
 
+@cache
+def client() -> httpx2.Client:
+    """Keep one client for the remote service, and no cookies."""
+    jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    url = os.environ["UPSTREAM_URL"]
+    return httpx2.Client(base_url=url, cookies=jar, timeout=60)
+
+
 @app.get("/price")
 def price() -> str:
     """Wait for the remote service, and hold the thread."""
-    prices = urlsplit(os.environ["UPSTREAM_URL"]).netloc
-    connection = HTTPConnection(prices, timeout=60)
-    connection.request("GET", "/whoami")
-    answer = connection.getresponse().read().decode()
-    connection.close()
-    return answer
+    return client().get("/whoami").text

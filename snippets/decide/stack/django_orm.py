@@ -6,6 +6,7 @@ from django.core.exceptions import FieldError, SynchronousOnlyOperation
 from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
+# region the tables, in memory
 DATABASE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 settings.configure(DATABASES={"default": DATABASE}, DEBUG=False)
 django.setup()
@@ -25,12 +26,18 @@ class Order(models.Model):
         app_label = "shop"
 
 
+# endregion
 def count(orders: "models.QuerySet[Order]") -> int:
     """Return how many queries it takes to name the customers of ten orders."""
     with CaptureQueriesContext(connection) as queries:
         for order in orders:
             order.customer.name.upper()
     return len(queries)
+
+
+async def read() -> None:
+    """Read an order where a call must not block."""
+    Order.objects.first()
 
 
 def main() -> None:
@@ -55,11 +62,6 @@ def main() -> None:
     except SynchronousOnlyOperation as error:
         print("in a coroutine:", type(error).__name__)
         #> in a coroutine: SynchronousOnlyOperation
-
-
-async def read() -> None:
-    """Read an order where a call must not block."""
-    Order.objects.first()
 
 
 if __name__ == "__main__":

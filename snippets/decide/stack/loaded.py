@@ -1,6 +1,7 @@
 from sqlalchemy import Engine, ForeignKey, create_engine, orm, select
 
 
+# region the table of the customers
 class Base(orm.DeclarativeBase):
     pass
 
@@ -11,6 +12,7 @@ class Customer(Base):
     name: orm.Mapped[str]
 
 
+# endregion
 class Order(Base):
     __tablename__ = "orders"
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
@@ -25,6 +27,7 @@ def names(engine: Engine) -> list[str]:
         return [order.customer.name for order in session.scalars(query)]
 
 
+# region a database to try it on
 def filled() -> Engine:
     """Return a database with ten orders of ten customers."""
     engine = create_engine("sqlite://")
@@ -34,6 +37,9 @@ def filled() -> Engine:
         session.add_all(Order(customer=customer) for customer in customers)
         session.commit()
     return engine
+
+
+# endregion
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import asyncpg
 
@@ -95,7 +96,7 @@ def serving(folder: Path, port: int, *, keep: bool = False) -> Iterator[Postgres
     command = ["sh", "-euc", START, "sh", str(wheel), f"--port={port}", *options]
     server, log = Postgres(port), folder / "log"
     with (
-        log.open("ab") as output,
+        log.open("a+b") as output,
         kept(
             command,
             folder=folder,
@@ -106,11 +107,11 @@ def serving(folder: Path, port: int, *, keep: bool = False) -> Iterator[Postgres
             log=output,
         ) as program,
     ):
-        wait(server, program, log)
+        wait(server, program, output)
         yield server
 
 
-def wait(server: Postgres, program: Program, log: Path) -> None:
+def wait(server: Postgres, program: Program, log: IO[bytes]) -> None:
     """Return once the server answers; fail with its log when it ended, or in 30 s."""
     limit = time.monotonic() + 30
     while time.monotonic() < limit and program.runs():
@@ -118,4 +119,5 @@ def wait(server: Postgres, program: Program, log: Path) -> None:
             return server.tell("SELECT 1")
         except (OSError, asyncpg.CannotConnectNowError):
             time.sleep(0.02)
-    raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")
+    log.seek(0)  # the file itself went with the folder
+    raise RuntimeError(f"PostgreSQL did not start: {log.read().decode()}")

@@ -44,7 +44,8 @@ def pytest_runtest_makereport() -> Generator[
 @pytest.fixture
 def hide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hide:
     """Give this machine without some programs, as a folder of links to all others."""
-    folders = [*os.environ["PATH"].split(os.pathsep), *system.ADMIN]
+    named = [*os.environ["PATH"].split(os.pathsep), *system.ADMIN]
+    folders = [name for name in named if os.access(name, os.R_OK | os.X_OK)]
     machine = tmp_path / "machine"
 
     def hide(*hidden: str) -> Path:

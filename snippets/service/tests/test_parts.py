@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import folders
+from dev import folders, postgres
 from dev.folders import temporary
 from dev.keeper import kept
 from dev.ports import OUTGOING, free_port, wait_for_port
@@ -51,6 +51,15 @@ def test_what_a_killed_process_left_is_removed(parents: list[Path], name: str) -
 
 
 # --8<-- [end:left]
+
+
+def test_a_database_that_does_not_start_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(postgres.SETTINGS, "shared_buffers", "plenty")
+    said = 'invalid value for parameter "shared_buffers": "plenty"'
+    with pytest.raises(RuntimeError, match=said), postgres.running():
+        pass
 
 
 def test_an_interrupt_leaves_no_folder(

@@ -23,7 +23,7 @@ COMMAND = "locust --config=budget.toml --host=http://127.0.0.1:8000"
 
 INSTRUCTIONS = [
     "Write down the percentile, the load, the duration and the memory of each process, and let a command check them before each release.",
-    "If you don't know the percentile, take 99%, and ask for the times of an open loop.",
+    "If you don't know the percentile, take 99%, the p99 of your graphs, and ask for the times of an open loop.",
     "Do: write the budget where the command reads it",
     "Install locust.",
     "Install fastapi, uvicorn and psutil to serve it.",

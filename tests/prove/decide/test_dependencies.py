@@ -10,6 +10,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from packaging.requirements import Requirement
 from sqlalchemy import make_url
 
 from tests.engine import needs
-from tests.engine.pages import ROOT, SNIPPETS, RefusedError, parses
+from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError, parses
 from tests.parts import service
 from tests.parts.wheels import wheel
 from tests.prove import prose
@@ -43,6 +44,7 @@ INSTRUCTIONS = [
     "Write sqlalchemy[asyncio].",
     "Name the driver in the URL, as in postgresql+asyncpg.",
     "Don't: pin versions by hand",
+    "Repeat them with python -m tests.watch.pins --check python3.13 in a clone of the playbook.",
     "Write the lock with hashes, for all platforms and from the floor up.",
     "Install from it with --require-hashes, on your machine, in the tests and in the image.",
     "Import each module once after an install, as the first test does that runs.",
@@ -185,44 +187,64 @@ RECORD = {  # by command, what the record says of it
 }
 
 
+ROWS = {  # of the page, by what the record says of a command
+    "uv pip install -r pins.txt": ("green", ""),
+    "uv pip check": ("green", "All installed packages are compatible"),
+    'python -c "import sqlalchemy"': ("red", "AssertionError: the class has additional attributes"),
+    "pytest -q test_orders.py": ("green", "1 skipped, 1 warning"),
+}
+
+
 @pytest.mark.holds(
-    "Seven pins by hand, installed on a Python that is newer than they are:",
-    "The install and its check are green, and the import fails.",
-    "The old pytest skips an asynchronous test that asserts False, and ends green.",
+    "Seven releases of 2023, pinned by hand, were installed on Python 3.13, which is newer than they are:",
+    "uv pip install -r pins.txt | green |",
+    "uv pip check | green | All installed packages are compatible",
+    'python -c "import sqlalchemy" | red | AssertionError: the class has additional attributes',
+    "pytest -q test_orders.py | green | 1 skipped, 1 warning",
     "A check of the install alone is green on a package that can't be imported.",
-    "This record isn't made by the tests, because it needs a registry: .github/workflows/watch.yml makes it anew each month, and ends red where it differs.",
 )
-@pytest.mark.proves(f"{FOLDER}/pins.out")
-def test_the_record_is_whole_and_a_schedule_renews_it() -> None:
+def test_the_rows_are_those_of_the_record() -> None:
     assert list(RECORD) == list(pins.STEPS)
-    install, check, load, run = (
-        RECORD[command]
-        for command in list(pins.STEPS)
-        if command.startswith(("uv", "python -c", "pytest"))
-    )
     assert RECORD["cat pins.txt"] == pins.PINS.splitlines()
     assert len(RECORD["cat pins.txt"]) == 7
-    assert (install[-1], check[-1], load[-1], run[-1]) == (
-        "status 0",
-        "status 0",
-        "status 1",
-        "status 0",
-    )
-    assert "AssertionError" in load[0]
-    assert run[0] == "1 skipped, 1 warning"
+    assert RECORD["python --version"] == ["Python 3.13"]
+    for command, (ended, said) in ROWS.items():
+        *lines, status = RECORD[command]
+        assert (status == "status 0") == (ended == "green")
+        for part in said.split(": the class "):
+            assert part in "".join(lines)
+    page = (DOCS / f"{FOLDER}.md").read_text()
+    day = pins.RECORD.read_text().partition("\n")[0].removeprefix("recorded ")
+    assert f"| On {day} | It ended | It said |" in page
+
+
+@pytest.mark.holds(
+    "No test of this site repeats these rows, because that needs a registry.",
+    ".github/workflows/watch.yml does so each month, and ends red where a row differs.",
+)
+def test_a_schedule_makes_the_record_anew() -> None:
     workflow = yaml.load((ROOT / ".github/workflows/watch.yml").read_text(), yaml.BaseLoader)  # noqa: S506  it makes texts alone, so `on` stays one
     steps = workflow["jobs"]["pins"]["steps"]
     assert workflow["on"]["schedule"] == [{"cron": "17 5 1 * *"}]
-    assert "-m tests.watch.pins" in steps[-1]["run"]
-    assert "--check" in steps[-1]["run"]
+    assert "-m tests.watch.pins --check python" in steps[-1]["run"]
     (setup,) = [step for step in steps if "setup-python" in step.get("uses", "")]
     assert f"Python {setup['with']['python-version']}" in RECORD["python --version"][0]
 
 
+@pytest.mark.parametrize(("new", "ends"), [("status 1", False), ("status 2", True)])
+def test_a_record_that_differs_is_told(
+    monkeypatch: pytest.MonkeyPatch, new: str, ends: bool
+) -> None:
+    now = pins.RECORD.read_text().partition("\n")[2].replace("status 1", new)
+    monkeypatch.setattr(pins, "record", lambda _: now)
+    monkeypatch.setattr(sys, "argv", ["pins", "--check", "python3.13"])
+    with pytest.raises(SystemExit, match="record is old") if ends else nullcontext():
+        pins.main()
+
+
 @pytest.mark.holds(
-    "The old release counts the attributes of a class, and from Python 3.13 each class has two more.",
+    "The old release counts the attributes of a class, and from Python 3.13 each class has two more, so sqlalchemy==2.0.23 can't be imported there.",
 )
-@pytest.mark.proves(f"{FOLDER}/pins.out")
 def test_a_class_has_more_attributes_since() -> None:
     class Order:
         """An order."""
@@ -231,11 +253,18 @@ def test_a_class_has_more_attributes_since() -> None:
     more = {"__static_attributes__", "__firstlineno__"} if sys.version_info >= (3, 13) else set()
     assert len({"__static_attributes__", "__firstlineno__"}) == 2
     assert added == more
+    assert "sqlalchemy==2.0.23" in RECORD["cat pins.txt"]
 
 
-@pytest.mark.holds("The locked one fails it.")
-@pytest.mark.proves(f"{FOLDER}/pins.out")
+@pytest.mark.holds(
+    "The test of the last row is asynchronous and asserts False.",
+    "pytest==7.4.3 skips it, and ends green.",
+    "The locked pytest fails it.",
+)
 def test_the_locked_pytest_fails_what_the_old_one_skips(tmp_path: Path) -> None:
+    assert "pytest==7.4.3" in RECORD["cat pins.txt"]
+    assert RECORD["pytest -q test_orders.py"] == ["1 skipped, 1 warning", "status 0"]
+    assert pins.TEST == "async def test_total():\n    assert False\n"
     file = tmp_path / "test_orders.py"
     file.write_text(pins.TEST)
     command = [
@@ -254,7 +283,7 @@ def test_the_locked_pytest_fails_what_the_old_one_skips(tmp_path: Path) -> None:
 
 @pytest.mark.holds(
     "A lock refuses what has changed",
-    "A lock names the hash of each file, so an installer refuses a file of the same name and version that holds something else.",
+    'A lock names the hash of each file, so uv says "Hash mismatch" of a file of the same name and version that holds something else, and refuses it.',
     "Without hashes it installs that file without a word.",
 )
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:

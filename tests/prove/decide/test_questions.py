@@ -31,7 +31,7 @@ INSTRUCTIONS = [
     "Do: refuse a question without a default",
     "Don't: look for the key alone",
     "Record a decision",
-    "Write one page, an architecture decision record, for each answer that costs much to change: what you knew, what you decided, and what follows from it.",
+    "Write one page, an architecture decision record (ADR), for each answer that costs much to change: what you knew, what you decided, and what follows from it.",
     "Keep it beside the code, never change what it decided, and replace it by another record.",
     "Link to it from what depends on it.",
     "Copy questions.toml, and answer its questions for your service.",

@@ -1,15 +1,19 @@
 """What the page on servers claims."""
 
+import ast
 import asyncio
 import importlib
 import json
+import sys
 from types import ModuleType
 from typing import Any
 
 import aiohttp
+import httpx2
 import psutil
 import pytest
 
+from tests.engine.needs import modules
 from tests.engine.pages import SNIPPETS
 from tests.parts import pictures
 from tests.parts.server import beside
@@ -24,7 +28,7 @@ INSTRUCTIONS = [
     "Count the calls that wait at once, and take the server that has a place for each.",
     "If you don't know how many there are, take ASGI.",
     "Do: let calls wait in an event loop",
-    "Install fastapi, aiohttp, gunicorn and uvicorn, and export UPSTREAM_URL, which make parts prints.",
+    "Install fastapi, httpx2, gunicorn and uvicorn, and export UPSTREAM_URL, which make parts prints.",
     "Start gunicorn with --worker-class=asgi.",
     "Don't: keep gunicorn's default for calls that wait",
     "Keep WSGI where the app is WSGI and its callers are few: set --threads to the calls that wait at once.",
@@ -50,7 +54,10 @@ async def measured(held: ModuleType, server: str) -> dict[str, float]:
     """
     expected, options = held.SERVERS[server]
     remote = held.Held(expected)
-    async with held.serve(remote, options) as (pid, url), aiohttp.ClientSession(url) as client:
+    async with (
+        held.serve(remote, options) as (pid, url),
+        httpx2.AsyncClient(base_url=url, timeout=60) as client,
+    ):
         await asyncio.gather(*(held.ask(client) for _ in range(held.CALLERS)))
         workers = psutil.Process(pid).children()
         memory = sum(worker.memory_full_info().uss for worker in workers)
@@ -154,6 +161,8 @@ def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool, boo
 
 @pytest.mark.holds(
     "The same endpoint on four servers, measured",
+    "All four call the remote service with the same client, httpx2.",
+    "The app is Flask on WSGI and FastAPI on ASGI, so memory and processor time are those of a server with its framework.",
     "40 callers at once, then one caller alone.",
     "The remote service answers when all places are taken.",
     "call a library that blocks, for few callers at once | WSGI, with a thread for each of them",
@@ -172,6 +181,12 @@ def test_each_server_has_its_places(
     places = {"WSGI, 1 thread": 1, "WSGI, 4 processes": 4, "WSGI, 20 threads": 20}
     places["ASGI, 1 process"] = snippet.CALLERS
     assert snippet.CALLERS == 40
+    for server, (_, options) in snippet.SERVERS.items():
+        app = SNIPPETS / FOLDER / f"{options[0].removesuffix(':app')}.py"
+        framework = "fastapi" if server == "ASGI, 1 process" else "flask"
+        imported = {name.partition(".")[0] for name in modules(ast.parse(app.read_text()))}
+        told = imported - sys.stdlib_module_names
+        assert told == {"httpx2", framework}
     many = {server: server == "WSGI, 4 processes" for server in places}
     wanted = {server: (calls, many[server], False) for server, calls in places.items()}
     pictures.hold_data(

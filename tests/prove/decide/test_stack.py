@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import aiohttp
+import httpx2
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import MissingGreenlet
@@ -112,7 +113,10 @@ def test_an_asynchronous_view_of_flask_holds_its_thread(tmp_path: Path) -> None:
 
     async def most() -> int:
         remote, options = held.Held(1), [f"--chdir={tmp_path}", "asynchronous:app"]
-        async with held.serve(remote, options) as (_, url), aiohttp.ClientSession(url) as client:
+        async with (
+            held.serve(remote, options) as (_, url),
+            httpx2.AsyncClient(base_url=url, timeout=60) as client,
+        ):
             await asyncio.gather(*(held.ask(client) for _ in range(40)))
         return int(remote.most)
 
@@ -136,6 +140,7 @@ def queries(snippet: ModuleType, orders: int = 10) -> int:
 @pytest.mark.holds(
     "The names are the same, and the number of queries grows with the number of orders.",
     "This code names the customers of ten orders.",
+    "This is the N+1 problem: one query for the orders, and one more for the customer of each.",
 )
 @pytest.mark.parametrize(
     "snippet",

@@ -175,7 +175,7 @@ def test_the_matrix_begins_at_the_floor() -> None:
 
 
 @pytest.mark.holds(
-    "Or a Python ends, and no test of yours notices.",
+    "Or a Python reaches its end of life (EOL), and no test of yours notices.",
     "This program compares them with a day.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ends.py"], indirect=True)

@@ -39,7 +39,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "We call the folder that holds a Python and its packages an environment, and the file that names each package with its version and its hash the lock.",
+    "We call the folder that holds a Python and its packages an environment, a virtual environment in Python's words, and the file that names each package with its version and its hash the lock.",
     "We prefer commands that need no activation: a script that forgets it installs elsewhere.",
     "We recommend a run on each system that your team uses: the commands of this page ran on Linux alone.",
 ]
@@ -248,7 +248,7 @@ def test_what_a_check_of_versions_sees() -> None:
 
 
 @pytest.mark.holds(
-    "Your tests pass, and in the container the same code ends in ModuleNotFoundError, or in an ImportError that names an extra.",
+    "Your tests pass, and in the container the same code ends in ModuleNotFoundError: No module named and a name, or in an ImportError that names an extra.",
 )
 def test_what_is_missing_ends_in_an_import_error(walk: Walk, shell: Shell) -> None:
     assert "ImportError" in walk["extra.sh"][0].stdout

