@@ -21,6 +21,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "3.3": 1,
     "3.4": 1,
     "4.2": 5,
+    "4.3": 4,
     "5.3": 5,
     "6.1": 6,
     "structure": 1,
