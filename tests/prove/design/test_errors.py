@@ -1,6 +1,7 @@
 """What the page on errors claims."""
 
 import asyncio
+import json
 import subprocess
 from collections.abc import Callable
 from http import HTTPStatus
@@ -19,7 +20,7 @@ from tests.parts.server import beside
 
 FOLDER = "design/errors"
 PROBLEM = "application/problem+json"
-SECRET = "postgresql://orders:hunter2@db"
+SECRET = "postgresql://orders:hunter2@db"  # noqa: S105  it opens nothing
 Holds = Callable[[], None]
 Answer = tuple[int, str, Any]
 
@@ -28,7 +29,7 @@ INSTRUCTIONS = [
     "Answer each error in one place",
     "Raise a domain error where you find it, and turn it into a status in one place.",
     "If you don't know which exception a call raises, catch nothing: a 500 with a traceback in the log shows it to you.",
-    "Install fastapi and uvicorn, and run uvicorn answered:app in the file's folder.",
+    "Install fastapi and uvicorn.",
     "Don't swallow the error",
     "Don't catch more than you name",
     "Don't name a response that nothing imports",
@@ -39,6 +40,7 @@ INSTRUCTIONS = [
     "Send an id with each answer, and write it into each line of the log, so that a client can name its request.",
     "Raise an error that nobody expects in a test, and compare what the client and the log are told.",
     "Turn on BLE001 of Ruff.",
+    "Look in each review for an except Exception that raises again.",
 ]
 
 
@@ -108,7 +110,7 @@ def twin(name: str, match: str, *marks: Any) -> Any:
         f"{FOLDER}/answered.py",
         twin(
             "swallowed",
-            "it answered 200 with None",
+            "it answered 200 with null",
             pytest.mark.finding("ruff", "SIM105", line=10),
             pytest.mark.finding("ruff", "BLE001", line=12),
             pytest.mark.finding("ruff", "S110", line=12),
@@ -130,7 +132,7 @@ def test_an_unknown_order_is_not_found(
     assert (known, order) == (200, "paid")
     logged = [type(r.exc_info[1]).__name__ if r.exc_info else r.message for r in caplog.records]
     record_property("figure", str(status))
-    told = f", and the log names {logged[0]}" if logged else f" with {said}"
+    told = f", and the log names {logged[0]}" if logged else f" with {json.dumps(said)}"
     assert status == 404, f"it answered {status}{told}"
     assert (said, logged) == ({"detail": "Order not found"}, [])
     assert snippet.__name__.endswith("answered")
@@ -184,7 +186,6 @@ def test_a_store_that_is_away_is_no_unknown_order(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "A test with an unknown order is green, and Ruff finds nothing, because the block raises again.",
-    "Nothing sees an except that is too broad and raises again, so look for it in a review.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/broad.py"], indirect=True)
 def test_no_tool_sees_what_is_too_broad(snippet: ModuleType, tmp_path: Path) -> None:
@@ -214,9 +215,11 @@ def found(folder: Path, source: str) -> set[str]:
 @pytest.mark.holds(
     "Without the line order = None the last line raises UnboundLocalError, and the client gets 500.",
 )
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/swallowed.py"], indirect=True)
 def test_without_a_value_the_last_line_raises(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, record_property: Any
+    snippet: ModuleType, caplog: pytest.LogCaptureFixture, record_property: Any
 ) -> None:
+    assert statuses(snippet.app, "GET /orders/8") == [200]
     source = (SNIPPETS / FOLDER / "swallowed.py").read_text()
     assert "    order = None\n" in source
     names: dict[str, Any] = {}
