@@ -130,6 +130,9 @@ def test_a_key_is_replaced_without_a_moment_in_which_tokens_fail(
             tokens.verify(known, token)
 
 
+# --8<-- [end:rotation]
+
+
 def test_a_secret_without_a_name_is_replaced_by_keys_with_names(
     settings: ServerSettings,
 ) -> None:
@@ -138,9 +141,6 @@ def test_a_secret_without_a_name_is_replaced_by_keys_with_names(
     }
     before = tokens.issue(settings, 7, timedelta(hours=1))
     assert tokens.verify(knowing(settings, NEW, unnamed), before).user_id == 7
-
-
-# --8<-- [end:rotation]
 
 
 def pair(algorithm: str) -> Iterator[dict[str, str]]:

@@ -71,6 +71,7 @@ async def test_an_id_that_could_harm_the_log_is_replaced(
     assert len(answer.headers["X-Request-ID"]) == 32
 
 
+# --8<-- [start:unexpected]
 async def test_a_surprise_is_answered_logged_and_counted(
     capsys: pytest.CaptureFixture[str], app: FastAPI, client: AsyncClient
 ) -> None:
@@ -89,6 +90,9 @@ async def test_a_surprise_is_answered_logged_and_counted(
     assert (failed["level"], line["status"]) == ("error", 500)
     assert "no one knew" in json.dumps(failed["exception"])
     assert requests(method="GET", route="/surprise", status="500") == before + 1
+
+
+# --8<-- [end:unexpected]
 
 
 async def test_a_stream_that_breaks_is_logged(

@@ -1,21 +1,341 @@
-"""What the page on errors claims: the service's own tests show it."""
+"""What the page on errors claims."""
 
+import asyncio
+import json
+import subprocess
 from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import aiohttp
 import pytest
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 
+from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.evidence import failing
+from tests.parts.server import beside
 
+FOLDER = "design/errors"
+PROBLEM = "application/problem+json"
+SECRET = "postgresql://orders:hunter2@db"  # noqa: S105  it opens nothing
 Holds = Callable[[], None]
+Answer = tuple[int, str, Any]
+
 
 INSTRUCTIONS = [
     "Answer each error in one place",
+    "Raise a domain error where you find it, and turn it into a status in one place.",
+    "If you don't know which exception a call raises, catch nothing: a 500 with a traceback in the log shows it to you.",
+    "Install fastapi and uvicorn.",
+    "Don't swallow the error",
+    "Don't catch more than you name",
+    "Don't name a response that nothing imports",
+    "Give every error one shape",
+    "Write one class for each thing that can go wrong in the business, beside the code that finds it.",
+    "Move each status out of the endpoints into one table.",
+    "Remove except Exception from the endpoints, one at a time.",
+    "Send an id with each answer, and write it into each line of the log, so that a client can name its request.",
+    "Raise an error that nobody expects in a test, and compare what the client and the log are told.",
+    "Turn on BLE001 of Ruff.",
+    "Look in each review for an except Exception that raises again.",
 ]
 
 
+JUDGEMENTS = [
+    "We call an exception that names what went wrong in the business a domain error: no such order, or an address that is taken.",
+    "We prefer the domain error, because a worker that raises it has no HTTP.",
+    "We prefer FastAPI's shape while all clients are ours, and problem details where others write the clients.",
+]
+
+
+class Away(dict[int, str]):
+    """A store of orders that can't be reached."""
+
+    def __contains__(self, key: object) -> bool:
+        raise ConnectionError(SECRET)
+
+    def __getitem__(self, key: int) -> str:
+        raise ConnectionError(SECRET)
+
+
+def ask(app: FastAPI, *requests: str) -> list[Answer]:
+    """Return the status, the type and the body of the answers to requests such as `GET /`."""
+
+    async def answers() -> list[Answer]:
+        found = list[Answer]()
+        async with (
+            beside(app, timeout_graceful_shutdown=20) as server,
+            aiohttp.ClientSession(server.url) as client,
+        ):
+            for method, path in map(str.split, requests):
+                async with client.request(method, path) as answer:
+                    known = answer.content_type.endswith("json")
+                    body = await (answer.json(content_type=None) if known else answer.text())
+                    found.append((answer.status, answer.content_type, body))
+        return found
+
+    return asyncio.run(answers())
+
+
+def statuses(app: FastAPI, *requests: str) -> list[int]:
+    """Return the statuses of the answers alone."""
+    return [status for status, _, _ in ask(app, *requests)]
+
+
+def twin(name: str, match: str, *marks: Any) -> Any:
+    """Return a "don't", which must fail as `match` says."""
+    raises = pytest.RaisesExc(AssertionError, match=match)
+    fails = pytest.mark.xfail(strict=True, raises=raises)  # each breaks the promise in its way
+    return pytest.param(f"{FOLDER}/{name}.py", marks=[fails, *marks])
+
+
 @pytest.mark.holds(
-    "A handler raises what went wrong.",
-    "One table says which answer each error becomes.",
+    "A client asks for an order that doesn't exist.",
+    "One endpoint answers 404, another 500, and a third 200 with null.",
+    "Order 7 is there, and each other number gets 404.",
+    "Look at answer: it is the only place that knows the status.",
+    "This endpoint returns what it has.",
+    "The client gets 200 with null, and the log has no line.",
+    "The log of the third says nothing.",
+    "Ruff refuses it with BLE001 and S110.",
+    "The first unknown order meets a NameError in the handler.",
+    "mypy refuses the line with name-defined, and Ruff with F821.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/answered.py",
+        twin(
+            "swallowed",
+            "it answered 200 with null",
+            pytest.mark.finding("ruff", "SIM105", line=10),
+            pytest.mark.finding("ruff", "BLE001", line=12),
+            pytest.mark.finding("ruff", "S110", line=12),
+        ),
+        twin(
+            "unimported",
+            "it answered 500, and the log names NameError",
+            pytest.mark.finding("mypy", "name-defined", line=13),
+            pytest.mark.finding("mypy", "no-any-return", line=13),
+            pytest.mark.finding("ruff", "F821", line=13),
+        ),
+    ],
+    indirect=True,
+)
+def test_an_unknown_order_is_not_found(
+    snippet: ModuleType, caplog: pytest.LogCaptureFixture, record_property: Any
+) -> None:
+    ((known, _, order), (status, _, said)) = ask(snippet.app, "GET /orders/7", "GET /orders/8")
+    assert (known, order) == (200, "paid")
+    logged = [type(r.exc_info[1]).__name__ if r.exc_info else r.message for r in caplog.records]
+    record_property("figure", str(status))
+    told = f", and the log names {logged[0]}" if logged else f" with {json.dumps(said)}"
+    assert status == 404, f"it answered {status}{told}"
+    assert (said, logged) == ({"detail": "Order not found"}, [])
+    assert snippet.__name__.endswith("answered")
+
+
+@pytest.mark.holds(
+    "The app starts, and order 7 is answered.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/unimported.py"], indirect=True)
+def test_a_known_order_hides_what_is_not_imported(snippet: ModuleType) -> None:
+    assert ask(snippet.app, "GET /orders/7") == [(200, "application/json", "paid")]
+    assert not hasattr(snippet, "JSONResponse")
+
+
+@pytest.mark.holds(
+    'An error that has no handler gets 500 with the text "Internal Server Error", and uvicorn writes its traceback into the log.',
+    "The text of an exception is written for the log: it can hold a statement of SQL, an address or a password.",
+    "Don't tell the client what broke",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/answered.py", twin("telling", "the client is told postgresql://orders:hunter2@db")],
+    indirect=True,
+)
+def test_the_client_learns_nothing_of_what_broke(
+    snippet: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    snippet.ORDERS = Away()
+    ((status, _, said),) = ask(snippet.app, "GET /orders/7")
+    (logged,) = [record for record in caplog.records if record.exc_info]
+    assert logged.exc_info is not None
+    assert (status, logged.name, str(logged.exc_info[1])) == (500, "uvicorn.error", SECRET)
+    assert SECRET not in str(said), f"the client is told {said['detail']}"
+    assert said == "Internal Server Error"
+
+
+@pytest.mark.holds(
+    "This endpoint answers the unknown order as it should, and every other error too.",
+    "While the store of the orders is away, each client is told that its order doesn't exist.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/answered.py", twin("broad", "it says that there is no such order")],
+    indirect=True,
+)
+def test_a_store_that_is_away_is_no_unknown_order(snippet: ModuleType) -> None:
+    assert statuses(snippet.app, "GET /orders/7", "GET /orders/8") == [200, 404]
+    snippet.ORDERS = Away()
+    assert statuses(snippet.app, "GET /orders/7") == [500], "it says that there is no such order"
+
+
+@pytest.mark.holds(
+    "A test with an unknown order is green, and Ruff finds nothing, because the block raises again.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/broad.py"], indirect=True)
+def test_no_tool_sees_what_is_too_broad(snippet: ModuleType, tmp_path: Path) -> None:
+    assert statuses(snippet.app, "GET /orders/8") == [404]
+    source = (SNIPPETS / FOLDER / "broad.py").read_text()
+    assert found(tmp_path, source) == set()
+    raises = '        raise HTTPException(404, "Order not found") from error\n'
+    assert raises in source
+    assert found(tmp_path, source.replace(raises, '        return "unknown"\n')) >= {"BLE001"}
+
+
+def found(folder: Path, source: str) -> set[str]:
+    """Return what Ruff and mypy find in a module, beside names that are not used."""
+    module = folder / "module.py"
+    module.write_text(source)
+    lint = ["ruff", "check", "--config", ROOT / "pyproject.toml", "--output-format=concise"]
+    told = subprocess.run([*lint, module], cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode in (0, 1), told.stderr
+    typed = subprocess.run(["mypy", module], cwd=ROOT, capture_output=True, text=True)
+    assert typed.returncode in (0, 1), typed.stderr
+    lines = told.stdout.splitlines() + typed.stdout.splitlines()
+    return {line.split()[1] for line in lines if line.startswith(str(module))} - {"F841"} | {
+        line.rpartition("[")[2] for line in lines if line.endswith("]")
+    }
+
+
+@pytest.mark.holds(
+    "Without the line order = None the last line raises UnboundLocalError, and the client gets 500.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/swallowed.py"], indirect=True)
+def test_without_a_value_the_last_line_raises(
+    snippet: ModuleType, caplog: pytest.LogCaptureFixture, record_property: Any
+) -> None:
+    assert statuses(snippet.app, "GET /orders/8") == [200]
+    source = (SNIPPETS / FOLDER / "swallowed.py").read_text()
+    assert "    order = None\n" in source
+    names: dict[str, Any] = {}
+    exec(source.replace("    order = None\n", ""), names)  # noqa: S102  it is the block
+    (status,) = statuses(names["app"], "GET /orders/8")
+    (error,) = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert isinstance(error, UnboundLocalError)
+    assert status == 500
+    record_property("figure", str(status))
+
+
+@pytest.mark.holds(
+    "An HTTPException in the endpoint gives the same answer.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/answered.py"], indirect=True)
+def test_an_exception_of_the_framework_gives_the_same_answer(snippet: ModuleType) -> None:
+    @snippet.app.get("/bare/{number}")
+    async def bare(number: int) -> str:
+        raise HTTPException(404, "Order not found")
+
+    one, other = ask(snippet.app, "GET /orders/8", "GET /bare/8")
+    assert one == other
+
+
+@pytest.mark.holds(
+    "The first of two equal routes wins",
+    "Nothing refuses a second endpoint for the same requests:",
+    "read_order_with_tax never runs, and nothing warns: not FastAPI, not mypy and not Ruff.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/twice.py"], indirect=True)
+def test_a_second_route_for_the_same_requests_never_runs(
+    snippet: ModuleType, recwarn: pytest.WarningsRecorder, tmp_path: Path
+) -> None:
+    assert asyncio.run(snippet.read_order_with_tax(7)) == "paid, with tax"
+    assert ask(snippet.app, "GET /orders/7") == [(200, "application/json", "paid")]
+    snippet.app.openapi()
+    assert not recwarn.list
+    assert found(tmp_path, (SNIPPETS / FOLDER / "twice.py").read_text()) == set()
+
+
+OTHERS = "GET /nowhere", "DELETE /orders/7", "GET /orders/x", "GET /orders/7"
+
+
+@pytest.mark.holds(
+    "This app answers all of them as problem details, the shape of RFC 9457:",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/problems.py"], indirect=True)
+def test_every_error_is_a_problem(snippet: ModuleType) -> None:
+    assert ask(snippet.app, *OTHERS) == [
+        (404, PROBLEM, {"title": "Not Found", "status": 404}),
+        (405, PROBLEM, {"title": "Method Not Allowed", "status": 405}),
+        (422, PROBLEM, {"title": HTTPStatus(422).phrase, "status": 422}),
+        (404, PROBLEM, {"title": "Not Found", "status": 404}),
+    ]
+
+
+@pytest.mark.holds(
+    "Handlers for your own errors leave those of the framework as they are: the unknown path, the wrong method, the body that isn't valid.",
+    "FastAPI's own shape has one field, detail: a text, or a list where a request isn't valid.",
+    "Install fastapi and starlette, and register the exception of Starlette: a handler for fastapi.HTTPException misses the unknown path and the wrong method.",
+)
+@pytest.mark.proves(f"{FOLDER}/problems.py")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/problems.py"], indirect=True)
+def test_what_a_handler_of_ones_own_leaves_alone(snippet: ModuleType) -> None:
+    app = FastAPI()
+
+    @app.get("/orders/{number}")
+    async def read_order(number: int) -> str:
+        raise HTTPException(404)
+
+    app.exception_handler(HTTPException)(snippet.refused)
+    bodies = [(kind, body) for _, kind, body in ask(app, *OTHERS)]
+    assert bodies[:2] == [
+        ("application/json", {"detail": "Not Found"}),
+        ("application/json", {"detail": "Method Not Allowed"}),
+    ]
+    assert bodies[2][1].keys() == {"detail"}
+    assert isinstance(bodies[2][1]["detail"], list)
+    assert bodies[3] == (PROBLEM, {"title": "Not Found", "status": 404})
+
+
+@pytest.mark.holds(
+    "Starlette looks for the handler of an exception's class, and then for that of each class above it.",
+    "A handler for Exception is another thing: Starlette sends its answer and raises the exception again, so the server logs it.",
+)
+def test_which_handler_an_exception_meets(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+
+    async def name(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(type(error).__name__, 503)
+
+    app.add_exception_handler(LookupError, name)
+
+    @app.get("/key")
+    async def key() -> None:
+        raise KeyError(7)
+
+    @app.get("/other")
+    async def other() -> None:
+        raise RuntimeError
+
+    def logged() -> list[str]:
+        return [type(record.exc_info[1]).__name__ for record in caplog.records if record.exc_info]
+
+    assert ask(app, "GET /key") == [(503, "application/json", "KeyError")]
+    assert logged() == []
+    app.add_exception_handler(Exception, name)
+    app.middleware_stack = None
+    assert ask(app, "GET /other") == [(503, "application/json", "RuntimeError")]
+    assert logged() == ["RuntimeError"]
+
+
+@pytest.mark.holds(
+    "The table of the service",
+    "The service has one handler for all domain errors, and a table:",
+    "Don't leave an error out of the table",
     "Without its line in the table, an unknown user is answered as if the service had a bug:",
 )
 @pytest.mark.service("tests/test_handlers.py::test_an_unknown_user_is_not_found[1]")
@@ -26,8 +346,26 @@ def test_an_unknown_user_gets_an_answer(service: Holds, patch: str | None) -> No
     service()
 
 
-@pytest.mark.holds("The settings of the migrations", "Alembic reads this file for each migration:")
-@pytest.mark.service("tests/test_migrations.py::test_models_and_migrations_agree")
-@pytest.mark.proves("service/alembic.ini")
-def test_migrations_read_their_settings(service: Holds) -> None:
+@pytest.mark.holds(
+    "A part that is away isn't a bug",
+    "While the database is away the service answers 503, and the client may try again:",
+    "A wrong query comes to the same handler, is raised again and becomes a 500.",
+)
+@pytest.mark.service(
+    "tests/test_outage.py::TestAway::test_requests_are_answered_503",
+    "tests/test_outage.py::test_a_wrong_query_is_a_bug",
+)
+@pytest.mark.proves("service/src/accounts/api/errors.py")
+def test_a_part_that_is_away_is_told_from_a_bug(service: Holds, record_property: Any) -> None:
+    service()
+    for status in (503, 500):
+        record_property("figure", str(status))
+
+
+@pytest.mark.holds("The service has this test:")
+@pytest.mark.service(
+    "tests/test_middleware.py::test_a_surprise_is_answered_logged_and_counted",
+)
+@pytest.mark.proves("service/tests/test_middleware.py")
+def test_the_service_compares_what_is_told(service: Holds) -> None:
     service()

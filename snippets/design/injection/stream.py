@@ -1,0 +1,26 @@
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from fastapi.responses import StreamingResponse
+
+app = FastAPI()
+OPEN: set[str] = set()
+
+
+async def get_connection() -> AsyncIterator[str]:
+    OPEN.add("connection")
+    yield "connection"
+    OPEN.remove("connection")
+
+
+Connection = Annotated[str, Depends(get_connection)]
+
+
+@app.get("/export")
+async def export(connection: Connection) -> StreamingResponse:
+    async def lines() -> AsyncIterator[str]:
+        for number in range(3):
+            yield f"order {number}: {'read' if connection in OPEN else 'lost'}\n"
+
+    return StreamingResponse(lines(), media_type="text/plain")

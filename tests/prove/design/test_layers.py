@@ -1,0 +1,219 @@
+"""What the page on layers claims."""
+
+import ast
+import asyncio
+import contextlib
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import pytest
+from fastapi import FastAPI
+
+from tests.engine.pages import SNIPPETS, RefusedError
+from tests.parts.gates import TIERS, Copy, Gate, GateError
+from tests.parts.server import beside
+from tests.parts.service import SERVICE
+
+FOLDER = "design/layers"
+LINT = Gate("Contracts: 3 kept, 0 broken.", r"^- +\S+ -> \S+")
+UPWARD = [
+    "accounts.api.schemas -> sqlalchemy",
+    "accounts.models.base -> accounts.repositories.user_cache",
+    "accounts.repositories.user_cache -> accounts.services.letters",
+    "accounts.services.letters -> accounts.api.schemas",
+]
+Holds = Callable[[], None]
+
+
+INSTRUCTIONS = [
+    "Put each line of code into its layer",
+    "Give each kind of code its own layer.",
+    "Write HTTP in the handler, a rule of the business in the service, and a query in the repository.",
+    "If you don't know where a line goes, ask who else needs it: what a second caller needs stands below both.",
+    "Install fastapi and uvicorn.",
+    "Take the rule out of the endpoint into a function that knows no request, and raise an error of your own there.",
+    "Take the query out of that function into a class that gets the session.",
+    "Call the function from the endpoint, the worker and the command line.",
+    "Write the layers into a contract of import-linter, as Put each file in its layer shows.",
+    "Run lint-imports as a gate of each change.",
+]
+
+
+def post(app: FastAPI, path: str) -> int:
+    """Return the status of the answer to a POST."""
+
+    async def status() -> int:
+        async with (
+            beside(app, timeout_graceful_shutdown=20) as server,
+            aiohttp.ClientSession(server.url) as client,
+            client.post(path) as answer,
+        ):
+            return answer.status
+
+    return asyncio.run(status())
+
+
+def hold_out(name: str, lines: list[str], updating: bool) -> None:
+    """Refuse a shown output that isn't what is so, or write it."""
+    file = SNIPPETS / FOLDER / name
+    if updating:
+        file.write_text("\n".join(lines) + "\n")
+    shown = file.read_text().splitlines()
+    if shown != lines:
+        told = next(line for line in difflib.ndiff(shown, lines) if line[0] in "-+")
+        at = next((n for n, line in enumerate(shown, 1) if line not in lines), len(shown))
+        raise RefusedError(file, at, f"it isn't what is so: {told}", "Run `make update`")
+
+
+@pytest.mark.holds(
+    "An order without items is refused over HTTP, and the nightly import stores it.",
+    "Look at place_order: it holds the rule, and both callers go through it.",
+    "The endpoint turns the error into 409, and the import ends with it.",
+    "Here the rule stands where the request arrives.",
+    "The test of the endpoint is green.",
+    "The rule stands in the endpoint, and the import never comes by there.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/layered.py",
+        pytest.param(
+            f"{FOLDER}/tangled.py",
+            marks=pytest.mark.xfail(  # the import goes past the endpoint
+                strict=True,
+                raises=pytest.RaisesExc(AssertionError, match="the import stored an order of 0"),
+            ),
+        ),
+    ],
+    indirect=True,
+)
+def test_a_rule_holds_for_every_caller(snippet: ModuleType, record_property: Any) -> None:
+    assert (post(snippet.app, "/orders/2"), snippet.ORDERS) == (201, [2])
+    refused = post(snippet.app, "/orders/0")
+    assert refused == 409
+    record_property("figure", str(refused))
+    snippet.ORDERS.clear()
+    with contextlib.suppress(ValueError):
+        snippet.import_orders([3, 0])
+    stored = snippet.ORDERS[-1]
+    assert stored, f"the import stored an order of {stored} items"
+    with pytest.raises(ValueError):  # noqa: PT011  the block raises no other
+        snippet.import_orders([0])
+
+
+def found(base: Path, *patches: str) -> list[str]:
+    """Return what `lint-imports` finds in a copy of the service."""
+    try:
+        Copy(base, *patches).run("layers", LINT, "")
+    except GateError as error:
+        return [line.replace("-   ", "- ") for line in str(error).splitlines()]
+    return []
+
+
+@pytest.mark.holds(
+    "Don't import upward",
+    "This patch adds one import to each layer of the service, from the handlers' models of requests down to the tables:",
+    "lint-imports refuses each of them:",
+)
+@pytest.mark.proves(f"{FOLDER}/upward.out")
+def test_an_import_upward_is_refused(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    told = found(tmp_path / "copy", f"{FOLDER}/upward.patch")
+    told = sorted(line for line in told if " -> " in line)  # it tells them in any order
+    hold_out("upward.out", told, pytestconfig.option.update_examples)
+    assert [line.removeprefix("- ") for line in told] == UPWARD
+    assert TIERS["gates"]["layers"].startswith("lint-imports")
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        None,
+        pytest.param(
+            f"{FOLDER}/upward.patch",
+            marks=pytest.mark.xfail(  # each of its imports leads upward
+                strict=True, raises=pytest.RaisesExc(GateError, match=UPWARD[3])
+            ),
+        ),
+    ],
+)
+def test_imports_lead_down(tmp_path: Path, patch: str | None) -> None:
+    if told := found(tmp_path / "copy", *[patch] if patch else []):
+        raise GateError("\n".join(told))
+
+
+def recorded() -> list[str]:
+    """Return the steps that the service's test compares with what it records."""
+    tree = ast.parse((SERVICE / "tests/test_layers.py").read_text())
+    told: dict[str, list[str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List):
+            told[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+    lines = []
+    for step in told["STEPS"]:
+        _, layer, *where = step.split(".")
+        name = ".".join(where[1:] if layer != "database" else where)
+        lines.append("  " * told["LAYERS"].index(layer) + f"{layer}: {name}")
+    return lines
+
+
+@pytest.mark.holds(
+    "A request goes down, one layer after another",
+    "The service's test records which functions begin when a client asks for a user, and what the database is asked:",
+    "The middleware is what holds for each request, such as its line in the log.",
+)
+@pytest.mark.proves(f"{FOLDER}/request.out")
+def test_the_request_is_the_one_that_was_recorded(pytestconfig: pytest.Config) -> None:
+    lines = recorded()
+    hold_out("request.out", lines, pytestconfig.option.update_examples)
+    assert [line.split(":")[0].strip() for line in lines] == sorted(
+        (line.split(":")[0].strip() for line in lines), key=lines_of(lines).index
+    )
+    assert "middleware: RequestLog.__call__" in lines
+
+
+@pytest.mark.service("tests/test_layers.py::test_a_request_goes_down_through_the_layers")
+def test_the_service_records_these_steps(service: Holds) -> None:
+    service()
+    assert "    assert steps == STEPS\n" in (SERVICE / "tests/test_layers.py").read_text()
+
+
+def lines_of(lines: list[str]) -> list[str]:
+    """Return the layers of the lines, each once, in their order."""
+    return list(dict.fromkeys(line.split(":")[0].strip() for line in lines))
+
+
+@pytest.mark.holds(
+    "The check of the token is no middleware here: a handler asks for it, because not every path needs a user.",
+)
+@pytest.mark.proves(f"{FOLDER}/request.out")
+def test_the_token_is_checked_below_the_middleware() -> None:
+    middleware = (SERVICE / "src/accounts/middleware").glob("*.py")
+    assert not [file.name for file in middleware if "token" in file.read_text()]
+    handlers = (SERVICE / "src/accounts/api/handlers.py").read_text()
+    routes = re.findall(r"@router\.\w+\(.*?\)\nasync def", handlers, re.DOTALL)
+    assert {"dependencies=" in route for route in routes} == {True, False}
+    assert recorded()[2] == "  api: get_session"
+
+
+@pytest.mark.holds(
+    "Code that imports only from below can be called by everything above it, and tested without what stands above it.",
+    "It sees imports, and no rule that stands in the wrong function, so ask for the second caller in a review.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/layered.py"], indirect=True)
+def test_a_rule_is_tested_without_http(snippet: ModuleType, tmp_path: Path) -> None:
+    snippet.place_order(1)
+    assert snippet.ORDERS == [1]
+    with pytest.raises(ValueError):  # noqa: PT011  the block raises no other
+        snippet.place_order(0)
+
+
+def test_a_recorded_request_that_is_edited_by_hand_is_refused() -> None:
+    lines = recorded()
+    for edited in (lines[1:], [*lines, "database: DELETE users"]):
+        with pytest.raises(RefusedError, match=r"layers/request.out:\d+: .*Run `make update`"):
+            hold_out("request.out", edited, updating=False)
