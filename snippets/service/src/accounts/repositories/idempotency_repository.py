@@ -53,13 +53,13 @@ class IdempotencyRepository:
         row = await self.session.execute(taken.returning(*COLUMNS))
         return Kept._make(row.one())
 
+    # --8<-- [end:take]
+
     async def keep(self, key: str, user: User) -> None:
         """Note what came of the request with this key."""
         known = update(IdempotencyKey).where(IdempotencyKey.key == key)
         result = {"user_id": user.id, "created_at": user.created_at}
         await self.session.execute(known.values(result))
-
-    # --8<-- [end:take]
 
     # --8<-- [start:forget]
     async def forget(self, seconds: float, limit: int) -> int:
