@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
 from accounts.repositories.user_repository import EmailTakenError, UserRepository
+from accounts.services.idempotency import Once
 from accounts.services.letters import WELCOME
 from accounts.services.user_service import UserNotFoundError, UserService
 from accounts.services.verification import confirms
@@ -31,9 +32,11 @@ class TestUserService:
         self.outbox = create_autospec(OutboxRepository, instance=True)
         self.cache = create_autospec(UserCache, instance=True)
         self.cache.get.return_value = None
+        once = create_autospec(Once, instance=True)
+        once.take.return_value = None
         turns = create_autospec(Turns, instance=True)
         self.service = UserService(
-            self.users, self.outbox, self.cache, nullcontext, turns
+            self.users, self.outbox, self.cache, once, nullcontext, turns
         )
 
     async def test_get_returns_a_user_and_keeps_it(self) -> None:

@@ -33,6 +33,7 @@ JUDGEMENTS = [
     "fan-out | one of our requests starts many tasks",
     "floor | the oldest Python that one of our projects supports",
     "gate | a command that a change must pass before we merge it",
+    "idempotency key | the name that our client gives to a request and sends with each try of it",
     "job | work that we must do, and that the response needn't wait for",
     "job queue | the table that keeps our jobs",
     "layer | a folder of our code whose files import only from those below it",

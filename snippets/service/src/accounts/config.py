@@ -115,6 +115,8 @@ class Settings(MigrationSettings):
     """Your page that confirms an address; `?user=` and `&token=` are added to it."""
     forget_after: float = Field(default=7 * 86_400.0, gt=0)
     """Seconds after which a user that never confirmed an address is forgotten."""
+    idempotency_seconds: float = Field(default=86_400.0, gt=0)
+    """Seconds for which a client may send a request again with its key, at least."""
     scheduler_interval: float = Field(default=60.0, gt=0)
     """Seconds between two looks for jobs that are due."""
     monitor_bind: str = Field(default="", pattern=r"^([^:\s]+:\d{1,5})?$")

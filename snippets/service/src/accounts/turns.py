@@ -21,12 +21,12 @@ class Turns:
     def __init__(self, settings: Settings) -> None:
         connections = settings.pool_size + settings.pool_overflow
         self.places = asyncio.Semaphore(max(1, connections // 2))
-        self.rows: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self.rows: WeakValueDictionary[int | str, asyncio.Lock] = WeakValueDictionary()
         self.patience = settings.pool_timeout
 
     @asynccontextmanager
-    async def of(self, row: int | None = None) -> AsyncIterator[None]:
-        """Wait for a turn, to change a row or to add one.
+    async def of(self, row: int | str | None = None) -> AsyncIterator[None]:
+        """Wait for a turn, to change a row or to add one, perhaps by a client's key.
 
         Raises `TimeoutError` after as long as a request waits for a connection.
         """

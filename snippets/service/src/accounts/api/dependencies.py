@@ -13,9 +13,11 @@ from accounts.allowance import Allowance
 from accounts.config import ServerSettings
 from accounts.database import Probe, Sessions
 from accounts.events import Events, Feed
+from accounts.repositories.idempotency_repository import IdempotencyRepository
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
 from accounts.repositories.user_repository import UserRepository
+from accounts.services.idempotency import Once
 from accounts.services.user_service import UserService
 from accounts.turns import Turns
 
@@ -59,6 +61,7 @@ async def get_users(session: Session, connection: HTTPConnection) -> UserService
         UserRepository(session),
         OutboxRepository(session),
         shared.cache,
+        Once(IdempotencyRepository(session)),
         session.begin,
         shared.turns,
     )

@@ -9,10 +9,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.allowance import TooOftenError
 from accounts.api.access import ForbiddenError
+from accounts.api.idempotency import NAME
 from accounts.api.schemas import Problem
 from accounts.database import is_unreachable, root
 from accounts.services.user_service import (
     EmailTakenError,
+    KeyReusedError,
     UserNotFoundError,
     WrongSecretError,
 )
@@ -67,6 +69,13 @@ async def answer_invalid(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": jsonable_encoder(told)}, 422)
 
 
+async def answer_key_reused(request: Request, error: Exception) -> JSONResponse:
+    """Answer 422, in the form of all 422."""
+    msg = "It belongs to another request"
+    fault = {"type": "key_reused", "loc": ("header", NAME.lower()), "msg": msg}
+    return await answer_invalid(request, RequestValidationError([fault]))
+
+
 def install(app: FastAPI) -> None:
     """Register the answers."""
     for known in ANSWERS:
@@ -74,6 +83,7 @@ def install(app: FastAPI) -> None:
     for doubtful in (SQLAlchemyError, OSError):
         app.add_exception_handler(doubtful, answer_database_error)
     app.add_exception_handler(TooOftenError, answer_too_often)
+    app.add_exception_handler(KeyReusedError, answer_key_reused)
     app.add_exception_handler(RequestValidationError, answer_invalid)
 
 

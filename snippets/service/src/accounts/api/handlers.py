@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from accounts.api.access import CurrentUser, oneself_or, operator
 from accounts.api.dependencies import MailLimit, UserEvents, Users
 from accounts.api.errors import problems
+from accounts.api.idempotency import IdempotencyKey
 from accounts.api.schemas import (
     Digits,
     KnownId,
@@ -34,10 +35,17 @@ ThisId = Annotated[KnownId, Path()]
 
 # --8<-- [start:create]
 @router.post("/users", status_code=201, responses=problems(409, 429))
-async def create_user(data: UserCreate, users: Users, mails: MailLimit) -> UserRead:
-    """Create a user; a welcome e-mail follows. Anyone may, but not too often."""
-    await mails.take()
-    user = await users.create(data.email, data.display_name)
+async def create_user(
+    data: UserCreate, users: Users, mails: MailLimit, key: IdempotencyKey
+) -> UserRead:
+    """Create a user; a welcome e-mail follows. Anyone may, but not too often.
+
+    A request that comes again with its key changes nothing, and gets the same answer.
+    """
+    user = await users.created(data.email, data.display_name, key)
+    if user is None:
+        await mails.take()
+        user = await users.create(data.email, data.display_name, key)
     return UserRead.model_validate(user)
 
 

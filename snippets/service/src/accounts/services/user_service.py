@@ -10,12 +10,19 @@ from accounts.models.message import Payload
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.repositories.user_cache import UserCache
 from accounts.repositories.user_repository import EmailTakenError, UserRepository
+from accounts.services.idempotency import KeyReusedError, Once
 from accounts.services.letters import CONFIRM, WELCOME
 from accounts.services.transaction import Transaction, tried_again
 from accounts.services.verification import confirms, digest, new_secret
 from accounts.turns import Turns
 
-__all__ = ["EmailTakenError", "UserNotFoundError", "UserService", "WrongSecretError"]
+__all__ = [
+    "EmailTakenError",
+    "KeyReusedError",
+    "UserNotFoundError",
+    "UserService",
+    "WrongSecretError",
+]
 log = structlog.get_logger()
 
 
@@ -36,33 +43,49 @@ class UserService:
         users: UserRepository,
         outbox: OutboxRepository,
         cache: UserCache,
+        once: Once,
         begin: Transaction,
         turns: Turns,
     ) -> None:
         self.users, self.outbox, self.cache = users, outbox, cache
-        self.begin, self.turns = begin, turns
+        self.once, self.begin, self.turns = once, begin, turns
 
     # --8<-- [end:service]
 
     # --8<-- [start:create]
     @tried_again
-    async def create(self, email: str, display_name: str) -> User:
+    async def create(self, email: str, display_name: str, key: str = "") -> User:
         """Store a user and the message that asks for a welcome e-mail, both or neither.
 
-        Raises `EmailTakenError` where another user has the address.
+        Raises `EmailTakenError` where another user has the address. A key that comes
+        again changes nothing, or raises `KeyReusedError`.
         """
         secret = new_secret()
         asked = digest(secret, email)
         user = User(email=email, display_name=display_name, verification=asked)
-        async with self.turns.of(), self.begin():
+        async with self.turns.of(key), self.begin():
+            if before := await self.once.take(key, email, display_name):
+                return before
             await self.users.add(user)
             told: Payload = {"user_id": user.id, "secret": secret}
             message = await self.outbox.add(WELCOME, told)
             await self.announce("created", user)
+            await self.once.keep(key, user)
         log.info("user_created", user_id=user.id, message_id=str(message.id))
         return user
 
     # --8<-- [end:create]
+
+    @tried_again
+    async def created(self, email: str, display_name: str, key: str) -> User | None:
+        """Return whom a request with this key created, as it was then, or None.
+
+        Raises `KeyReusedError`. Without a key, the database isn't asked.
+        """
+        if not key:
+            return None
+        async with self.begin():
+            return await self.once.created(key, email, display_name)
 
     # --8<-- [start:get]
     @tried_again

@@ -1,0 +1,42 @@
+# region imports and what may pass
+import asyncio
+from uuid import uuid4
+
+import aiohttp
+from pydantic import BaseModel
+from tenacity import (
+    retry,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+
+class Order(BaseModel):
+    id: int
+
+
+# endregion
+def passes(error: BaseException) -> bool:
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.status in {429, 502, 503, 504}
+    return isinstance(error, (aiohttp.ClientConnectionError, TimeoutError))
+
+
+@retry(
+    retry=retry_if_exception(passes),
+    wait=wait_random_exponential(multiplier=0.2, max=2),
+    stop=stop_after_attempt(4),
+    reraise=True,
+)
+async def send(client: aiohttp.ClientSession, item: str, key: str) -> int:
+    headers = {"Idempotency-Key": f'"{key}"'}
+    call = client.post("/orders", json={"item": item}, headers=headers)
+    async with call as answer:
+        answer.raise_for_status()
+        return Order.model_validate_json(await answer.read()).id
+
+
+async def place_order(client: aiohttp.ClientSession, item: str) -> int:
+    async with asyncio.timeout(20):
+        return await send(client, item, key=str(uuid4()))

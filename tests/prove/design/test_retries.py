@@ -1,0 +1,420 @@
+"""What the page on retries claims."""
+
+import asyncio
+import itertools
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import pytest
+import tenacity
+from fastapi import FastAPI, Header, HTTPException, Request
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, NoResultFound
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from tests.engine.pages import SNIPPETS
+from tests.parts import clock
+from tests.parts.server import beside
+
+FOLDER = "design/retries"
+SOURCE = SNIPPETS / "service/src/accounts"
+TESTS = "tests/test_idempotency.py"
+HOLD = (
+    "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    " PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$",
+    "CREATE TRIGGER hold BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION hold()",
+    "SELECT pg_advisory_lock(1)",
+)
+RELEASE = text("SELECT pg_advisory_unlock(1)")
+WAITING = text(
+    "SELECT pid FROM pg_locks WHERE NOT granted AND database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+END = text("SELECT pg_terminate_backend(:pid, 60000)")
+COUNT = text("SELECT count(*) FROM orders")
+
+
+INSTRUCTIONS = [
+    "Let a client send a request again safely",
+    "Store the key of a request in the transaction of its change, and send the request again only with its key.",
+    "If you don't know whether a request came through, send it again with its key.",
+    "Install sqlalchemy[asyncio] and asyncpg.",
+    "Don't look before you store",
+    "Don't store the key on its own",
+    "Send it again with the same key",
+    "Install aiohttp, pydantic and tenacity, and give the client a timeout of 5 seconds for each try.",
+    "Make the key before the first try.",
+    "Don't retry without a key",
+    "Create a table of keys with a migration, in the database of the data.",
+    "Read the key in a dependency, and refuse what is short, long, malformed or sent twice.",
+    "Take the key as the first statement of the use case's transaction.",
+    "Store what the answer needs beside the key, and a digest of the request.",
+    "Delete old keys with a periodic job, some at a time.",
+    "Take the key where the change is made",
+    "Delete old keys some at a time",
+    "Send one request twice, one after the other and both at once.",
+]
+
+
+JUDGEMENTS = [
+    "We call the name that a client gives to a request, and sends with each try, its idempotency key.",
+    "We prefer to let the second request wait, as it then needs no third.",
+]
+
+
+@asynccontextmanager
+async def orders(snippet: ModuleType, database: str) -> AsyncIterator[tuple[AsyncEngine, Any]]:
+    """The snippet's tables, and a connection that holds what wants to insert an order."""
+    engine = create_async_engine(database)
+    try:
+        async with engine.connect() as holder:
+            await holder.execution_options(isolation_level="AUTOCOMMIT")
+            for table in ("KEYS", "ORDERS"):
+                if hasattr(snippet, table):
+                    await holder.execute(getattr(snippet, table))
+            for statement in HOLD:
+                await holder.execute(text(statement))
+            yield engine, holder
+    finally:
+        await engine.dispose()
+
+
+async def waiting(holder: Any, number: int) -> list[int]:
+    """Return the processes of the database that wait for a lock, once there are so many."""
+    while len(found := list(await holder.scalars(WAITING))) < number:  # noqa: ASYNC110  it tells nobody
+        await asyncio.sleep(clock.POLL)  # it sends no event; the time decides nothing
+    return found
+
+
+LOOKED = pytest.param(
+    f"{FOLDER}/looked.py",
+    marks=pytest.mark.xfail(  # nothing keeps both from storing
+        strict=True,
+        raises=pytest.RaisesExc(AssertionError, match="both store an order"),
+    ),
+)
+
+
+@pytest.mark.holds(
+    "Of two requests at once, the second waits in the database until the first is committed.",
+    "Two requests at once both find nothing, and both store an order.",
+    "This version looks for the key, and stores the order if it finds none.",
+    "Look at UNIQUE: the database takes each key once.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/once.py", LOOKED], indirect=True)
+def test_two_at_once_store_one_order(snippet: ModuleType, database: str) -> None:
+    async def two() -> tuple[list[int], int]:
+        async with orders(snippet, database) as (engine, holder):
+            both = [
+                asyncio.create_task(snippet.place_order(engine, "key", "book")) for _ in range(2)
+            ]
+            await waiting(holder, 2)
+            assert not any(task.done() for task in both)
+            await holder.execute(RELEASE)
+            return await asyncio.gather(*both), await holder.scalar(COUNT)
+
+    numbers, count = asyncio.run(two())
+    assert count == 1, "both store an order"
+    assert numbers[0] == numbers[1]
+
+
+APART = pytest.param(
+    f"{FOLDER}/apart.py",
+    marks=pytest.mark.xfail(  # the key is committed, and no order
+        strict=True, raises=pytest.RaisesExc(NoResultFound, match="No row was found")
+    ),
+)
+
+
+@pytest.mark.holds(
+    "A process that dies before the commit leaves nothing, and the next try stores the order.",
+    "This version commits the key first, and then stores the order.",
+    "The process died between the two: the key is taken, and no try stores the order.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/once.py", APART], indirect=True)
+def test_a_crash_leaves_nothing(snippet: ModuleType, database: str) -> None:
+    async def crash() -> int:
+        async with orders(snippet, database) as (engine, holder):
+            first = asyncio.create_task(snippet.place_order(engine, "key", "book"))
+            (pid,) = await waiting(holder, 1)
+            await holder.execute(END, {"pid": pid})
+            with pytest.raises(DBAPIError):
+                await first
+            assert await holder.scalar(COUNT) == 0
+            await holder.execute(RELEASE)
+            await snippet.place_order(engine, "key", "book")
+            return int(await holder.scalar(COUNT))
+
+    assert asyncio.run(crash()) == 1
+
+
+@pytest.mark.holds(
+    "The same key stores one order, and gives the same number each time.",
+    "The key of another order raises ValueError.",
+    "A test that sends one request after the other passes.",
+)
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/{name}.py" for name in ("once", "looked", "apart")], indirect=True
+)
+def test_one_after_the_other(snippet: ModuleType, database: str) -> None:
+    async def twice() -> tuple[list[int], int]:
+        async with orders(snippet, database) as (engine, holder):
+            await holder.execute(RELEASE)
+            numbers = [await snippet.place_order(engine, "key", "book") for _ in range(2)]
+            with pytest.raises(ValueError, match="key"):
+                await snippet.place_order(engine, "key", "pen")
+            other = await snippet.place_order(engine, "another", "pen")
+            assert other != numbers[0]
+            return numbers, await holder.scalar(COUNT)
+
+    (first, again), count = asyncio.run(twice())
+    assert (first, count) == (again, 2)
+
+
+class Shop:
+    """A service that stores orders by their keys, and may lose answers."""
+
+    def __init__(self, lost: int = 0, status: int = 201) -> None:
+        self.placed, self.keys = list[str](), dict[str, int]()
+        self.times = list[float]()
+        self.app, self.lost, self.status = FastAPI(), lost, status
+        self.app.post("/orders", status_code=201)(self.place)
+
+    async def place(
+        self, request: Request, idempotency_key: str | None = Header(None)
+    ) -> dict[str, int]:
+        """Store an order, unless its key is known."""
+        self.times.append(clock.now())
+        if self.status != 201:
+            raise HTTPException(self.status)
+        key = idempotency_key or f"none {len(self.placed)}"
+        if key not in self.keys:
+            self.placed.append((await request.json())["item"])
+            self.keys[key] = len(self.placed)
+        if len(self.times) <= self.lost:
+            await asyncio.Event().wait()
+        return {"id": self.keys[key]}
+
+
+def order(snippet: ModuleType, shop: Shop) -> int:
+    """Order a book of a shop, with a client that waits 5 seconds for an answer."""
+
+    async def place() -> int:
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with (
+            beside(shop.app) as server,
+            aiohttp.ClientSession(server.url, timeout=timeout) as client,
+        ):
+            return int(await snippet.place_order(client, "book"))
+
+    return clock.run(place())
+
+
+KEYLESS = pytest.param(
+    f"{FOLDER}/keyless.py",
+    marks=pytest.mark.xfail(  # to the server, each try is another order
+        strict=True,
+        raises=pytest.RaisesExc(AssertionError, match="the customer gets two"),
+    ),
+)
+
+
+@pytest.mark.holds(
+    "A client orders a book, waits 5 seconds, and gets a timeout.",
+    "A client that sends the order again may buy two books.",
+    "The answer to the first try is lost, and the second try gets the number of the same order.",
+    "The server stored the order at each try.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/retrying.py", KEYLESS], indirect=True)
+def test_a_lost_answer_costs_no_second_order(snippet: ModuleType) -> None:
+    shop = Shop(lost=1)
+    number = order(snippet, shop)
+    assert len(shop.times) == 2, "two tries"
+    assert 5 <= shop.times[1] - shop.times[0] < 5 + 0.2 + 0.1, "the timeout, and a short wait"
+    assert shop.placed == ["book"], "the customer gets two"
+    assert number == 1
+
+
+@pytest.mark.holds("A test whose server answers in time passes.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/keyless.py"], indirect=True)
+def test_without_a_key_it_works_in_time(snippet: ModuleType) -> None:
+    shop = Shop()
+    assert (order(snippet, shop), shop.placed) == (1, ["book"])
+
+
+@pytest.mark.holds(
+    "The order is stored or it isn't: after a timeout the result is unknown.",
+    "The caller sees the same timeout, whether the order is stored or not.",
+    "Only the server knows which one it is, so the key belongs there, beside the change.",
+)
+@pytest.mark.parametrize("arrives", [True, False])
+def test_both_look_the_same_to_the_caller(arrives: bool) -> None:
+    async def give_up() -> str:
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with (
+            beside(shop.app) as server,
+            aiohttp.ClientSession(server.url, timeout=timeout) as client,
+        ):
+            with pytest.raises(TimeoutError) as raised:
+                await client.post("/orders" if arrives else "/silent", json={"item": "book"})
+            return repr(raised.value)
+
+    async def silent() -> None:
+        await asyncio.Event().wait()
+
+    shop = Shop(lost=1)
+    shop.app.post("/silent")(silent)
+    assert (clock.run(give_up()), shop.placed) == ("TimeoutError()", ["book"] * arrives)
+
+
+@pytest.mark.holds(
+    "tenacity sends the request 4 times at most, and asyncio.timeout ends all of it after 20 seconds.",
+    "An answer such as 422 is raised at once, as the same request would get it again.",
+)
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/retrying.py", f"{FOLDER}/keyless.py"], indirect=True
+)
+@pytest.mark.parametrize(("status", "tries"), [(503, 4), (429, 4), (422, 1), (500, 1)])
+def test_tries_are_limited(snippet: ModuleType, status: int, tries: int) -> None:
+    shop = Shop(status=status)
+    with pytest.raises(aiohttp.ClientResponseError) as raised:
+        order(snippet, shop)
+    assert (raised.value.status, len(shop.times)) == (status, tries)
+
+
+@pytest.mark.holds(
+    "tenacity sends the request 4 times at most, and asyncio.timeout ends all of it after 20 seconds.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/retrying.py"], indirect=True)
+def test_all_tries_have_an_end(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*_: object, key: str) -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    async def end() -> float:
+        with pytest.raises(TimeoutError):
+            await snippet.place_order(None, "book")
+        return clock.now()
+
+    monkeypatch.setattr(snippet, "send", hang)
+    assert clock.run(end()) == pytest.approx(20)
+
+
+def waits(strategy: Any, tries: int) -> list[float]:
+    """Return how long a strategy waits after each of some tries."""
+    state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]  # no more is read
+    found = []
+    for state.attempt_number in range(1, tries + 1):
+        found.append(float(strategy(state)))
+    return found
+
+
+@pytest.mark.holds(
+    "Each wait is random, below a limit that doubles with each try, up to 2 seconds.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/retrying.py"], indirect=True)
+def test_waits_are_random_and_bounded(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy = snippet.send.retry.wait
+    assert len({waits(strategy, 1)[0] for _ in range(50)}) == 50
+    monkeypatch.setattr("tenacity.wait.random.uniform", lambda low, high: high - low)
+    assert waits(strategy, 6) == pytest.approx([0.2, 0.4, 0.8, 1.6, 2, 2])
+
+
+@pytest.mark.holds("With fixed waits, clients that failed together come back together.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/retrying.py"], indirect=True)
+def test_fixed_waits_keep_clients_together(snippet: ModuleType) -> None:
+    fixed = tenacity.wait_exponential(multiplier=0.2, max=2)
+    together, apart = (
+        {tuple(waits(strategy, 3)) for _ in range(50)}
+        for strategy in (fixed, snippet.send.retry.wait)
+    )
+    assert (len(together), len(apart)) == (1, 50)
+
+
+@pytest.mark.holds("Retry in one layer: 3 layers with 4 tries each send 64 requests.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/retrying.py"], indirect=True)
+def test_layers_multiply_tries(snippet: ModuleType, record_property: Any) -> None:
+    sent = itertools.count(1)
+    stop = snippet.send.retry.stop
+
+    async def send() -> None:
+        next(sent)
+        raise TimeoutError
+
+    layered: Any = send
+    layers = "gateway", "service", "client"
+    for _ in layers:
+        layered = tenacity.retry(stop=stop, reraise=True)(layered)
+    with pytest.raises(TimeoutError):
+        asyncio.run(layered())
+    requests = next(sent) - 1
+    assert requests == 64
+    record_property("figure", f"{len(layers)} layers")
+    record_property("figure", f"{stop.max_attempt_number} tries")
+    record_property("figure", f"{requests} requests")
+
+
+REPOSITORY = "service/src/accounts/repositories/idempotency_repository.py"
+
+
+@pytest.mark.holds(
+    "The service stores users, which change after the first answer, so it keeps keys in a table of their own.",
+    "Its repository has this method, which inserts a key or locks the row that has it:",
+    "A server that is killed before the commit leaves no user, no message and no key.",
+    "An answer that was lost is given again, word for word, even if the user changed meanwhile.",
+    "A request that was refused leaves its key free.",
+    "With another body, the key is answered 422, as the draft of the IETF says.",
+    "A second request that waits too long is answered 503, and may come again.",
+)
+@pytest.mark.service(
+    f"{TESTS}::test_a_crash_before_the_commit_leaves_nothing_and_the_key_is_free",
+    f"{TESTS}::test_an_answer_that_was_lost_after_the_commit_is_given_again",
+    f"{TESTS}::test_the_answer_is_that_of_the_first_time",
+    f"{TESTS}::test_a_refused_request_leaves_its_key_free",
+    f"{TESTS}::test_a_key_of_another_request_is_refused[email]",
+    f"{TESTS}::test_who_waits_too_long_for_the_first_may_ask_again[settings0]",
+)
+@pytest.mark.proves(REPOSITORY)
+def test_the_service_takes_a_key_once(service: Callable[[], None], record_property: Any) -> None:
+    service()
+    told = (SNIPPETS / "service" / TESTS).read_text()
+    for name in ("a_key_of_another_request_is", "who_waits_too_long"):
+        body = told.partition(f"def test_{name}")[2]
+        status = re.findall(r"status_code(?:, .*)? == \(?(\d+)", body)[0]
+        record_property("figure", status)
+
+
+@pytest.mark.holds(
+    "The service deletes keys that are older than a day:",
+    "The scheduler does so once an hour, in parts, and each part in a transaction of its own.",
+)
+@pytest.mark.service(
+    f"{TESTS}::test_keys_that_are_old_are_forgotten_and_no_others",
+    f"{TESTS}::test_many_keys_are_forgotten_in_parts",
+    f"{TESTS}::test_a_scheduler_forgets_users_and_keys",
+)
+@pytest.mark.proves(REPOSITORY)
+def test_the_service_forgets_keys(service: Callable[[], None]) -> None:
+    service()
+    told = (SOURCE / "config.py").read_text()
+    assert re.search(r"idempotency_seconds: float = Field\(default=86_400\.0,", told)
+    scheduler = (SOURCE / "scheduler.py").read_text()
+    assert int(re.findall(r"^BATCH = (\d+)$", scheduler, re.MULTILINE)[0]) == 1_000
+    assert "EVERY = timedelta(hours=1)" in scheduler
+
+
+@pytest.mark.holds(
+    "The service has these tests:",
+    "The second test starts the second request when the first one has written all and committed nothing.",
+)
+@pytest.mark.service(
+    f"{TESTS}::test_a_key_that_comes_twice_gets_the_same_answer_and_one_user",
+    f"{TESTS}::test_the_second_of_two_at_once_waits_for_the_answer_of_the_first",
+)
+@pytest.mark.proves("service/tests/test_idempotency.py")
+def test_the_service_is_sent_two_at_once(service: Callable[[], None]) -> None:
+    service()
