@@ -22,6 +22,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "3.4": 1,
     "4.2": 5,
     "5.3": 5,
+    "5.4": 2,
     "6.1": 6,
     "structure": 1,
     "tiers": 8,
