@@ -43,13 +43,16 @@ class UserRepository:
         """Return a user that no other transaction changes before this one ends."""
         return await self.session.get(User, user_id, with_for_update=True)
 
+    # --8<-- [start:page]
     async def page(self, after: int, limit: int) -> Sequence[User]:
         """Return up to `limit` users by id, those with an id above `after`."""
         query = select(User).where(User.id > after).order_by(User.id).limit(limit)
         return (await self.session.scalars(query)).all()
 
+    # --8<-- [end:page]
     # --8<-- [end:repository]
 
+    # --8<-- [start:flush]
     async def flush(self) -> None:
         """Write what changed, or raise `EmailTakenError`."""
         try:
@@ -58,6 +61,8 @@ class UserRepository:
             if refused_by(error) == TAKEN:
                 raise EmailTakenError from error
             raise
+
+    # --8<-- [end:flush]
 
     # --8<-- [start:forget]
     async def forget(self, seconds: float, limit: int) -> int:

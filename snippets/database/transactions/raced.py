@@ -1,0 +1,58 @@
+import asyncio
+import os
+from collections.abc import Coroutine
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+
+async def race(engine: AsyncEngine, *calls: Coroutine[Any, Any, Any]) -> Any:
+    """Let each call run a statement before any call runs its second.
+
+    The calls go on once one of them waits for a lock, or ended.
+    """
+    begun, own = set[object](), {"isolation_level": "AUTOCOMMIT"}
+    watching = create_async_engine(engine.url, **own)
+    tasks = [asyncio.create_task(call) for call in calls]
+
+    async def meet(_: object) -> None:
+        async with watching.connect() as beside:
+            while len(begun) < len(calls) and not any(t.done() for t in tasks):
+                if await beside.scalar(WAITING):
+                    break
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def before(connection: Any, *_: object) -> None:
+        if connection in begun and len(begun) < len(calls):
+            connection.connection.dbapi_connection.run_async(meet)
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def after(connection: Any, *_: object) -> None:
+        begun.add(connection)
+
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await watching.dispose()
+    return results
+
+
+async def main() -> None:
+    engine, ran = create_async_engine(os.environ["DATABASE_URL"]), list[str]()
+
+    async def call() -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 'a first statement'"))
+            ran.append("first")
+            await connection.execute(text("SELECT 'a second statement'"))
+            ran.append("second")
+
+    await race(engine, call(), call())
+    print(ran)
+    #> ['first', 'first', 'second', 'second']
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,60 @@
+import asyncio
+import os
+
+from sqlalchemy import MetaData
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import (
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+# region the tables, in a schema of their own
+Sessions = async_sessionmaker[AsyncSession]
+SCHEMA = "savepoint_example"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(schema=SCHEMA)
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+
+
+# endregion
+
+
+async def import_users(sessions: Sessions, emails: list[str]) -> list[str]:
+    """Store users, and return the addresses that were taken."""
+    taken = list[str]()
+    async with sessions.begin() as session:
+        for email in emails:
+            try:
+                async with session.begin_nested():
+                    session.add(User(email=email))
+            except IntegrityError:
+                taken.append(email)
+    return taken
+
+
+async def main() -> None:
+    engine = create_async_engine(os.environ["DATABASE_URL"])
+    async with engine.begin() as connection:
+        drop = DropSchema(SCHEMA, cascade=True, if_exists=True)
+        await connection.execute(drop)
+        await connection.execute(CreateSchema(SCHEMA))
+        await connection.run_sync(Base.metadata.create_all)
+    sessions = async_sessionmaker(engine)
+    emails = ["ann@example.org", "ann@example.org", "bob@example.org"]
+    print(await import_users(sessions, emails))
+    #> ['ann@example.org']
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,491 @@
+"""What the page on transactions claims."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.schema import CreateSchema
+
+from tests.parts.postgres import column
+
+FOLDER = "database/transactions"
+RACED = importlib.import_module("snippets.database.transactions.raced")
+SOON = {"server_settings": {"deadlock_timeout": "10ms"}}  # so that it is seen soon
+
+
+INSTRUCTIONS = [
+    "Put all statements of one change into one async with sessions.begin(), and let the database refuse what must not be.",
+    "Do: write both or neither",
+    "Look at sessions.begin(): the end of the block commits, and an exception takes back all of it.",
+    "Install sqlalchemy[asyncio], asyncpg and pydantic, and export the DATABASE_URL that make parts prints.",
+    "Don't commit in the middle",
+    "Don't read, decide and write without a lock",
+    "Do: lock the row that you read",
+    "Do: count versions where a user thinks in between",
+    "Read again and repeat the change, or answer 409.",
+    "Do: lock rows in one order",
+    "Don't lock rows in the order of the request",
+    "Do: let a part fail",
+    "Don't catch an error of the database without a savepoint",
+    "Do: let the constraint say that an address is taken",
+    "Don't ask before you insert",
+    "Do: write only the fields that were sent",
+    "Don't write the defaults of the rest",
+    "Begin the transaction in the use case, and let no function below it commit.",
+    "Give each rule that must hold between requests a constraint with a name.",
+    "Catch IntegrityError where you know the constraint, and map your own error to 409 in one place.",
+    "Sort the keys of the rows that one transaction locks.",
+    "Call no remote service and wait for no user inside a transaction.",
+    "Try again what the database undid",
+    "Make two calls for the last item, and count what was sold.",
+]
+
+
+JUDGEMENTS = [
+    "We call statements that the database keeps all or not at all a transaction.",
+]
+
+
+@asynccontextmanager
+async def filled(
+    snippet: ModuleType, database: str, *rows: object, **options: Any
+) -> AsyncIterator[AsyncEngine]:
+    """Give an engine whose database has a snippet's tables with some rows."""
+    engine = create_async_engine(database, **options)
+    async with engine.begin() as connection:
+        await connection.execute(CreateSchema(snippet.SCHEMA))
+        await connection.run_sync(snippet.Base.metadata.create_all)
+    async with async_sessionmaker(engine).begin() as session:
+        session.add_all(rows)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def read(engine: AsyncEngine, table: Any, key: Any) -> Any:
+    """Return a row as another transaction sees it."""
+    async with async_sessionmaker(engine)() as session:
+        return await session.get(table, key)
+
+
+async def stored(engine: AsyncEngine, snippet: ModuleType, what: str) -> list[Any]:
+    """Return what a query of a snippet's tables gives."""
+    async with engine.connect() as connection:
+        return list(await connection.scalars(text(what.format(snippet.SCHEMA))))
+
+
+def bad(name: str, match: str, error: type[Exception] = AssertionError) -> Any:
+    """Return the parameter `snippet` of a file that must fail with these words."""
+    raises = pytest.RaisesExc(error, match=match)
+    marks = pytest.mark.xfail(strict=True, raises=raises)  # the page says how it fails
+    return pytest.param(f"{FOLDER}/{name}.py", marks=marks)
+
+
+@pytest.mark.holds(
+    "Make a change whole or not at all",
+    "An order is stored and the stock still counts the item, or two users bought the last one.",
+    "The second order was refused, and its item went back to the stock.",
+    "This version makes the same promise, and commits twice.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/whole.py", bad("halves", "1 order, but 2 items are gone")],
+    indirect=True,
+)
+def test_both_are_written_or_neither(snippet: ModuleType, database: str) -> None:
+    async def order_twice() -> tuple[int, int]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=10)) as engine:
+            sessions = async_sessionmaker(engine)
+            await snippet.place_order(sessions, 7, 1)
+            with pytest.raises(IntegrityError):
+                await snippet.place_order(sessions, 7, 1)
+            (orders,) = await stored(engine, snippet, "SELECT count(*) FROM {}.orders")
+            return orders, 10 - (await read(engine, snippet.Item, 1)).stock
+
+    orders, gone = asyncio.run(order_twice())
+    assert orders == gone, f"{orders} order, but {gone} items are gone"
+
+
+@pytest.mark.holds(
+    "A test in which nothing fails is green.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/halves.py"], indirect=True)
+def test_two_commits_pass_where_nothing_fails(snippet: ModuleType, database: str) -> None:
+    async def order() -> tuple[int, int]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=10)) as engine:
+            await snippet.place_order(async_sessionmaker(engine), 7, 1)
+            (orders,) = await stored(engine, snippet, "SELECT count(*) FROM {}.orders")
+            return orders, 10 - (await read(engine, snippet.Item, 1)).stock
+
+    assert asyncio.run(order()) == (1, 1)
+
+
+async def last_item(snippet: ModuleType, database: str, **options: Any) -> list[Any]:
+    """Return what two calls for the last item raised or returned."""
+    item = snippet.Item(id=1, stock=1)
+    async with filled(snippet, database, item, **options) as engine:
+        sessions = async_sessionmaker(engine)
+        buyers: list[Any] = await RACED.race(
+            engine, snippet.buy(sessions, 1), snippet.buy(sessions, 1)
+        )
+        assert (await read(engine, snippet.Item, 1)).stock == 0
+    return buyers
+
+
+@pytest.mark.holds(
+    "No log line tells of it, because each statement succeeded.",
+    "Two requests read the same row, and the second write replaces the first: that is a lost update.",
+    "With with_for_update=True the second request waits at its read until the first has committed, and then reads what is left.",
+    "With version_id_col, each UPDATE asks for the version that was read.",
+    "Copy race into a test of your own: it lets two calls read before either of them writes.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/locked.py",
+        f"{FOLDER}/versioned.py",
+        bad("lost", "2 users bought the last item"),
+    ],
+    indirect=True,
+)
+def test_the_last_item_is_sold_once(snippet: ModuleType, database: str) -> None:
+    ended = asyncio.run(last_item(snippet, database))
+    sold = ended.count(None)
+    assert sold == 1, f"{sold} users bought the last item"
+    (refused,) = [error for error in ended if error]
+    wanted = StaleDataError if hasattr(snippet.Item, "version") else snippet.SoldOutError
+    assert isinstance(refused, wanted)
+
+
+@pytest.mark.holds(
+    "The later write raises sqlalchemy.orm.exc.StaleDataError, and nothing is lost.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/versioned.py"], indirect=True)
+def test_the_later_write_is_refused(snippet: ModuleType, database: str) -> None:
+    async def race() -> tuple[int, Any]:
+        item = snippet.Item(id=1, stock=5)
+        async with filled(snippet, database, item) as engine:
+            sessions = async_sessionmaker(engine)
+            ended = await RACED.race(engine, snippet.buy(sessions, 1), snippet.buy(sessions, 1))
+            (refused,) = [error for error in ended if error]
+            return (await read(engine, snippet.Item, 1)).stock, refused
+
+    stock, refused = asyncio.run(race())
+    assert stock == 4
+    assert isinstance(refused, StaleDataError)
+
+
+@pytest.mark.holds(
+    "One call after the other sells one item, so the test is green and the code is wrong.",
+    "A transaction alone doesn't help: PostgreSQL's default isolation level is READ COMMITTED.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/lost.py"], indirect=True)
+def test_one_after_the_other_sells_one(snippet: ModuleType, database: str) -> None:
+    async def one_after_the_other() -> str:
+        async with filled(snippet, database, snippet.Item(id=1, stock=1)) as engine:
+            sessions = async_sessionmaker(engine)
+            await snippet.buy(sessions, 1)
+            with pytest.raises(snippet.SoldOutError):
+                await snippet.buy(sessions, 1)
+            (level,) = await stored(engine, snippet, "SHOW default_transaction_isolation")
+            return str(level)
+
+    assert asyncio.run(one_after_the_other()) == "READ COMMITTED".lower()
+
+
+@pytest.mark.holds(
+    "A higher isolation level needs a second try too",
+    'With isolation_level="REPEATABLE READ", PostgreSQL refuses the second write of lost.py.',
+    "Its error is could not serialize access due to concurrent update.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/lost.py"], indirect=True)
+def test_repeatable_read_refuses_the_second_write(snippet: ModuleType, database: str) -> None:
+    ended = asyncio.run(last_item(snippet, database, isolation_level="REPEATABLE READ"))
+    (refused,) = [error for error in ended if error]
+    assert isinstance(refused, DBAPIError)
+    assert "could not serialize access due to concurrent update" in str(refused)
+
+
+@pytest.mark.holds(
+    "Where SQL can calculate the new value, you need no lock of your own: see less in whole.py.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/locked.py"], indirect=True)
+def test_an_update_that_calculates_loses_nothing(snippet: ModuleType, database: str) -> None:
+    whole = importlib.import_module("snippets.database.transactions.whole")
+    whole_item = whole.Item(id=1, stock=10)
+
+    async def race() -> int:
+        async with filled(whole, database, whole_item) as engine:
+            sessions = async_sessionmaker(engine)
+            orders = (whole.place_order(sessions, user, 1) for user in (7, 8))
+            assert await RACED.race(engine, *orders) == [None, None]
+            return int((await read(engine, whole.Item, 1)).stock)
+
+    assert asyncio.run(race()) == 8
+    assert asyncio.run(last_item(snippet, database)).count(None) == 1
+
+
+async def exchange(snippet: ModuleType, database: str) -> list[Any]:
+    """Return how two users end that give points to each other at once."""
+    users = snippet.User(id=1, points=5), snippet.User(id=2, points=5)
+    async with filled(snippet, database, *users, connect_args=SOON) as engine:
+        sessions = async_sessionmaker(engine)
+        gifts = snippet.give(sessions, 1, 2, 3), snippet.give(sessions, 2, 1, 1)
+        ended: list[Any] = await RACED.race(engine, *gifts)
+        points = "SELECT points FROM {}.users ORDER BY id"
+        ended += await stored(engine, snippet, points)
+    return ended
+
+
+@pytest.mark.holds(
+    "Look at order_by: each request locks the user with the lower number first.",
+    "Ann gives points to Bob while Bob gives points to Ann, and each request waits for the row that the other holds.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/ordered.py", bad("crossed", "deadlock detected", DBAPIError)],
+    indirect=True,
+)
+def test_two_users_give_to_each_other(snippet: ModuleType, database: str) -> None:
+    *errors, ann, bob = asyncio.run(exchange(snippet, database))
+    for error in filter(None, errors):
+        raise error
+    assert (ann, bob) == (3, 7)
+
+
+@pytest.mark.holds(
+    "PostgreSQL looks for such a deadlock when a statement has waited 1 second for a lock, and ends one of the transactions.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/crossed.py"], indirect=True)
+def test_a_deadlock_ends_one_of_them(snippet: ModuleType, database: str) -> None:
+    assert column(database, "SHOW deadlock_timeout") == ["1s"]
+    *errors, ann, bob = asyncio.run(exchange(snippet, database))
+    assert errors.count(None) == 1
+    assert (ann, bob) == ((2, 8) if errors[0] is None else (6, 4))
+
+
+@pytest.mark.holds(
+    "The other request succeeds, so the error is gone when somebody tries to repeat it.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/crossed.py"], indirect=True)
+def test_one_gift_after_the_other_meets_no_deadlock(snippet: ModuleType, database: str) -> None:
+    async def one_after_the_other() -> list[Any]:
+        users = snippet.User(id=1, points=5), snippet.User(id=2, points=5)
+        async with filled(snippet, database, *users) as engine:
+            sessions = async_sessionmaker(engine)
+            await snippet.give(sessions, 1, 2, 3)
+            await snippet.give(sessions, 2, 1, 1)
+            return await stored(engine, snippet, "SELECT points FROM {}.users ORDER BY id")
+
+    assert asyncio.run(one_after_the_other()) == [3, 7]
+
+
+@pytest.mark.holds(
+    "An address that is taken must not stop the import of the rest.",
+    "begin_nested sets a savepoint: an error takes back what came after it, and no more.",
+    "After an error the transaction takes no further statement, and nothing of the import is stored.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/savepoint.py", bad("poisoned", "rolled back", PendingRollbackError)],
+    indirect=True,
+)
+def test_the_rest_is_imported(snippet: ModuleType, database: str) -> None:
+    emails = [f"{name}@example.org" for name in ("ann", "ann", "bob")]
+
+    async def import_all() -> None:
+        async with filled(snippet, database) as engine:
+            query = "SELECT email FROM {}.users ORDER BY email"
+            try:
+                taken = await snippet.import_users(async_sessionmaker(engine), emails)
+            except PendingRollbackError:
+                assert await stored(engine, snippet, query) == []
+                raise
+            assert taken == [emails[1]]
+            assert await stored(engine, snippet, query) == [emails[0], emails[2]]
+
+    asyncio.run(import_all())
+
+
+@pytest.mark.holds(
+    "If the refused address is the last, nothing is raised at all, and nothing is stored either.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/poisoned.py"], indirect=True)
+def test_the_last_refusal_is_silent(snippet: ModuleType, database: str) -> None:
+    async def import_two() -> list[Any]:
+        async with filled(snippet, database) as engine:
+            emails = ["ann@example.org"] * 2
+            assert await snippet.import_users(async_sessionmaker(engine), emails) == emails[1:]
+            return await stored(engine, snippet, "SELECT email FROM {}.users")
+
+    assert asyncio.run(import_two()) == []
+
+
+@pytest.mark.holds(
+    "Two requests can ask for one address in the same moment, and only the database sees both.",
+    "Both requests found the address free, and the second gets 500 where it should get 409.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/taken.py", bad("asked", "uq_users_email", IntegrityError)],
+    indirect=True,
+)
+def test_an_address_is_given_once(snippet: ModuleType, database: str) -> None:
+    async def race() -> list[Any]:
+        async with filled(snippet, database) as engine:
+            sessions = async_sessionmaker(engine)
+            both = (snippet.add_user(sessions, "ann@example.org") for _ in range(2))
+            return list(await RACED.race(engine, *both))
+
+    ended = asyncio.run(race())
+    assert ended.count(None) == 1
+    (error,) = filter(None, ended)
+    if not isinstance(error, snippet.EmailTakenError):
+        raise error
+
+
+@pytest.mark.holds(
+    "Look at constraint_name: another constraint that refuses the row is a bug, and stays an error.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/taken.py"], indirect=True)
+def test_another_constraint_stays_an_error(snippet: ModuleType, database: str) -> None:
+    async def add() -> None:
+        async with filled(snippet, database) as engine:
+            async with engine.begin() as connection:
+                short = f"ALTER TABLE {snippet.SCHEMA}.users ADD CHECK (email <> 'ann')"
+                await connection.execute(text(short))
+            await snippet.add_user(async_sessionmaker(engine), "ann")
+
+    with pytest.raises(IntegrityError, match="users_email_check"):
+        asyncio.run(add())
+
+
+async def changed(snippet: ModuleType, database: str, body: str) -> Any:
+    """Return a user after a request with this body."""
+    ann = snippet.User(id=1, name="Ann", phone="555 0100")
+    async with filled(snippet, database, ann) as engine:
+        data = snippet.UserUpdate.model_validate_json(body)
+        await snippet.update_user(async_sessionmaker(engine), 1, data)
+        return await read(engine, snippet.User, 1)
+
+
+@pytest.mark.holds(
+    "A PATCH names some fields of a user.",
+    "Look at exclude_unset=True: it leaves out the fields that the request doesn't name.",
+    "The request changed a name and erased a number that it didn't mention.",
+)
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/partial.py", bad("full", "the phone number is None")], indirect=True
+)
+def test_what_is_not_named_stays(snippet: ModuleType, database: str) -> None:
+    user = asyncio.run(changed(snippet, database, '{"name": "Anna"}'))
+    assert user.name == "Anna"
+    assert user.phone == "555 0100", f"the phone number is {user.phone}"
+
+
+@pytest.mark.holds(
+    'A request with "phone": null takes the number away, because it says so.',
+    'extra="forbid" refuses a field that nobody may set, such as is_admin.',
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/partial.py"], indirect=True)
+def test_a_null_is_meant(snippet: ModuleType, database: str) -> None:
+    user = asyncio.run(changed(snippet, database, '{"phone": null}'))
+    assert (user.name, user.phone) == ("Ann", None)
+    for refused in ('{"is_admin": true}', '{"name": null}'):
+        with pytest.raises(ValidationError):
+            snippet.UserUpdate.model_validate_json(refused)
+
+
+@pytest.mark.holds(
+    "The service catches the refusal of an address where it writes the row, and a table turns EmailTakenError into 409:",
+    "One place names the constraint",
+)
+@pytest.mark.service(
+    "tests/test_handlers.py::test_an_address_belongs_to_one_user_whatever_its_case",
+    "tests/test_passing.py::test_another_constraint_is_a_bug_that_is_named",
+)
+@pytest.mark.proves("service/src/accounts/repositories/user_repository.py")
+def test_the_service_names_the_constraint(service: Callable[[], None]) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "After a deadlock nothing is left of the transaction, so the whole use case can run once more.",
+    "The service does so with a decorator, which begins a new transaction:",
+    "An error that the second try meets too is answered 503, and a refused row isn't tried again.",
+)
+@pytest.mark.service(
+    "tests/test_passing.py::test_what_the_database_undid_is_tried_again_once",
+    "tests/test_passing.py::test_two_transactions_that_wait_for_each_other",
+)
+@pytest.mark.proves("service/src/accounts/services/transaction.py")
+def test_the_service_tries_again(service: Callable[[], None]) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "A connection begins a transaction at its first statement.",
+    "Under READ COMMITTED, each statement sees what was committed before it began, so a second read can give another answer.",
+    "A commit makes all of it visible at once.",
+)
+def test_what_a_transaction_sees(database: str) -> None:
+    async def look() -> list[int | None]:
+        engine, begun = create_async_engine(database), list[object]()
+        count = text("SELECT count(*) FROM orders")
+        async with engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE orders (id integer)"))
+        event.listen(engine.sync_engine, "begin", begun.append)
+        async with engine.connect() as reader, engine.connect() as writer:
+            assert begun == []
+            seen = [await reader.scalar(count)]
+            assert len(begun) == 1
+            for _ in range(2):
+                await writer.execute(text("INSERT INTO orders VALUES (1)"))
+                seen.append(await reader.scalar(count))
+            await writer.commit()
+            seen.append(await reader.scalar(count))
+        await engine.dispose()
+        return seen
+
+    assert asyncio.run(look()) == [0, 0, 0, 2]
+
+
+@pytest.mark.holds(
+    "A write locks its row until the transaction ends, and a second write waits for it.",
+)
+def test_a_second_write_waits(database: str) -> None:
+    take = text("UPDATE items SET stock = stock - 1")
+
+    async def write_twice() -> list[str]:
+        engine, order = create_async_engine(database), list[str]()
+        async with engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE items (stock integer)"))
+            await connection.execute(text("INSERT INTO items VALUES (2)"))
+
+        async def second() -> None:
+            async with engine.begin() as connection:
+                await connection.execute(take)
+                order.append("the second writes")
+
+        async with engine.connect() as watching, engine.begin() as first:
+            await first.execute(take)
+            waiting = asyncio.create_task(second())
+            while not await watching.scalar(RACED.WAITING):
+                pass
+            order.append("the first commits")
+            await first.commit()
+            await waiting
+        await engine.dispose()
+        return order
+
+    assert asyncio.run(write_twice()) == ["the first commits", "the second writes"]
