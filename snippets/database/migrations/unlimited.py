@@ -1,0 +1,12 @@
+import os
+
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+
+def create_engine() -> AsyncEngine:
+    """Return the engine over which Alembic runs the migrations."""
+    return create_async_engine(
+        os.environ["DATABASE_URL"],
+        poolclass=NullPool,
+    )

@@ -1,0 +1,604 @@
+"""What the page on migrations claims."""
+
+import asyncio
+import io
+import json
+import os
+import re
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import CheckConstraint, Column, Integer, MetaData, NullPool, String, Table, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.engine.pages import SNIPPETS
+from tests.parts import service as accounts
+from tests.parts.postgres import connected
+
+FOLDER = "database/migrations"
+BASE = """
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE users (id integer PRIMARY KEY, name varchar(100) NOT NULL)")
+"""
+ADD = "INSERT INTO users (id, name) SELECT n, 'Ann' FROM generate_series({}, {}) AS n"
+WAITS = (SNIPPETS / FOLDER / "waits.sql").read_text()
+HELD = """
+CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER held BEFORE UPDATE ON users
+FOR EACH ROW WHEN (OLD.id = 1500) EXECUTE FUNCTION held()
+"""
+
+
+INSTRUCTIONS = [
+    "Let each migration leave a schema that both the release that runs and the next release can use, and let it wait for a lock for some seconds at most.",
+    "If you don't know whether a change is safe, let Squawk read its SQL before a database does.",
+    "Add the new column beside the old column, and leave the old column as it is.",
+    "Install alembic and sqlalchemy, and put the file into Alembic's folder of versions.",
+    "Don't: rename a column in one step",
+    "Do: limit how long a migration waits for a lock",
+    "Give the engine in alembic/env.py a lock_timeout.",
+    "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
+    "Run it again when the report is done.",
+    "Don't let a migration wait as long as it takes",
+    "Ask PostgreSQL who waits for whom",
+    "Do: fill a column in batches",
+    "Don't: fill all rows in one transaction",
+    "Do: build an index while others write",
+    "Don't: build an index in a transaction",
+    "Create the folder with alembic init --template async migrations if your URL names asyncpg.",
+    "Set the timeout, and let each migration be a transaction of its own, as snippets/service/alembic/env.py does.",
+    "Add the column in one release, write both columns, and fill the old rows.",
+    "Drop the old column in a later release, when no process reads it.",
+    "Let Squawk read the SQL of the migrations that no database has run yet:",
+    "Install squawk-cli, and run alembic upgrade 0005:head --sql | squawk --config squawk.toml with your own last revision.",
+    "Compare the models with the migrations",
+    "Run the migrations on an empty database in a test, and expect an empty list:",
+]
+
+
+JUDGEMENTS = [
+    "We call one change of the schema, written as a file that a tool runs once, a migration.",
+]
+
+
+@pytest.fixture
+def alembic(database: str, tmp_path: Path) -> Config:
+    """Alembic with its asynchronous template, on a database with a table of users."""
+    config = Config()
+    config.set_main_option("script_location", str(tmp_path / "migrations"))
+    config.set_main_option("sqlalchemy.url", database)
+    config.config_file_name = str(tmp_path / "alembic.ini")
+    command.init(config, str(tmp_path / "migrations"), template="async")
+    config.config_file_name = None
+    (tmp_path / "migrations/versions/base.py").write_text(BASE)
+    command.upgrade(config, "0001")
+    return config
+
+
+def plant(config: Config, snippet: ModuleType) -> None:
+    """Put a snippet where Alembic looks for migrations."""
+    file = Path(str(config.get_main_option("script_location")), "versions/next.py")
+    file.write_text(f"from {snippet.__name__} import down_revision, revision, upgrade\n")
+
+
+async def queue(connection: Any) -> set[tuple[int, int]]:
+    """Return who waits for whom in the database, as the page's query tells it."""
+    rows = await connection.fetch(WAITS)
+    return {(row["pid"], other) for row in rows for other in row["waits_for"]}
+
+
+async def someone(connection: Any, *, behind: int) -> int:
+    """Return the process that waits for another, once there is one."""
+    while True:
+        found = {pid for pid, other in await queue(connection) if other == behind}
+        if found:
+            return found.pop()
+
+
+async def answered(connection: Any, query: str, watch: Any, *, behind: int) -> bool:
+    """Tell whether a query ends, and not the wait for a process that doesn't end before it."""
+    pid = connection.get_server_pid()
+    asked = asyncio.create_task(connection.execute(query))
+    while not asked.done():
+        if (pid, behind) in await queue(watch):
+            asked.cancel()
+            await asyncio.wait({asked})
+            return False
+    await asked
+    return True
+
+
+@asynccontextmanager
+async def clients(database: str, count: int) -> AsyncIterator[list[Any]]:
+    """Connect as some clients at once."""
+    address, opened = database.replace("+asyncpg", ""), list[Any]()
+    try:
+        for _ in range(count):
+            opened.append(await asyncpg.connect(address))
+        yield opened
+    finally:
+        for connection in opened:
+            await connection.close()
+
+
+@pytest.mark.holds(
+    "Change a schema while the service runs",
+    "A release gives a column another name.",
+    'While it goes out, the old processes still run, and each of their requests fails with column "name" does not exist.',
+    "The release that runs goes on with name.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/expand.py",
+        pytest.param(
+            f"{FOLDER}/rename.py",
+            marks=pytest.mark.xfail(  # the release that runs asks for the old name
+                strict=True,
+                raises=pytest.RaisesExc(
+                    asyncpg.UndefinedColumnError, match='column "name" does not exist'
+                ),
+            ),
+        ),
+    ],
+    indirect=True,
+)
+def test_the_release_that_runs_goes_on(snippet: ModuleType, alembic: Config, database: str) -> None:
+    async def old() -> list[Any]:
+        async with connected(database.replace("+asyncpg", "")) as connection:
+            named = await connection.fetch("SELECT name FROM users WHERE name = 'Ann'")
+            await connection.execute(ADD.format(1, 1))
+            return list(named)
+
+    plant(alembic, snippet)
+    command.upgrade(alembic, "head")
+    assert asyncio.run(old()) == []
+
+
+@pytest.mark.holds(
+    "The tests of the new release are green: they run on the new schema, without the release before.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/rename.py"], indirect=True)
+def test_the_new_release_is_green_alone(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    plant(alembic, snippet)
+    command.upgrade(alembic, "head")
+
+    async def new() -> list[Any]:
+        async with connected(database.replace("+asyncpg", "")) as connection:
+            await connection.execute("INSERT INTO users (id, display_name) VALUES (1, 'Ann')")
+            return [row[0] for row in await connection.fetch("SELECT display_name FROM users")]
+
+    assert asyncio.run(new()) == ["Ann"]
+
+
+WAITING = pytest.param(
+    f"{FOLDER}/unlimited.py",
+    marks=pytest.mark.xfail(  # nothing ends its wait but the report
+        strict=True,
+        raises=pytest.RaisesExc(AssertionError, match="a reader waits for the migration"),
+    ),
+)
+
+
+@pytest.mark.holds(
+    "The migration gives up with LockNotAvailableError and changes nothing, and the readers go on.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/limited.py", WAITING], indirect=True)
+def test_readers_are_answered_while_a_report_runs(
+    snippet: ModuleType, alembic: Config, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if hasattr(snippet, "LIMITS"):
+        assert snippet.LIMITS == {"lock_timeout": "3s"}
+        monkeypatch.setattr(snippet, "LIMITS", {"lock_timeout": "50ms"})
+
+    async def migrate(engine: Any, ended: list[str]) -> None:
+        async with engine.begin() as connection:
+            try:
+                await connection.execute(text("ALTER TABLE users ADD COLUMN age integer"))
+            except DBAPIError as error:
+                ended.append(type(error.orig and error.orig.__cause__).__name__)
+                raise
+
+    async def read() -> None:
+        ended, engine = list[str](), snippet.create_engine()
+        async with engine.connect() as connection:
+            limit = await connection.scalar(text("SHOW lock_timeout"))
+        async with clients(database, 3) as (report, reader, watch):
+            await report.execute("BEGIN; SELECT count(*) FROM users")
+            migration = asyncio.create_task(migrate(engine, ended))
+            if limit == "0":  # it waits as long as the report takes
+                pid = await someone(watch, behind=report.get_server_pid())
+                free = await answered(reader, "SELECT FROM users", watch, behind=pid)
+                await report.execute("COMMIT")
+                await migration
+                assert free, "a reader waits for the migration, which waits for a report"
+            await reader.execute("SELECT FROM users")  # at the latest when that has given up
+            with pytest.raises(DBAPIError):
+                await migration
+            assert ended == ["LockNotAvailableError"]
+            await report.execute("COMMIT")
+            await migrate(engine, ended)  # it can be run again
+
+    asyncio.run(read())
+
+
+FILLING = pytest.param(
+    f"{FOLDER}/at_once.py",
+    marks=pytest.mark.xfail(  # each row is locked until the last one is filled
+        strict=True,
+        raises=pytest.RaisesExc(AssertionError, match="the change of a user waits for the fill"),
+    ),
+)
+
+
+@pytest.mark.holds(
+    "Rows of an earlier batch can be changed while a later batch is filled.",
+    "PostgreSQL keeps the lock on each row until the transaction ends.",
+    "Old rows have nothing in the new column.",
+    "Look at engine.begin(): each batch is a transaction.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/batches.py", FILLING], indirect=True)
+def test_a_filled_user_can_be_changed_while_others_are_filled(
+    snippet: ModuleType, database: str
+) -> None:
+    async def fill() -> list[Any]:
+        engine = create_async_engine(database, poolclass=NullPool)
+        async with clients(database, 3) as (holder, writer, watch):
+            await holder.execute("CREATE TABLE users (id int PRIMARY KEY, name text)")
+            await holder.execute("ALTER TABLE users ADD COLUMN display_name text")
+            await holder.execute(ADD.format(1, 2500))
+            await holder.execute(HELD)
+            await holder.execute("SELECT pg_advisory_lock(1)")
+            filling = asyncio.create_task(snippet.fill(engine))
+            pid = await someone(watch, behind=holder.get_server_pid())
+            change = "UPDATE users SET display_name = 'Anna' WHERE id = 1"
+            free = await answered(writer, change, watch, behind=pid)
+            await holder.execute("SELECT pg_advisory_unlock(1)")
+            await filling
+            names = "SELECT display_name, count(*) FROM users GROUP BY 1 ORDER BY 1"
+            counted = [tuple(row) for row in await watch.fetch(names)]
+        assert free, "the change of a user waits for the fill of all"
+        return counted
+
+    assert asyncio.run(fill()) == [("Ann", 2499), ("Anna", 1)]
+
+
+BUILDING = pytest.param(
+    f"{FOLDER}/index.py",
+    marks=pytest.mark.xfail(  # its lock lets nobody write
+        strict=True,
+        raises=pytest.RaisesExc(AssertionError, match="a writer waits for the index"),
+    ),
+)
+
+
+@asynccontextmanager
+async def building(config: Config, database: str) -> AsyncIterator[tuple[Any, ...]]:
+    """Let a migration wait for a transaction that has written, and end both."""
+    async with clients(database, 3) as (holder, writer, watch):
+        await holder.execute("BEGIN; " + ADD.format(1, 1))
+        built = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "head"))
+        try:
+            pid = await someone(watch, behind=holder.get_server_pid())
+            yield writer, watch, pid
+        finally:
+            await holder.execute("COMMIT")
+            await asyncio.wait({built})
+        await built
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/concurrently.py", BUILDING], indirect=True)
+def test_others_write_while_an_index_is_built(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    plant(alembic, snippet)
+
+    async def build() -> bool:
+        async with building(alembic, database) as (writer, watch, pid):
+            return await answered(writer, ADD.format(2, 2), watch, behind=pid)
+
+    assert asyncio.run(build()), "a writer waits for the index"
+
+
+VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_users_name'::regclass"
+
+
+@pytest.mark.holds(
+    "A build that was interrupted leaves an invalid index, which no query uses.",
+    "With IF NOT EXISTS the next run keeps the invalid index and reports success, so drop that index first.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/concurrently.py"], indirect=True)
+def test_an_interrupted_build_leaves_an_index_that_no_query_uses(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    plant(alembic, snippet)
+    again = "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_users_name ON users (name)"
+    explain = "SET enable_seqscan = off; EXPLAIN SELECT FROM users WHERE name = 'Ann'"
+
+    async def interrupt() -> list[bool]:
+        with pytest.raises(DBAPIError, match="canceling statement due to user request"):
+            await cancel()
+        async with connected(database.replace("+asyncpg", "")) as connection:
+            found = [await connection.fetchval(VALID), await uses(connection)]
+            await connection.execute(again)
+            found.append(await connection.fetchval(VALID))
+            await asyncio.to_thread(command.upgrade, alembic, "head")
+            return [*found, await connection.fetchval(VALID), await uses(connection)]
+
+    async def cancel() -> None:
+        async with building(alembic, database) as (_, watch, pid):
+            await watch.execute(f"SELECT pg_cancel_backend({pid})")
+            while pid in {waiting for waiting, _ in await queue(watch)}:
+                pass  # until it is told
+
+    async def uses(connection: Any) -> bool:
+        setting, query = explain.split("; ")
+        await connection.execute(setting)
+        return "ix_users_name" in str(await connection.fetch(query))
+
+    assert asyncio.run(interrupt()) == [False, False, False, True, True]
+
+
+@pytest.mark.holds(
+    "Look at autocommit_block: CREATE INDEX CONCURRENTLY can't run in a transaction.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/concurrently.py"], indirect=True)
+def test_an_index_is_not_built_concurrently_in_a_transaction(
+    snippet: ModuleType, alembic: Config
+) -> None:
+    plant(alembic, snippet)
+    file = Path(str(alembic.get_main_option("script_location")), "versions/next.py")
+    source = Path(str(snippet.__file__)).read_text()
+    inside = source.replace("op.get_context().autocommit_block()", "nullcontext()")
+    file.write_text(
+        inside.replace("from alembic", "from contextlib import nullcontext\n\nfrom alembic")
+    )
+    with pytest.raises(DBAPIError, match="cannot run inside a transaction block"):
+        command.upgrade(alembic, "head")
+
+
+@pytest.mark.holds(
+    "Reads go on, so a test that reads is green.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/index.py"], indirect=True)
+def test_reads_go_on_while_an_index_is_built(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    plant(alembic, snippet)
+
+    async def build() -> bool:
+        async with building(alembic, database) as (reader, watch, pid):
+            return await answered(reader, "SELECT FROM users", watch, behind=pid)
+
+    assert asyncio.run(build())
+
+
+async def line(engine: Any, database: str) -> None:
+    """Let a reader wait for a migration that waits for a report, and end the report."""
+    granted = "SELECT FROM pg_locks WHERE relation = 'users'::regclass AND granted AND pid = $1"
+    async with clients(database, 3) as (report, reader, watch), engine.connect() as connection:
+        await report.execute("BEGIN; SELECT count(*) FROM users")
+        alter = text("ALTER TABLE users ADD COLUMN age integer")
+        migration = asyncio.create_task(connection.execute(alter))
+        first, last = report.get_server_pid(), reader.get_server_pid()
+        pid = await someone(watch, behind=first)
+        read = asyncio.create_task(reader.execute("SELECT FROM users"))
+        while await queue(watch) != {(pid, first), (last, pid)}:
+            pass  # until the reader waits too
+        assert await watch.fetch(granted, first) and not await watch.fetch(granted, pid)
+        await report.execute("COMMIT")
+        await migration
+        await connection.commit()
+        await read
+        assert await queue(watch) == set()
+
+
+@pytest.mark.holds(
+    "Or a migration that took a moment on your machine waits for a lock in production, and every query behind it waits too.",
+    "The migration waits for a report that has only read.",
+    "Each later query of that table waits behind the migration, although the migration holds no lock on it yet.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/unlimited.py"], indirect=True)
+def test_a_reader_waits_behind_a_migration_that_has_no_lock_yet(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    asyncio.run(line(snippet.create_engine(), database))
+
+
+@pytest.mark.holds(
+    "The reader waits for the migration, and the migration waits for the report.",
+    "When the report ends, all go on.",
+)
+@pytest.mark.proves(f"{FOLDER}/waits.sql")
+def test_postgresql_tells_who_waits_for_whom(alembic: Config, database: str) -> None:
+    asyncio.run(line(create_async_engine(database, poolclass=NullPool), database))
+
+
+@pytest.mark.holds(
+    "Rows that are filled stay filled when the run is interrupted, and the next run leaves them alone.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/batches.py"], indirect=True)
+def test_an_interrupted_fill_goes_on_where_rows_are_empty(
+    snippet: ModuleType, database: str
+) -> None:
+    filled = "SELECT count(*) FROM users WHERE display_name IS NOT NULL"
+
+    async def fill() -> list[int]:
+        engine = create_async_engine(database, poolclass=NullPool)
+        async with clients(database, 2) as (holder, watch):
+            await holder.execute("CREATE TABLE users (id int PRIMARY KEY, name text)")
+            await holder.execute("ALTER TABLE users ADD COLUMN display_name text")
+            await holder.execute(ADD.format(1, 2500))
+            await holder.execute(HELD)
+            await holder.execute("SELECT pg_advisory_lock(1)")
+            filling = asyncio.create_task(snippet.fill(engine))
+            pid = await someone(watch, behind=holder.get_server_pid())
+            await watch.execute(f"SELECT pg_cancel_backend({pid})")
+            with pytest.raises(DBAPIError, match="canceling statement due to user request"):
+                await filling
+            counts = [await watch.fetchval(filled)]
+            await watch.execute("UPDATE users SET display_name = 'Anna' WHERE id = 1")
+            await holder.execute("SELECT pg_advisory_unlock(1)")
+            await snippet.fill(engine)
+            counts.append(await watch.fetchval(filled))
+            kept = "SELECT count(*) FROM users WHERE display_name = 'Anna'"
+            return [*counts, await watch.fetchval(kept)]
+
+    assert asyncio.run(fill()) == [1000, 2500, 1]
+
+
+@pytest.mark.holds(
+    "With Alembic's default template, a URL with asyncpg raises sqlalchemy.exc.MissingGreenlet.",
+)
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [(["--template", "async"], ""), ([], "sqlalchemy.exc.MissingGreenlet")],
+)
+def test_the_default_template_has_no_asynchronous_engine(
+    database: str, tmp_path: Path, options: list[str], error: str
+) -> None:
+    subprocess.run(["alembic", "init", *options, "migrations"], cwd=tmp_path, check=True)
+    assert "asyncpg" in database
+    settings = tmp_path / "alembic.ini"
+    url = re.compile(r"^sqlalchemy.url = .*$", re.MULTILINE)
+    settings.write_text(url.sub(f"sqlalchemy.url = {database}", settings.read_text()))
+    told = subprocess.run(["alembic", "current"], cwd=tmp_path, capture_output=True, text=True)
+    assert bool(told.returncode) == bool(error)
+    assert error in told.stderr
+
+
+def lint(sql: str, *options: str) -> set[str]:
+    """Return the names of the rules that some SQL breaks by the page's configuration."""
+    config = str(SNIPPETS / FOLDER / "squawk.toml")
+    command_line = ["squawk", "--config", config, "--reporter=json", *options]
+    told = subprocess.run(command_line, input=sql, capture_output=True, text=True)
+    assert told.returncode == (told.stdout.strip() != "[]"), told.stderr
+    return {each["rule_name"] for each in json.loads(told.stdout)}
+
+
+def written(revisions: str) -> str:
+    """Return what migrations of the service tell a database, as SQL."""
+    home = accounts.SERVICE
+    environment = {**os.environ, "PYTHONPATH": f"{home}/src:{home}"}
+    command_line = [f"{accounts.BIN}/alembic", "upgrade", revisions, "--sql"]
+    told = subprocess.run(
+        command_line, cwd=home, env=environment, capture_output=True, text=True, check=True
+    )
+    return told.stdout
+
+
+@pytest.mark.holds(
+    "It passes the newest migrations of the service, and refuses both the renaming and the index in a transaction.",
+    "It refuses the drop of name too: a person must say that no release reads it.",
+    "It doesn't see how the rows are filled.",
+)
+@pytest.mark.proves(f"{FOLDER}/squawk.toml")
+def test_a_linter_refuses_what_stops_others_and_passes_the_service(alembic: Config) -> None:
+    assert not lint(written("0005:head"))
+    contract = {"ban-drop-column", "ban-drop-constraint", "ban-drop-function"}
+    assert lint(written("0002:0005")) == contract
+    planted = Path(str(alembic.get_main_option("script_location")), "versions/next.py")
+    for name, rule in {
+        "rename.py": "renaming-column",
+        "index.py": "require-concurrent-index-creation",
+        "concurrently.py": None,
+        "expand.py": None,
+    }.items():
+        planted.write_text((SNIPPETS / FOLDER / name).read_text())
+        alembic.output_buffer = told = io.StringIO()
+        command.upgrade(alembic, "0001:0002", sql=True)
+        assert lint(told.getvalue()) == ({rule} if rule else set())
+    assert not lint("UPDATE users SET display_name = name WHERE display_name IS NULL;")
+
+
+@pytest.mark.holds(
+    "A column that only the model has is in the list, and so is a column whose type differs.",
+    "A CheckConstraint, a trigger and a default of the server aren't compared.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/compared.py"], indirect=True)
+def test_models_and_migrations_are_compared(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    def models(*more: Any, length: int = 100) -> MetaData:
+        name = Column("name", String(length), nullable=False)
+        made = MetaData()
+        Table("users", made, Column("id", Integer, primary_key=True), name, *more)
+        return made
+
+    unseen = (
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE TRIGGER keep BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION keep()",
+        "ALTER TABLE users ALTER COLUMN name SET DEFAULT 'Ann'",
+    )
+
+    async def compare(*metadata: MetaData) -> list[Any]:
+        engine = create_async_engine(database, poolclass=NullPool)
+        async with engine.begin() as connection:
+            await connection.execute(text("DROP TABLE alembic_version"))
+            for statement in unseen:
+                await connection.execute(text(statement))
+            return [await connection.run_sync(snippet.differences, each) for each in metadata]
+
+    age, check = Column("age", Integer), CheckConstraint("name <> ''", name="ck_users_name")
+    added, longer, same, checked = asyncio.run(
+        compare(models(age), models(length=200), models(), models(check))
+    )
+    assert [(each[0], each[2], each[3].name) for each in added] == [("add_column", "users", "age")]
+    assert [each[0] for each in longer[0]] == ["modify_type"]
+    assert [same, checked] == [[], []]
+
+
+WRITE = "tests/test_migrations.py::test_between_the_two_halves_old_and_new_code_write"
+
+
+@pytest.mark.holds(
+    "The service renamed a column step by step",
+    "The table of users had a column name, and has display_name now.",
+    "The first migration adds the column, and a trigger that copies each write from one column into the other:",
+)
+@pytest.mark.service(WRITE)
+@pytest.mark.proves("service/alembic/versions/rev_0003_add_display_name.py")
+def test_each_write_goes_into_both_columns(service: Callable[[], None]) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "The second migration fills the old rows and then checks all of them, which blocks nobody:",
+)
+@pytest.mark.service(
+    "tests/test_migrations.py::test_all_can_read_and_write_while_a_column_is_filled"
+)
+@pytest.mark.proves("service/alembic/versions/rev_0004_fill_display_name.py")
+def test_all_go_on_while_the_column_is_filled(service: Callable[[], None]) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "Between them, old code and new code write to one table:",
+    "The third migration drops the trigger and name, a release later.",
+)
+@pytest.mark.service(WRITE)
+@pytest.mark.proves("service/tests/test_migrations.py")
+def test_old_and_new_code_write_to_one_table(service: Callable[[], None]) -> None:
+    service()
