@@ -18,7 +18,7 @@ Holds = Callable[[], None]
 
 
 INSTRUCTIONS = [
-    "Answer 401 to every wrong token",
+    "Let no wrong token pass",
     "Name the algorithm, the audience and the required claims yourself, and turn every failure into one error.",
     "If you don't know whether a claim is always there, require it.",
     "Look at the three arguments below key, and at except.",
