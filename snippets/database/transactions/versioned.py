@@ -31,7 +31,7 @@ class Item(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     stock: Mapped[int]
     version: Mapped[int] = mapped_column()
-    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  as SQLAlchemy reads it
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  as documented
 
 
 

@@ -55,9 +55,9 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "We recommend the last two columns, and no gate checks them: agree on your own.",
     "Without tiers, we let a typo wait for the tests of a new process, or merge a new process after the checks of a typo.",
     "We call the size of a change its tier: it decides which checks the change passes, who reviews it, and how it is released.",
+    "We recommend the last two columns, and no gate checks them: agree on your own.",
     "We run it from tier S on for that reason, not only for a change of the architecture.",
 ]
 
