@@ -106,7 +106,7 @@ def test_each_gate_of_the_largest_change_begins(alone: Path) -> None:
     tiers = tomllib.loads((alone / "tiers.toml").read_text())["tiers"]
     rest = {*tiers["l"]["gates"]} - {*tiers["s"]["gates"]}  # `make s` runs above
     assert rest == {"layers", "suite", "survival"}  # the first has its test below
-    said = run(alone, f"{VENV}/bin/pytest --quiet tests/test_letters.py {FITS}")
+    said = run(alone, f"{VENV}/bin/pytest --quiet tests/test_addresses.py {FITS}")
     assert " passed" in said
     assert "-m dev.gate l\n" in run(alone, "make --dry-run l")
 

@@ -519,7 +519,7 @@ def test_a_worker_holds_no_connection_while_it_sends_and_has_a_limit(
 
 
 @pytest.mark.holds(
-    "A message that is sent to a broker beside the transaction goes out even if the user isn't stored.",
+    "A message that is sent to a broker before the commit goes out even if the user isn't stored.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/signup.py"], indirect=True)
 def test_a_message_beside_the_transaction_can_be_sent_without_the_user(

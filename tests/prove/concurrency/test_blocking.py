@@ -48,10 +48,10 @@ INSTRUCTIONS = [
     "Don't: block in a coroutine",
     "Set the timeout in the blocking client itself, so that its thread ends, and give each service a limiter of its own.",
     "List the libraries that your endpoints call, and find those whose calls you don't await.",
-    "Change an async def endpoint that blocks and awaits nothing to def.",
     "Give the blocking call to asyncio.to_thread where the endpoint awaits something else too.",
     "Set a timeout in each blocking client.",
     "Take an asynchronous library instead, if the call is frequent.",
+    "Change an async def endpoint that blocks and awaits nothing to def.",
 ]
 
 
@@ -181,7 +181,7 @@ def test_calls_that_block_run_one_after_the_other(
 
 @pytest.mark.holds(
     "The pool of threads has an end",
-    "FastAPI uses the threadpool of AnyIO: 40 threads in each process.",
+    "FastAPI uses the threadpool of AnyIO: by default, 40 threads in each process.",
     "The next call waits until a thread is free.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/pool.py"], indirect=True)

@@ -210,7 +210,7 @@ def test_a_pool_starts_a_process_at_the_first_call_and_breaks_for_good(
 
 
 @pytest.mark.holds(
-    "The other way to start a process is a fork: it copies the locks that other threads hold, and nobody in the new process lets them go.",
+    "A process that starts as a fork copies the locks that other threads hold, and nobody in the new process lets them go.",
 )
 def test_a_fork_copies_a_lock_that_nobody_lets_go() -> None:
     lock, held, end = threading.Lock(), threading.Event(), threading.Event()
@@ -342,7 +342,7 @@ def test_what_runs_before_the_watch_is_refused(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "You write an endpoint, and don't know whether it should be async def or def.",
-    "While either of the two waits, the process answers other requests.",
+    "While either of the two waits, the process answers other requests, as long as the pool has a free thread for report.",
     "The event loop of a process runs your async def functions in one thread, one at a time.",
     "At an await that has to wait, the function pauses, and the event loop goes on with another request.",
     "FastAPI runs a def endpoint in another thread, so the event loop is free meanwhile.",

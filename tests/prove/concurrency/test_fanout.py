@@ -211,7 +211,7 @@ def test_what_the_server_and_the_pool_give(database: str, record_property: Any) 
 @pytest.mark.holds(
     'An endpoint makes a call for each of many ids, all at once, and fails with "QueuePool limit of size 5 overflow 10 reached" in the busiest hour.',
     "SQLAlchemy's pool holds 15 connections by default: pool_size is 5 and max_overflow is 10.",
-    "When the pool is exhausted, a call waits 30 seconds for a connection.",
+    "When the pool is exhausted, a call waits up to 30 seconds for a connection.",
     "With the default the same calls pass: the failure isn't there in tests.",
     "With the pool's default timeout and quick queries, the same code passes in the tests.",
 )
@@ -236,7 +236,7 @@ def test_the_pool_has_fifteen_connections_and_thirty_seconds(
     "When one task of a group fails, the group cancels the others, waits until they have ended, and raises an ExceptionGroup.",
     "asyncio.gather raises the first error too, but the others go on, and nobody waits for them.",
     "A task group gives concurrent code the shape of a block: when it ends, all that it started has ended.",
-    "No task of a group outlives the request that asked for it, or its session; a thread that a task started does.",
+    "No task outlives the block of its group, or the session that was opened around the block; a thread that a task started does.",
     'Its text is "unhandled errors in a TaskGroup", so log the exceptions in it too.',
 )
 @pytest.mark.parametrize(

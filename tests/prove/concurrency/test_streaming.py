@@ -350,7 +350,7 @@ async def seat_is_free(url: str) -> bool:
 @pytest.mark.holds(
     "When a reader disconnects, the seat is free again.",
     "This works while the reader keeps up.",
-    "When a reader leaves, FastAPI cancels the task that runs your function.",
+    "When a reader leaves, FastAPI under uvicorn cancels the task that runs your function.",
     "A function that waits in an await gets the cancellation there, and its finally runs.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ticks.py", f"{FOLDER}/held.py"], indirect=True)
@@ -458,7 +458,7 @@ def test_a_clean_up_can_await_in_a_dependency_only() -> None:
 
 @pytest.mark.holds(
     "A stream holds what it uses",
-    "A session from a dependency is a connection that no other request gets while the stream lasts.",
+    "A session from a dependency that has read something keeps its connection while the stream lasts, and no other request gets it.",
     "Other requests wait for a database connection, because each open page holds a connection.",
 )
 def test_a_session_of_a_dependency_is_held_by_the_stream(database: str) -> None:

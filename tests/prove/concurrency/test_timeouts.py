@@ -32,6 +32,8 @@ INSTRUCTIONS = [
     "Give every call a timeout",
     "Give every await on something outside the process a timeout, at the place where the answer is needed.",
     "Bound the call with asyncio.timeout, and take the limit as a parameter: the caller knows how long its own client waits.",
+    "Do: answer 504 at the limit",
+    "Install fastapi and uvicorn.",
     "For a call that changes something, set the client's own timeout below yours, and send a key that makes a second try harmless.",
     "Put the timeout around the group, or note it in an except* block and raise your HTTPException below the block.",
     "Catch it only to clean up, and raise it again.",
@@ -350,6 +352,35 @@ def test_what_an_endpoint_makes_of_a_timeout() -> None:
 
 
 @pytest.mark.holds(
+    "In an endpoint, the limit stands around the call, and the client gets an answer that says what happened.",
+    "GET /rates/EUR gets 200, and GET /rates/XXX gets 504 after 5 seconds.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/answered.py"], indirect=True)
+def test_an_endpoint_answers_504_at_the_limit(
+    snippet: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def get(path: str) -> tuple[int, float]:
+        sent, begun = list[Any](), clock.now()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b""}
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+        await snippet.app(scope, receive, send)
+        return sent[0]["status"], clock.now() - begun
+
+    assert clock.run(get("/rates/EUR")) == (200, 0)
+    assert not caplog.records
+    assert clock.run(get("/rates/XXX")) == (504, pytest.approx(5))
+    assert [record.getMessage() for record in caplog.records] == [
+        "no rate for 'XXX' within 5 seconds"
+    ]
+
+
+@pytest.mark.holds(
     "After a timeout in a query, roll the session back before you use it again.",
     "Until then SQLAlchemy raises sqlalchemy.exc.PendingRollbackError.",
     "asyncpg asks PostgreSQL to stop the query whose task was cancelled.",
@@ -409,7 +440,7 @@ def test_calls_without_a_timeout_pile_up() -> None:
     "asyncio.timeout doesn't interrupt code.",
     "It schedules a cancellation of the task for the moment of the limit.",
     "The cancellation arrives at the next await that has to wait.",
-    "A task that it waits for is cancelled too, and no other.",
+    "If this await waits for another task, that one is cancelled too.",
     "The block turns the cancellation into TimeoutError.",
     "So a timeout bounds waiting.",
     "It doesn't bound code that calculates, code in a thread, or what the remote service does with the request.",
@@ -516,7 +547,7 @@ def test_a_linter_sees_only_what_stands_in_the_coroutine_itself(tmp_path: Path) 
 
 
 @pytest.mark.holds(
-    "Don't call the parameter timeout: Ruff's ASYNC109 refuses that name.",
+    "Don't call the parameter timeout: Ruff's ASYNC109, if you select it, refuses that name.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
 def test_a_limit_that_is_called_timeout_is_refused(snippet: ModuleType, tmp_path: Path) -> None:
