@@ -353,7 +353,7 @@ def test_what_an_endpoint_makes_of_a_timeout() -> None:
 
 @pytest.mark.holds(
     "In an endpoint, the limit stands around the call, and the client gets an answer that says what happened.",
-    "GET /rates/EUR gets 200, and GET /rates/XXX gets 504 after 5 seconds.",
+    "A request for /rates/EUR gets 200, and one for /rates/XXX gets 504 after 5 seconds.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/answered.py"], indirect=True)
 def test_an_endpoint_answers_504_at_the_limit(
