@@ -274,7 +274,7 @@ def test_one_after_the_other_sells_one(snippet: ModuleType, database: str) -> No
 
 @pytest.mark.holds(
     "A higher isolation level needs a second try too",
-    'Under REPEATABLE READ, PostgreSQL refuses the second write of lost.py.',
+    "Under REPEATABLE READ, PostgreSQL refuses the second write of lost.py.",
     "Its error is could not serialize access due to concurrent update.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/lost.py"], indirect=True)
