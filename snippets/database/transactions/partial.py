@@ -1,7 +1,7 @@
 import asyncio
 import os
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import (
     AsyncSession,
@@ -32,7 +32,7 @@ class User(Base):
 
 class UserUpdate(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    name: str = ""  # it is never stored
+    name: str = Field("", min_length=1)  # the default is never stored
     phone: str | None = None
 
 

@@ -6,7 +6,10 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+WAITING = text("""
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+""")
 
 
 async def race(engine: AsyncEngine, *calls: Coroutine[Any, Any, Any]) -> Any:
@@ -24,16 +27,19 @@ async def race(engine: AsyncEngine, *calls: Coroutine[Any, Any, Any]) -> Any:
                 if await beside.scalar(WAITING):
                     break
 
-    @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def before(connection: Any, *_: object) -> None:
         if connection in begun and len(begun) < len(calls):
             connection.connection.dbapi_connection.run_async(meet)
 
-    @event.listens_for(engine.sync_engine, "after_cursor_execute")
     def after(connection: Any, *_: object) -> None:
         begun.add(connection)
 
+    told = {"before_cursor_execute": before, "after_cursor_execute": after}
+    for name, listener in told.items():
+        event.listen(engine.sync_engine, name, listener)
     results = await asyncio.gather(*tasks, return_exceptions=True)
+    for name, listener in told.items():
+        event.remove(engine.sync_engine, name, listener)
     await watching.dispose()
     return results
 

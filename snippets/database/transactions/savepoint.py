@@ -1,7 +1,7 @@
 import asyncio
 import os
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, UniqueConstraint
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncSession,
@@ -23,7 +23,8 @@ class Base(DeclarativeBase):
 class User(Base):
     __tablename__ = "users"
     id: Mapped[int] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(unique=True)
+    email: Mapped[str]
+    __table_args__ = (UniqueConstraint("email", name="uq_users_email"),)
 
 
 # endregion
@@ -37,7 +38,10 @@ async def import_users(sessions: Sessions, emails: list[str]) -> list[str]:
             try:
                 async with session.begin_nested():
                     session.add(User(email=email))
-            except IntegrityError:
+            except IntegrityError as error:
+                refused = error.orig and error.orig.__cause__
+                if getattr(refused, "constraint_name", "") != "uq_users_email":
+                    raise
                 taken.append(email)
     return taken
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 # region the tables, in a schema of their own
@@ -19,8 +20,8 @@ class Base(DeclarativeBase):
     metadata = MetaData(schema=SCHEMA)
 
 
-class SoldOutError(Exception):
-    """Nobody can buy this item."""
+class ChangedError(Exception):
+    """Another user changed the item; the API answers 409."""
 
 
 # endregion
@@ -34,14 +35,18 @@ class Item(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  as documented
 
 
-
-async def buy(sessions: Sessions, item_id: int) -> None:
-    """Take an item from the stock, or raise `SoldOutError`."""
-    async with sessions.begin() as session:
-        item = await session.get_one(Item, item_id)
-        if item.stock < 1:
-            raise SoldOutError
-        item.stock -= 1
+async def set_stock(
+    sessions: Sessions, item_id: int, version: int, stock: int
+) -> None:
+    """Store what a user typed who saw a version, or raise `ChangedError`."""
+    try:
+        async with sessions.begin() as session:
+            item = await session.get_one(Item, item_id)
+            if item.version != version:
+                raise ChangedError
+            item.stock = stock
+    except StaleDataError as error:
+        raise ChangedError from error
 
 
 async def main() -> None:
@@ -54,12 +59,14 @@ async def main() -> None:
     sessions = async_sessionmaker(engine)
     async with sessions.begin() as session:
         session.add(Item(id=1, stock=1))
-    await buy(sessions, 1)
+    async with sessions() as session:
+        seen = (await session.get_one(Item, 1)).version  # by two users
+    await set_stock(sessions, 1, version=seen, stock=5)
     try:
-        await buy(sessions, 1)
-    except SoldOutError:
-        print("one after the other: 1 sold")
-        #> one after the other: 1 sold
+        await set_stock(sessions, 1, version=seen, stock=7)
+    except ChangedError:
+        print("changed by another user")
+        #> changed by another user
     await engine.dispose()
 
 

@@ -1,7 +1,7 @@
 import asyncio
 import os
 
-from sqlalchemy import MetaData, update
+from sqlalchemy import CheckConstraint, ForeignKey, MetaData, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncSession,
@@ -20,19 +20,20 @@ class Base(DeclarativeBase):
     metadata = MetaData(schema=SCHEMA)
 
 
+# endregion
+
+
 class Item(Base):
     __tablename__ = "items"
     id: Mapped[int] = mapped_column(primary_key=True)
     stock: Mapped[int]
+    __table_args__ = (CheckConstraint("stock >= 0", name="ck_items_stock"),)
 
 
 class Order(Base):
     __tablename__ = "orders"
     user_id: Mapped[int] = mapped_column(primary_key=True)
-    item_id: Mapped[int] = mapped_column(primary_key=True)
-
-
-# endregion
+    item_id: Mapped[int] = mapped_column(ForeignKey(Item.id), primary_key=True)
 
 
 async def place_order(sessions: Sessions, user_id: int, item_id: int) -> None:

@@ -49,29 +49,32 @@ FOR EACH ROW WHEN (OLD.id = 1500) EXECUTE FUNCTION held()
 
 
 INSTRUCTIONS = [
+    "Call create_engine() in the env.py of Alembic's async template in place of the engine that it creates.",
     "Let each migration leave a schema that both the release that runs and the next release can use, and let it wait for a lock for some seconds at most.",
     "If you don't know whether a change is safe, let Squawk read its SQL before a database does.",
     "Add the new column beside the old column, and leave the old column as it is.",
     "Install alembic and sqlalchemy, and put the file into Alembic's folder of versions.",
+    "In each migration of this page, give revision an id of your own, and down_revision the id of your last migration.",
     "Don't: rename a column in one step",
     "Do: limit how long a migration waits for a lock",
-    "Give the engine in alembic/env.py a lock_timeout.",
     "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
     "Run it again when the report is done.",
     "Don't let a migration wait as long as it takes",
     "Ask PostgreSQL who waits for whom",
     "Do: fill a column in batches",
+    "Begin when a trigger copies each write from name, or when each process writes both columns.",
     "Don't: fill all rows in one transaction",
     "Do: build an index while others write",
     "Don't: build an index in a transaction",
     "Create the folder with alembic init --template async migrations if your URL names asyncpg.",
     "Set the timeout, and let each migration be a transaction of its own, as snippets/service/alembic/env.py does.",
-    "Add the column in one release, write both columns, and fill the old rows.",
-    "Drop the old column in a later release, when no process reads it.",
     "Let Squawk read the SQL of the migrations that no database has run yet:",
     "Install squawk-cli, and run alembic upgrade 0005:head --sql | squawk --config squawk.toml with your own last revision.",
     "Compare the models with the migrations",
     "Run the migrations on an empty database in a test, and expect an empty list:",
+    "Give the engine in Alembic's env.py a lock_timeout.",
+    "Add the column, and a trigger that copies each write from one column into the other, and then fill the old rows.",
+    "Drop the trigger and the old column in a later release, when no process reads or writes the old column.",
 ]
 
 
@@ -202,7 +205,7 @@ WAITING = pytest.param(
 
 
 @pytest.mark.holds(
-    "The migration gives up with LockNotAvailableError and changes nothing, and the readers go on.",
+    "A migration in a transaction gives up with LockNotAvailableError and changes nothing, and the readers go on.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/limited.py", WAITING], indirect=True)
 def test_readers_are_answered_while_a_report_runs(
@@ -360,6 +363,60 @@ def test_an_interrupted_build_leaves_an_index_that_no_query_uses(
     assert asyncio.run(interrupt()) == [False, False, False, True, True]
 
 
+LIMITED = "ALTER DATABASE {} SET lock_timeout = '50ms'"
+SEEN = """
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS lock_timeout")
+"""
+
+
+async def outlasted(config: Config, database: str) -> bool:
+    """Tell whether a build waits on when another, which began later, waited too long."""
+    async with clients(database, 1) as (later,):
+        await later.execute("SET lock_timeout = '50ms'")
+        async with building(config, database) as (_, watch, pid):
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await later.execute("BEGIN; LOCK TABLE users IN SHARE MODE")
+            return any(waiting == pid for waiting, _ in await queue(watch))
+
+
+@pytest.mark.holds(
+    "lock_timeout would end the build while it waits for an older transaction, so set it to 0 for the build.",
+    "RESET lock_timeout gives the next migration its limit back.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/concurrently.py"], indirect=True)
+def test_a_build_waits_and_the_next_migration_does_not(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    plant(alembic, snippet)
+    planted = Path(str(alembic.get_main_option("script_location")), "versions/next.py")
+    planted.with_name("seen.py").write_text(SEEN)
+    source = Path(str(snippet.__file__)).read_text()
+    limited = source.replace('"SET lock_timeout = 0"', '"SELECT 0"')
+
+    async def build() -> list[Any]:
+        async with connected(database.replace("+asyncpg", "")) as connection:
+            name = await connection.fetchval("SELECT quote_ident(current_database())")
+            await connection.execute(LIMITED.format(name))
+            assert await outlasted(alembic, database), "the build gave up"
+            found = [await connection.fetchval(VALID)]
+            found.append(await connection.fetchval("SELECT lock_timeout FROM seen"))
+            await asyncio.to_thread(command.stamp, alembic, "0001")
+            await asyncio.to_thread(planted.write_text, limited)
+            await connection.execute("BEGIN; " + ADD.format(2, 2))
+            with pytest.raises(DBAPIError, match="canceling statement due to lock timeout"):
+                await asyncio.to_thread(command.upgrade, alembic, "head")
+            return [*found, await connection.fetchval(VALID)]
+
+    assert asyncio.run(build()) == [True, "50ms", False]
+
+
 @pytest.mark.holds(
     "Look at autocommit_block: CREATE INDEX CONCURRENTLY can't run in a transaction.",
 )
@@ -469,6 +526,62 @@ def test_an_interrupted_fill_goes_on_where_rows_are_empty(
 
 
 @pytest.mark.holds(
+    "A process that still writes only name changes a row that is filled, and the next run leaves the old display_name there.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/batches.py"], indirect=True)
+def test_a_fill_does_not_see_what_changed_after_it(snippet: ModuleType, database: str) -> None:
+    async def fill() -> list[str]:
+        engine = create_async_engine(database, poolclass=NullPool)
+        async with clients(database, 1) as (old,):
+            await old.execute("CREATE TABLE users (id int PRIMARY KEY, name text)")
+            await old.execute("ALTER TABLE users ADD COLUMN display_name text")
+            await old.execute(ADD.format(1, 1))
+            await snippet.fill(engine)
+            await old.execute("UPDATE users SET name = 'Anna'")
+            await snippet.fill(engine)
+            return list(await old.fetchrow("SELECT name, display_name FROM users"))
+
+    assert asyncio.run(fill()) == ["Anna", "Ann"]
+
+
+@pytest.mark.holds(
+    "VALIDATE CONSTRAINT stops no reader and no writer, but another change of that table's schema waits for it.",
+)
+def test_who_waits_for_a_validation(alembic: Config, database: str) -> None:
+    check = "ALTER TABLE users ADD CONSTRAINT ck_users_name CHECK (name <> '') NOT VALID"
+    queries = "SELECT FROM users", ADD.format(1, 1), "ALTER TABLE users ADD COLUMN age integer"
+
+    async def ask() -> list[bool]:
+        async with clients(database, 3) as (validating, other, watch):
+            await validating.execute(check)
+            await validating.execute("BEGIN; ALTER TABLE users VALIDATE CONSTRAINT ck_users_name")
+            pid = validating.get_server_pid()
+            return [await answered(other, query, watch, behind=pid) for query in queries]
+
+    assert asyncio.run(ask()) == [True, True, False]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/limited.py"], indirect=True)
+def test_the_template_takes_the_limited_engine(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    env = Path(str(alembic.get_main_option("script_location")), "env.py")
+    call = re.compile(r"= async_engine_from_config\(.*?\n    \)", re.DOTALL)
+    edited, count = call.subn("= create_engine()", env.read_text())
+    assert count == 1
+    env.write_text(f"from {snippet.__name__} import create_engine\n{edited}")
+    seen = SEEN.replace('"0002"', '"0001"')
+    env.with_name("versions").joinpath("seen.py").write_text(seen)
+    command.upgrade(alembic, "head")
+
+    async def ask() -> str:
+        async with connected(database.replace("+asyncpg", "")) as connection:
+            return str(await connection.fetchval("SELECT lock_timeout FROM seen"))
+
+    assert asyncio.run(ask()) == "3s"
+
+
+@pytest.mark.holds(
     "With Alembic's default template, a URL with asyncpg raises sqlalchemy.exc.MissingGreenlet.",
 )
 @pytest.mark.parametrize(
@@ -510,7 +623,7 @@ def written(revisions: str) -> str:
 
 @pytest.mark.holds(
     "It passes the newest migrations of the service, and refuses both the renaming and the index in a transaction.",
-    "It refuses the drop of name too: a person must say that no release reads it.",
+    "It refuses the drop of name too: a person must say that no release reads or writes it.",
     "It doesn't see how the rows are filled.",
 )
 @pytest.mark.proves(f"{FOLDER}/squawk.toml")
@@ -584,7 +697,7 @@ def test_each_write_goes_into_both_columns(service: Callable[[], None]) -> None:
 
 
 @pytest.mark.holds(
-    "The second migration fills the old rows and then checks all of them, which blocks nobody:",
+    "The second migration fills the old rows and then checks all of them, while others read and add users:",
 )
 @pytest.mark.service(
     "tests/test_migrations.py::test_all_can_read_and_write_while_a_column_is_filled"

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.schema import CreateSchema
 
+from tests.engine.pages import SNIPPETS
+from tests.parts import rules
 from tests.parts.postgres import column
 
 FOLDER = "database/transactions"
@@ -23,6 +25,14 @@ SOON = {"server_settings": {"deadlock_timeout": "10ms"}}  # so that it is seen s
 
 
 INSTRUCTIONS = [
+    "Look for your symptom:",
+    "See Do: lock the row that you read if two users bought the last item, or a change is gone.",
+    "See Do: count versions where a user thinks in between if somebody saved a form over another user's change.",
+    "See Do: lock rows in one order if PostgreSQL reports deadlock detected.",
+    "See Do: let a part fail if SQLAlchemy raises PendingRollbackError in a loop.",
+    "See Do: let the constraint say that an address is taken if an address that is taken ends in an error of the server.",
+    "See Do: write only the fields that were sent if a partial change erases what it didn't mention.",
+    "If you don't know whether two requests can meet, lock the row that you read.",
     "Put all statements of one change into one async with sessions.begin(), and let the database refuse what must not be.",
     "Do: write both or neither",
     "Look at sessions.begin(): the end of the block commits, and an exception takes back all of it.",
@@ -30,8 +40,11 @@ INSTRUCTIONS = [
     "Don't commit in the middle",
     "Don't read, decide and write without a lock",
     "Do: lock the row that you read",
+    "Lock a row at its first read in a session, or refresh the row as you lock it.",
+    "Hold no lock while somebody fills in a form: it lasts as long as its transaction.",
     "Do: count versions where a user thinks in between",
-    "Read again and repeat the change, or answer 409.",
+    "Send the version with the form, and take it back with what the user typed.",
+    "Refuse the change, and show the user the row as it is now.",
     "Do: lock rows in one order",
     "Don't lock rows in the order of the request",
     "Do: let a part fail",
@@ -42,7 +55,7 @@ INSTRUCTIONS = [
     "Don't write the defaults of the rest",
     "Begin the transaction in the use case, and let no function below it commit.",
     "Give each rule that must hold between requests a constraint with a name.",
-    "Catch IntegrityError where you know the constraint, and map your own error to 409 in one place.",
+    "Catch IntegrityError where you know the constraint, and map your own error to an answer in one place.",
     "Sort the keys of the rows that one transaction locks.",
     "Call no remote service and wait for no user inside a transaction.",
     "Try again what the database undid",
@@ -117,6 +130,24 @@ def test_both_are_written_or_neither(snippet: ModuleType, database: str) -> None
 
 
 @pytest.mark.holds(
+    "ck_items_stock refuses the order of an item that is sold out, and the ForeignKey the order of an unknown item.",
+)
+@pytest.mark.parametrize(("item", "reason"), [(1, "ck_items_stock"), (2, "ForeignKeyViolation")])
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/whole.py"], indirect=True)
+def test_what_is_not_there_is_not_ordered(
+    snippet: ModuleType, database: str, item: int, reason: str
+) -> None:
+    async def order() -> tuple[int, int]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=0)) as engine:
+            with pytest.raises(IntegrityError, match=reason):
+                await snippet.place_order(async_sessionmaker(engine), 7, item)
+            (orders,) = await stored(engine, snippet, "SELECT count(*) FROM {}.orders")
+            return orders, (await read(engine, snippet.Item, 1)).stock
+
+    assert asyncio.run(order()) == (0, 0)
+
+
+@pytest.mark.holds(
     "A test in which nothing fails is green.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/halves.py"], indirect=True)
@@ -146,14 +177,12 @@ async def last_item(snippet: ModuleType, database: str, **options: Any) -> list[
     "No log line tells of it, because each statement succeeded.",
     "Two requests read the same row, and the second write replaces the first: that is a lost update.",
     "With with_for_update=True the second request waits at its read until the first has committed, and then reads what is left.",
-    "With version_id_col, each UPDATE asks for the version that was read.",
-    "Copy race into a test of your own: it lets two calls read before either of them writes.",
+    "Copy race into a test of your own: it lets two calls read before either of them writes, if the read is the first statement of each.",
 )
 @pytest.mark.parametrize(
     "snippet",
     [
         f"{FOLDER}/locked.py",
-        f"{FOLDER}/versioned.py",
         bad("lost", "2 users bought the last item"),
     ],
     indirect=True,
@@ -163,26 +192,66 @@ def test_the_last_item_is_sold_once(snippet: ModuleType, database: str) -> None:
     sold = ended.count(None)
     assert sold == 1, f"{sold} users bought the last item"
     (refused,) = [error for error in ended if error]
-    wanted = StaleDataError if hasattr(snippet.Item, "version") else snippet.SoldOutError
-    assert isinstance(refused, wanted)
+    assert isinstance(refused, snippet.SoldOutError)
 
 
 @pytest.mark.holds(
-    "The later write raises sqlalchemy.orm.exc.StaleDataError, and nothing is lost.",
+    "With version_id_col, each write asks for the version that its session read: of two saves in one moment, the later one is refused.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/versioned.py"], indirect=True)
-def test_the_later_write_is_refused(snippet: ModuleType, database: str) -> None:
-    async def race() -> tuple[int, Any]:
-        item = snippet.Item(id=1, stock=5)
-        async with filled(snippet, database, item) as engine:
+def test_of_two_saves_the_later_is_refused(snippet: ModuleType, database: str) -> None:
+    async def race() -> tuple[int, list[Any]]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=5)) as engine:
             sessions = async_sessionmaker(engine)
-            ended = await RACED.race(engine, snippet.buy(sessions, 1), snippet.buy(sessions, 1))
-            (refused,) = [error for error in ended if error]
-            return (await read(engine, snippet.Item, 1)).stock, refused
+            saves = (snippet.set_stock(sessions, 1, 1, stock) for stock in (6, 7))
+            ended = await RACED.race(engine, *saves)
+            return (await read(engine, snippet.Item, 1)).stock, ended
 
-    stock, refused = asyncio.run(race())
-    assert stock == 4
-    assert isinstance(refused, StaleDataError)
+    stock, ended = asyncio.run(race())
+    (refused,) = filter(None, ended)
+    assert stock == (6, 7)[ended.index(None)]
+    assert isinstance(refused, snippet.ChangedError)
+    assert isinstance(refused.__cause__, StaleDataError)
+
+
+@pytest.mark.holds(
+    "Look at item.version != version: it refuses what was typed before another user's change.",
+    "Without it a new session reads the new version, no StaleDataError comes, and the other change is lost.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/versioned.py"], indirect=True)
+def test_an_old_form_is_refused(snippet: ModuleType, database: str) -> None:
+    async def save_twice() -> list[int]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=5)) as engine:
+            sessions = async_sessionmaker(engine)
+            seen = (await read(engine, snippet.Item, 1)).version
+            await snippet.set_stock(sessions, 1, seen, 6)
+            with pytest.raises(snippet.ChangedError):
+                await snippet.set_stock(sessions, 1, seen, 7)
+            stocks = [(await read(engine, snippet.Item, 1)).stock]
+            async with sessions.begin() as session:  # without the comparison
+                (await session.get_one(snippet.Item, 1)).stock = 7
+            return [*stocks, (await read(engine, snippet.Item, 1)).stock]
+
+    assert asyncio.run(save_twice()) == [6, 7]
+
+
+@pytest.mark.holds(
+    "with_for_update keeps the old values of a row that the session has read before.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/locked.py"], indirect=True)
+def test_a_lock_does_not_read_again(snippet: ModuleType, database: str) -> None:
+    async def read_twice() -> list[int]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=2)) as engine:
+            sessions = async_sessionmaker(engine)
+            async with sessions() as session:
+                item = await session.get_one(snippet.Item, 1)
+                await snippet.buy(sessions, 1)
+                lock: dict[str, Any] = {"with_for_update": True}
+                stocks = [item.stock, (await session.get_one(snippet.Item, 1, **lock)).stock]
+                fresh = await session.get_one(snippet.Item, 1, **lock, populate_existing=True)
+                return [*stocks, fresh.stock]
+
+    assert asyncio.run(read_twice()) == [2, 2, 1]
 
 
 @pytest.mark.holds(
@@ -205,7 +274,7 @@ def test_one_after_the_other_sells_one(snippet: ModuleType, database: str) -> No
 
 @pytest.mark.holds(
     "A higher isolation level needs a second try too",
-    'With isolation_level="REPEATABLE READ", PostgreSQL refuses the second write of lost.py.',
+    "Under REPEATABLE READ, PostgreSQL refuses the second write of lost.py.",
     "Its error is could not serialize access due to concurrent update.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/lost.py"], indirect=True)
@@ -217,21 +286,27 @@ def test_repeatable_read_refuses_the_second_write(snippet: ModuleType, database:
 
 
 @pytest.mark.holds(
-    "Where SQL can calculate the new value, you need no lock of your own: see less in whole.py.",
+    "Where SQL calculates the new value and a CheckConstraint refuses a wrong one, you need no lock of your own: see less in whole.py.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/locked.py"], indirect=True)
-def test_an_update_that_calculates_loses_nothing(snippet: ModuleType, database: str) -> None:
+def test_an_update_that_calculates_loses_nothing(
+    snippet: ModuleType, postgres: Any, database: str
+) -> None:
     whole = importlib.import_module("snippets.database.transactions.whole")
-    whole_item = whole.Item(id=1, stock=10)
 
-    async def race() -> int:
-        async with filled(whole, database, whole_item) as engine:
+    async def race(address: str, stock: int) -> tuple[int, list[Any]]:
+        async with filled(whole, address, whole.Item(id=1, stock=stock)) as engine:
             sessions = async_sessionmaker(engine)
             orders = (whole.place_order(sessions, user, 1) for user in (7, 8))
-            assert await RACED.race(engine, *orders) == [None, None]
-            return int((await read(engine, whole.Item, 1)).stock)
+            ended = await RACED.race(engine, *orders)
+            return int((await read(engine, whole.Item, 1)).stock), ended
 
-    assert asyncio.run(race()) == 8
+    addresses = [f"postgresql+asyncpg:{postgres.create()}" for _ in range(2)]
+    assert asyncio.run(race(addresses[0], 10)) == (8, [None, None])
+    left, ended = asyncio.run(race(addresses[1], 1))
+    (refused,) = filter(None, ended)
+    assert left == 0
+    assert "ck_items_stock" in str(refused)
     assert asyncio.run(last_item(snippet, database)).count(None) == 1
 
 
@@ -264,7 +339,7 @@ def test_two_users_give_to_each_other(snippet: ModuleType, database: str) -> Non
 
 
 @pytest.mark.holds(
-    "PostgreSQL looks for such a deadlock when a statement has waited 1 second for a lock, and ends one of the transactions.",
+    "PostgreSQL looks for such a deadlock when a statement has waited for deadlock_timeout, 1 second by default, and ends one of the transactions.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/crossed.py"], indirect=True)
 def test_a_deadlock_ends_one_of_them(snippet: ModuleType, database: str) -> None:
@@ -318,6 +393,24 @@ def test_the_rest_is_imported(snippet: ModuleType, database: str) -> None:
 
 
 @pytest.mark.holds(
+    "Look at constraint_name: only the constraint on addresses says that one is taken.",
+)
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/savepoint.py", f"{FOLDER}/poisoned.py"], indirect=True
+)
+def test_another_refusal_ends_the_import(snippet: ModuleType, database: str) -> None:
+    async def import_one() -> None:
+        async with filled(snippet, database) as engine:
+            async with engine.begin() as connection:
+                short = f"ALTER TABLE {snippet.SCHEMA}.users ADD CHECK (email <> 'ann')"
+                await connection.execute(text(short))
+            await snippet.import_users(async_sessionmaker(engine), ["ann"])
+
+    with pytest.raises(IntegrityError, match="users_email_check"):
+        asyncio.run(import_one())
+
+
+@pytest.mark.holds(
     "If the refused address is the last, nothing is raised at all, and nothing is stored either.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/poisoned.py"], indirect=True)
@@ -333,7 +426,7 @@ def test_the_last_refusal_is_silent(snippet: ModuleType, database: str) -> None:
 
 @pytest.mark.holds(
     "Two requests can ask for one address in the same moment, and only the database sees both.",
-    "Both requests found the address free, and the second gets 500 where it should get 409.",
+    "Both requests found the address free, and the second fails where it should be told that the address is taken.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -380,7 +473,7 @@ async def changed(snippet: ModuleType, database: str, body: str) -> Any:
 
 
 @pytest.mark.holds(
-    "A PATCH names some fields of a user.",
+    "A change names some fields of a user.",
     "Look at exclude_unset=True: it leaves out the fields that the request doesn't name.",
     "The request changed a name and erased a number that it didn't mention.",
 )
@@ -395,19 +488,19 @@ def test_what_is_not_named_stays(snippet: ModuleType, database: str) -> None:
 
 @pytest.mark.holds(
     'A request with "phone": null takes the number away, because it says so.',
-    'extra="forbid" refuses a field that nobody may set, such as is_admin.',
+    'min_length=1 refuses an empty name, and extra="forbid" refuses a field that nobody may set, such as is_admin.',
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/partial.py"], indirect=True)
 def test_a_null_is_meant(snippet: ModuleType, database: str) -> None:
     user = asyncio.run(changed(snippet, database, '{"phone": null}'))
     assert (user.name, user.phone) == ("Ann", None)
-    for refused in ('{"is_admin": true}', '{"name": null}'):
+    for refused in ('{"is_admin": true}', '{"name": null}', '{"name": ""}'):
         with pytest.raises(ValidationError):
             snippet.UserUpdate.model_validate_json(refused)
 
 
 @pytest.mark.holds(
-    "The service catches the refusal of an address where it writes the row, and a table turns EmailTakenError into 409:",
+    "The service catches the refusal of an address where it writes the row, and a table turns EmailTakenError into an answer:",
     "One place names the constraint",
 )
 @pytest.mark.service(
@@ -420,9 +513,9 @@ def test_the_service_names_the_constraint(service: Callable[[], None]) -> None:
 
 
 @pytest.mark.holds(
-    "After a deadlock nothing is left of the transaction, so the whole use case can run once more.",
-    "The service does so with a decorator, which begins a new transaction:",
-    "An error that the second try meets too is answered 503, and a refused row isn't tried again.",
+    "After a deadlock nothing is left of the transaction, so a use case that did nothing outside it can run once more.",
+    "The service does so with a decorator, which calls the use case again, and the use case begins a new transaction:",
+    "An error that the second try meets too reaches the client, and a refused row isn't tried again.",
 )
 @pytest.mark.service(
     "tests/test_passing.py::test_what_the_database_undid_is_tried_again_once",
@@ -435,7 +528,7 @@ def test_the_service_tries_again(service: Callable[[], None]) -> None:
 
 @pytest.mark.holds(
     "A connection begins a transaction at its first statement.",
-    "Under READ COMMITTED, each statement sees what was committed before it began, so a second read can give another answer.",
+    "By default each statement sees what was committed before it began, so a second read can give another answer.",
     "A commit makes all of it visible at once.",
 )
 def test_what_a_transaction_sees(database: str) -> None:
@@ -468,6 +561,7 @@ def test_a_second_write_waits(database: str) -> None:
 
     async def write_twice() -> list[str]:
         engine, order = create_async_engine(database), list[str]()
+        beside = engine.execution_options(isolation_level="AUTOCOMMIT")
         async with engine.begin() as connection:
             await connection.execute(text("CREATE TABLE items (stock integer)"))
             await connection.execute(text("INSERT INTO items VALUES (2)"))
@@ -477,7 +571,7 @@ def test_a_second_write_waits(database: str) -> None:
                 await connection.execute(take)
                 order.append("the second writes")
 
-        async with engine.connect() as watching, engine.begin() as first:
+        async with beside.connect() as watching, engine.begin() as first:
             await first.execute(take)
             waiting = asyncio.create_task(second())
             while not await watching.scalar(RACED.WAITING):
@@ -489,3 +583,46 @@ def test_a_second_write_waits(database: str) -> None:
         return order
 
     assert asyncio.run(write_twice()) == ["the first commits", "the second writes"]
+
+
+def test_a_race_looks_at_its_own_database_and_leaves_nothing(postgres: Any, database: str) -> None:
+    other = f"postgresql+asyncpg:{postgres.create()}"
+    lock = text("SELECT pg_advisory_xact_lock(1)")
+
+    async def look() -> list[int]:
+        own, its = (
+            create_async_engine(each, isolation_level="AUTOCOMMIT") for each in (database, other)
+        )
+        engine = create_async_engine(other)
+
+        async def wait() -> None:
+            async with engine.begin() as second:
+                await second.execute(lock)
+
+        async with own.connect() as here, its.connect() as there, engine.begin() as first:
+            await first.execute(lock)
+            waiting = asyncio.create_task(wait())
+            while not await there.scalar(RACED.WAITING):
+                pass
+            counts = [await here.scalar(RACED.WAITING)]
+            await first.commit()
+            await waiting
+        await RACED.race(engine, wait())
+        heard = engine.sync_engine.dispatch
+        counts += [len(heard.before_cursor_execute), len(heard.after_cursor_execute)]
+        for each in (own, its, engine):
+            await each.dispose()
+        return counts
+
+    assert asyncio.run(look()) == [0, 0, 0]
+
+
+@pytest.mark.holds(
+    "No linter sees a lost update.",
+)
+@pytest.mark.proves(f"{FOLDER}/raced.py")
+def test_no_rule_sees_a_lost_update(database: str) -> None:
+    dont = SNIPPETS / FOLDER / "lost.py"
+    assert not rules.found_only_in(dont, dont.with_name("locked.py"))
+    lost = importlib.import_module("snippets.database.transactions.lost")
+    assert asyncio.run(last_item(lost, database)) == [None, None]
