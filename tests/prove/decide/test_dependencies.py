@@ -49,7 +49,7 @@ INSTRUCTIONS = [
     "Install from it with --require-hashes, on your machine, in the tests and in the image.",
     "Import each module once after an install, as the first test does that runs.",
     "Renew the lock in a change of its own.",
-    "Install deptry, and let it compare the imports with the list:",
+    "Install deptry, and let it compare the imports with the list, here in a new folder:",
 ]
 
 
