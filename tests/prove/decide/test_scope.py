@@ -236,7 +236,7 @@ def test_the_program_ends_red(
     commit()
     git("update-ref", "refs/remotes/origin/main", "main")
     program = str(SNIPPETS / FOLDER / "scope.py")
-    monkeypatch.setattr(sys, "argv", [program, COMMAND.split()[-1]])
+    monkeypatch.setattr(sys, "argv", [program, COMMAND.rsplit(maxsplit=1)[-1]])
     with pytest.raises(SystemExit, match="Dockerfile is out of scope: the service starts"):
         runpy.run_path(program, run_name="__main__")
     monkeypatch.setattr(sys, "argv", [program])
