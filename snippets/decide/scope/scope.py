@@ -38,21 +38,28 @@ def refusals(base: str, scope: Scope) -> list[str]:
     ]
 
 
-def recorded(base: str) -> Scope:
-    """Return the base's scope; raise `ValueError` if a path guards nothing."""
-    scope: Scope = tomllib.loads(git("show", f"{base}:scope.toml"))
+# region the scope where the branch began
+def recorded(began: str) -> Scope:
+    """Return its scope; raise `ValueError` if a path outside guards nothing."""
+    scope: Scope = tomllib.loads(git("show", f"{began}:scope.toml"))
     for path in scope["out"]:
-        if not git("ls-tree", "-r", base, "--", path):
+        if not git("ls-tree", "-r", began, "--", path):
             told = f"scope.toml names {path}, which isn't there"
             raise ValueError(told + ". Mend the path.")
     return scope
 
 
-def main(bases: list[str]) -> list[str]:
-    """Hold the branch against each base."""
-    return [line for base in bases for line in refusals(base, recorded(base))]
+# endregion
+def main(base: str) -> list[str]:
+    """Hold the branch against the scope that stood where it began."""
+    if changed(base) == ["scope.toml"]:
+        return []
+    began = git("merge-base", base, "HEAD").strip()
+    return refusals(base, recorded(began))
 
 
 if __name__ == "__main__":
-    if told := main(sys.argv[1:]):
+    if not sys.argv[1:]:
+        sys.exit("Name the base, as in: python scope.py origin/main")
+    if told := main(sys.argv[1]):
         sys.exit("\n".join(told))

@@ -52,6 +52,9 @@ def main() -> None:
     joined = Order.objects.select_related("customer")
     print("told what to load:", count(joined), "query")
     #> told what to load: 1 query
+    second = Order.objects.prefetch_related("customer")
+    print("in a second query:", count(second), "queries")
+    #> in a second query: 2 queries
     try:
         Order.objects.filter(custmer=1)
     except FieldError as error:

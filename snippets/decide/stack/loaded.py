@@ -17,7 +17,7 @@ class Order(Base):
     __tablename__ = "orders"
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
     customer_id: orm.Mapped[int] = orm.mapped_column(ForeignKey("customers.id"))
-    customer: orm.Mapped[Customer] = orm.relationship(lazy="raise")
+    customer: orm.Mapped[Customer] = orm.relationship(lazy="raise_on_sql")
 
 
 def names(engine: Engine) -> list[str]:

@@ -1,2 +1,2 @@
-uv pip compile --quiet --universal --generate-hashes \
-    --output-file requirements.txt pyproject.toml
+uv pip compile --quiet --universal --python-version 3.11 \
+    --generate-hashes --output-file requirements.txt pyproject.toml

@@ -16,5 +16,6 @@ def verify(package: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(*verify(sys.argv[1] if len(sys.argv) > 1 else "json"))
-    #> json.decoder json.encoder json.scanner json.tool
+    if not sys.argv[1:]:
+        sys.exit("Name the package, as in: python verify.py orders")
+    print(*verify(sys.argv[1]))

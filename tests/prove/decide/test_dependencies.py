@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -49,7 +49,7 @@ INSTRUCTIONS = [
     "Install from it with --require-hashes, on your machine, in the tests and in the image.",
     "Import each module once after an install, as the first test does that runs.",
     "Renew the lock in a change of its own.",
-    "Install deptry, and let it compare the imports with the list:",
+    "Install deptry, and let it compare the imports with the list, here in a new folder:",
 ]
 
 
@@ -196,14 +196,14 @@ ROWS = {  # of the page, by what the record says of a command
 
 
 @pytest.mark.holds(
-    "Seven releases of 2023, pinned by hand, were installed on Python 3.13, which is newer than they are:",
+    "Seven old releases, pinned by hand, were installed on a newer Python, 3.13:",
     "uv pip install -r pins.txt | green |",
     "uv pip check | green | All installed packages are compatible",
     'python -c "import sqlalchemy" | red | AssertionError: the class has additional attributes',
     "pytest -q test_orders.py | green | 1 skipped, 1 warning",
     "A check of the install alone is green on a package that can't be imported.",
 )
-def test_the_rows_are_those_of_the_record() -> None:
+def test_the_rows_are_those_of_the_record(record_property: Callable[[str, str], None]) -> None:
     assert list(RECORD) == list(pins.STEPS)
     assert RECORD["cat pins.txt"] == pins.PINS.splitlines()
     assert len(RECORD["cat pins.txt"]) == 7
@@ -215,6 +215,8 @@ def test_the_rows_are_those_of_the_record() -> None:
             assert part in "".join(lines)
     page = (DOCS / f"{FOLDER}.md").read_text()
     day = pins.RECORD.read_text().partition("\n")[0].removeprefix("recorded ")
+    for part in day.split("-"):
+        record_property("figure", part)
     assert f"| On {day} | It ended | It said |" in page
 
 
@@ -237,7 +239,8 @@ def test_a_record_that_differs_is_told(
 ) -> None:
     now = pins.RECORD.read_text().partition("\n")[2].replace("status 1", new)
     monkeypatch.setattr(pins, "record", lambda _: now)
-    monkeypatch.setattr(sys, "argv", ["pins", "--check", "python3.13"])
+    command = "python -m tests.watch.pins --check python3.13"
+    monkeypatch.setattr(sys, "argv", command.split()[2:])
     with pytest.raises(SystemExit, match="record is old") if ends else nullcontext():
         pins.main()
 
@@ -307,7 +310,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds(
-    "snippets/service/Makefile does it with --universal and --generate-hashes.",
+    "snippets/service/Makefile does it with --universal, --python-version and --generate-hashes.",
     "Install from it with --require-hashes, on your machine, in the tests and in the image.",
 )
 def test_the_service_locks_and_installs_with_hashes() -> None:
@@ -316,7 +319,8 @@ def test_the_service_locks_and_installs_with_hashes() -> None:
     synced = re.findall(r"(?:uv pip sync|pip install) .*-dev.txt|pip install .*uv.txt", makefile)
     assert compiled
     assert synced
-    assert all("--universal" in one and "--generate-hashes" in one for one in compiled)
+    for option in "--universal", "--python-version", "--generate-hashes":
+        assert all(option in one for one in compiled)
     assert all("--require-hashes" in one for one in synced)
     assert "--require-hashes" in (service.SERVICE / "Dockerfile").read_text()
 

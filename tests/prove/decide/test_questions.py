@@ -126,7 +126,8 @@ def test_the_table_is_made_from_the_data(pytestconfig: pytest.Config) -> None:
     "Which server? | ASGI, one process for each processor | how many calls wait at once | a few modules, and the configuration | Choose a server by what your endpoints wait for",
     "Which way to the database? | SQLAlchemy, each query told what to load | the framework, and the shape of the queries | about a fifth of the modules | Choose a stack by what it refuses",
     "What keeps it apart? | a virtual environment, in a container | who keeps the machine up to date | no module, but the image | Choose a stack by what it refuses",
-    "The service is built with these defaults, and its modules were counted for the last but one column.",
+    "The service is built with these defaults, but for the budget and the number of processes.",
+    "Its modules were counted for the last but one column, and the shares are bands.",
 )
 @pytest.mark.proves(f"{FOLDER}/questions.toml")
 @pytest.mark.parametrize("name", QUESTIONS)

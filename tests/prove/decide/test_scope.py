@@ -10,11 +10,13 @@ from types import ModuleType
 import pytest
 
 from tests.engine.pages import SNIPPETS
+from tests.engine.plugin import STATE
+from tests.engine.run import Run
 
 FOLDER = "decide/scope"
 SCOPE = SNIPPETS / FOLDER / "scope.toml"
 SERVICE = SNIPPETS / "service"
-COMMAND = "python scope.py origin/main"
+COMMAND = "git show origin/main:scope.py | python - origin/main"
 FIRST = "alembic/versions/0001_users.py"
 
 
@@ -28,8 +30,8 @@ INSTRUCTIONS = [
     'Don\'t write "no new migrations, use the existing pattern": it forbids and allows at once.',
     "Name the path, and say what to do instead.",
     "Agree on scope.toml with the reviewer, and merge it into the main branch.",
-    "Run the check below on each pull request, against that branch.",
-    "Change the scope in a pull request of its own.",
+    "Run the check below on each pull request, against that branch, and run the program of that branch too: a pull request that edits scope.py has its own.",
+    "Change the scope in a pull request of its own, with no other file, and read it with care: the check passes it.",
 ]
 
 
@@ -108,7 +110,7 @@ OUT = {
 
 @pytest.mark.holds(
     "A change that limits sign-ups also moves a migration and mends the log format, and the reviewer finds out when the deployment fails.",
-    "It is green on a change in scope and on what others merged meanwhile, and red on each file that the scope doesn't name.",
+    "It is green on a change in scope and on what others merged meanwhile, another scope included, and red on each file that the scope doesn't name.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
 def test_a_branch_is_held_against_its_scope(snippet: ModuleType, branch: Path) -> None:
@@ -119,9 +121,10 @@ def test_a_branch_is_held_against_its_scope(snippet: ModuleType, branch: Path) -
     git("switch", "--quiet", "main")
     for file in OUT:
         write(file, "another's\n")
+    write("scope.toml", SCOPE.read_text().replace('"src/accounts/api"', '"README.md"'))
     commit()
     git("switch", "--quiet", "limits")
-    assert snippet.main(["main"]) == []
+    assert snippet.main("main") == []
     for file in [*OUT, "README.md"]:
         write(file, "ours\n")
     commit()
@@ -129,27 +132,79 @@ def test_a_branch_is_held_against_its_scope(snippet: ModuleType, branch: Path) -
     reasons = [(file, why[path]) for file, path in OUT.items()]
     reasons.append(("README.md", "scope.toml doesn't name it"))
     cure = "Leave it, or agree on another scope first."
-    assert snippet.main(["main"]) == [f"{f} is out of scope: {said}. {cure}" for f, said in reasons]
+    assert snippet.main("main") == [f"{f} is out of scope: {said}. {cure}" for f, said in reasons]
 
 
-@pytest.mark.holds("It reads the scope from the base, so a branch can't widen its own.")
+@pytest.mark.holds("It reads the scope where the branch began, so a branch can't widen its own.")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
 def test_a_branch_cannot_widen_its_scope(snippet: ModuleType, branch: Path) -> None:
     write("Dockerfile", "FROM scratch\n")
     write("scope.toml", '[in]\nDockerfile = "ours"\n"scope.toml" = "ours"\n[out]\n')
     commit()
-    told = snippet.main(["main"])
+    told = snippet.main("main")
     assert [line.split()[0] for line in told] == ["Dockerfile", "scope.toml"]
 
 
-@pytest.mark.holds("A path that guards nothing, such as a misspelt one, is refused.")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
+def test_a_scope_comes_in_a_change_of_its_own(snippet: ModuleType, branch: Path) -> None:
+    write("scope.toml", '[in]\nDockerfile = "ours"\n[out]\n')
+    commit()
+    assert snippet.main("main") == []
+    git("switch", "--quiet", "--orphan", "fresh")
+    write("README.md", "a repository without a scope\n")
+    commit()
+    git("switch", "--quiet", "--create", "first")
+    write("scope.toml", SCOPE.read_text())
+    commit()
+    assert snippet.main("fresh") == []
+    write("README.md", "more\n")
+    commit()
+    with pytest.raises(subprocess.CalledProcessError):
+        snippet.main("fresh")
+
+
+@pytest.mark.holds(
+    "It can't tell a misspelt path in [in] from a file that is still to come, so the file that you meant is red.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
+def test_a_misspelt_path_inside_guards_nothing(snippet: ModuleType, branch: Path) -> None:
+    git("switch", "--quiet", "main")
+    write("scope.toml", SCOPE.read_text().replace("src/accounts/api", "src/account/api"))
+    commit()
+    git("switch", "--quiet", "--create", "late")
+    write("src/accounts/api/users.py", "answer = 429\n")
+    commit()
+    (line,) = snippet.main("main")
+    assert line.startswith("src/accounts/api/users.py is out of scope: scope.toml doesn't name it")
+    assert "[in]" in SCOPE.read_text()
+
+
+@pytest.mark.holds("A path in [out] that guards nothing, such as a misspelt one, is refused.")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
 def test_a_path_that_guards_nothing_is_refused(snippet: ModuleType, branch: Path) -> None:
     git("switch", "--quiet", "main")
     write("scope.toml", SCOPE.read_text().replace('"alembic"', '"alembics"'))
     commit()
+    assert "[out]" in SCOPE.read_text()
+    git("switch", "--quiet", "--create", "late")
+    write("src/accounts/allowance.py", "limit = 3\n")
+    commit()
     with pytest.raises(ValueError, match="names alembics, which isn't there"):
-        snippet.main(["main"])
+        snippet.main("main")
+
+
+@pytest.mark.proves(f"{FOLDER}/scope.py")
+def test_the_program_of_the_base_runs(branch: Path) -> None:
+    git("switch", "--quiet", "main")
+    write("scope.py", (SNIPPETS / FOLDER / "scope.py").read_text())
+    commit()
+    git("update-ref", "refs/remotes/origin/main", "main")
+    git("switch", "--quiet", "--create", "sly")
+    write("scope.py", "# green\n")
+    commit()
+    done = subprocess.run(["sh", "-c", COMMAND], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "scope.py is out of scope" in done.stderr
 
 
 @pytest.mark.holds(
@@ -160,22 +215,32 @@ def test_a_path_that_guards_nothing_is_refused(snippet: ModuleType, branch: Path
 def test_what_the_check_cannot_know(snippet: ModuleType, branch: Path) -> None:
     write("src/accounts/api/users.py", "answer = 200  # to all\n")
     commit()
-    assert snippet.main(["main"]) == []
+    assert snippet.main("main") == []
     git("checkout", "--quiet", "--orphan", "shallow")  # what a clone without history is
     commit()
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        snippet.main(["main"])
+        snippet.main("main")
     assert "no merge base" in refused.value.stderr, "fetch-depth: 0 brings it"
 
 
-@pytest.mark.holds("Run python scope.py origin/main in the branch.")
-def test_the_program_ends_red(branch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.holds(
+    "Run git show origin/main:scope.py | python - origin/main in the branch.",
+    "Without a base it ends red.",
+)
+@pytest.mark.proves(f"{FOLDER}/scope.py")
+def test_the_program_ends_red(
+    branch: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    pytestconfig.stash[STATE].runs[f"{FOLDER}/scope.py"] = Run()  # it has to end red
     write("Dockerfile", "FROM scratch\n")
     commit()
     git("update-ref", "refs/remotes/origin/main", "main")
     program = str(SNIPPETS / FOLDER / "scope.py")
-    monkeypatch.setattr(sys, "argv", [program, *COMMAND.split()[2:]])
+    monkeypatch.setattr(sys, "argv", [program, COMMAND.rsplit(maxsplit=1)[-1]])
     with pytest.raises(SystemExit, match="Dockerfile is out of scope: the service starts"):
+        runpy.run_path(program, run_name="__main__")
+    monkeypatch.setattr(sys, "argv", [program])
+    with pytest.raises(SystemExit, match="Name the base"):
         runpy.run_path(program, run_name="__main__")
 
 

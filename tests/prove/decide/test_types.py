@@ -1,6 +1,7 @@
 """What the page on types claims."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -311,7 +312,7 @@ def filtered(folder: Path, told: str, *options: str) -> int:
     "We call a check that lets the number of known errors go down but never up a ratchet.",
     "Here the baseline knows one error of a file:",
     "An error more is red, and an error less is red until you record it with sync.",
-    "Don't pass --allow-unsynced: with it, a mypy that didn't run is green.",
+    "Don't pass --allow-unsynced: with it, that is green at any baseline.",
     "The baseline compares messages, not lines, so an error that takes the place of another with the same words stays unseen.",
 )
 @pytest.mark.proves(f"{FOLDER}/ratchet.sh")
@@ -334,3 +335,23 @@ def test_the_ratchet_goes_down_and_never_up(tmp_path: Path) -> None:
     sync("")
     assert filtered(tmp_path, "") == 0
     assert filtered(tmp_path, known) == 1
+
+
+@pytest.mark.holds(
+    "mypy ends with 1 where it finds errors.",
+    "check refuses any other, because to an empty baseline a mypy that didn't run is green.",
+)
+@pytest.mark.proves(f"{FOLDER}/ratchet.sh")
+def test_a_mypy_that_does_not_run_is_refused(tmp_path: Path) -> None:
+    script = (SNIPPETS / FOLDER / "ratchet.sh").read_text()
+    (check,) = re.findall(r"(?ms)^check\(\) \{.*?^\}", script)
+    (tmp_path / "mypy").write_text('#!/bin/sh\nexit "$STATUS"\n')
+    (tmp_path / "mypy").chmod(0o755)
+    (tmp_path / "mypy-baseline.txt").touch()
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    for status, ends in ("0", 0), ("1", 0), ("2", 2), ("127", 2):
+        environment = {**os.environ, "PATH": path, "STATUS": status}
+        command = ["sh", "-c", f"{check}\ncheck"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+        assert done.returncode == ends, status
+    assert filtered(tmp_path, "") == 0

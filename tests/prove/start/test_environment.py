@@ -2,11 +2,13 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +18,7 @@ import pytest
 from tests.engine.pages import SNIPPETS
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
-from tests.parts.wheels import pack
+from tests.parts.wheels import pack, wheel
 
 FOLDER = "start/environment"
 PACKAGES = ["greenlet", "sqlalchemy", "typing-extensions"]
@@ -29,7 +31,7 @@ INSTRUCTIONS = [
     "If you don't know which tool to take, take uv.",
     "Name the oldest Python that you support, and what your code imports with its extras:",
     "Write the lock, and keep it in git:",
-    "Create the environment, fill it from the lock, and verify it:",
+    "Create the environment, fill it from the lock, and verify it.",
     "Don't: leave out an extra",
     "Don't: write the list by hand",
     "Don't: rely on the Python that is there",
@@ -39,7 +41,8 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "We call the folder that holds a Python and its packages an environment, a virtual environment in Python's words, and the file that names each package with its version and its hash the lock.",
+    "We call a folder that runs a Python of the machine with packages of its own an environment, or a virtual environment.",
+    "We call the file that names each package with its version and its hash the lock.",
     "We prefer commands that need no activation: a script that forgets it installs elsewhere.",
     "We recommend a run on each system that your team uses: the commands of this page ran on Linux alone.",
 ]
@@ -109,8 +112,6 @@ def walk(shell: Shell, pytestconfig: pytest.Config) -> Walk:
         out = script.with_suffix(".out")
         if out.exists() and session.updating:
             out.write_text(done.stdout)
-        if name == "floor.sh":
-            shutil.copy(SNIPPETS / FOLDER / "pyproject.toml", shell.folder)
     return ended
 
 
@@ -125,7 +126,7 @@ def told(walk: Walk, name: str) -> str:
 
 @pytest.mark.holds(
     "It names greenlet too, which no line of yours names, and a hash of each file.",
-    "With --universal it holds for each system and each Python from the oldest on.",
+    "With --universal it holds for each system, and with --python-version for each Python from that one on.",
 )
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
 def test_the_lock_names_all_with_their_hashes(walk: Walk, shell: Shell) -> None:
@@ -141,12 +142,51 @@ def test_the_lock_names_all_with_their_hashes(walk: Walk, shell: Shell) -> None:
     assert there in shell.run(*compile_, "--universal").stdout
 
 
+@pytest.mark.holds(
+    "Without the second, it begins at the Python that runs uv, and an older one lacks packages.",
+)
+@pytest.mark.proves(f"{FOLDER}/lock.sh")
+def test_the_lock_begins_at_the_floor(walk: Walk, shell: Shell) -> None:
+    assert told(walk, "lock.sh") == ""
+    script = (SNIPPETS / FOLDER / "lock.sh").read_text()
+    floor = tomllib.loads((SNIPPETS / FOLDER / "pyproject.toml").read_text())["project"]
+    assert floor["requires-python"] == ">=" + re.findall(r"--python-version (\S+)", script)[0]
+    (shell.folder / "older").mkdir()
+    wheel(shell.wheels, "ledger", "1.0")
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    marked = f'ledger ; python_version < "{here}"'
+    project = f"version = '1'\nrequires-python = '>=3.8'\ndependencies = ['{marked}']\n"
+    (shell.folder / "older/pyproject.toml").write_text(f"[project]\nname = 'a'\n{project}")
+    for option, found in ("--python-version 3.10", True), ("", False):
+        lock = script.replace("--python-version 3.11", option)
+        done = shell.run("sh", "-euc", f"cd older && rm -f requirements.txt\n{lock}")
+        assert done.returncode == 0, done.stdout
+        assert ("ledger==" in (shell.folder / "older/requirements.txt").read_text()) == found
+    (shell.wheels / "ledger-1.0-py3-none-any.whl").unlink()
+
+
 @pytest.mark.holds("Create the environment from the lock", "The two tabs give the same packages.")
 @pytest.mark.proves(f"{FOLDER}/uv.sh")
 def test_both_tools_give_what_the_lock_names(walk: Walk) -> None:
     for name in "uv.sh", "pip.sh":
         assert told(walk, name).splitlines()[-1] == "orders.store", name
         assert {each.lower().replace("_", "-") for each in walk[name][1]} == {*PACKAGES}
+
+
+@pytest.mark.holds(
+    "The commands of this page delete the .venv that is there: that is --clear.",
+)
+@pytest.mark.proves(f"{FOLDER}/uv.sh")
+def test_what_was_there_is_deleted(walk: Walk, shell: Shell) -> None:
+    assert walk
+    for name in STEPS[1:-1]:
+        script = (SNIPPETS / FOLDER / name).read_text()
+        (line,) = (each for each in script.splitlines() if "venv " in each and "--clear" in each)
+        shell.run("uv", "venv", "--clear", ".venv")
+        kept = shell.folder / ".venv/notes.txt"
+        kept.touch()
+        assert shell.run("sh", "-euc", line).returncode == 0
+        assert not kept.exists(), name
 
 
 @pytest.mark.proves(f"{FOLDER}/pip.sh")
@@ -215,11 +255,13 @@ def test_an_incomplete_list_is_refused_by_the_check(walk: Walk) -> None:
     "uv reads requires-python before it creates anything, and venv doesn't:",
 )
 @pytest.mark.proves(f"{FOLDER}/floor.sh")
-def test_only_uv_reads_the_floor(walk: Walk) -> None:
+def test_only_uv_reads_the_floor(walk: Walk, shell: Shell) -> None:
     said = told(walk, "floor.sh").splitlines()
     assert sys.version_info < (4, 0)
     assert "No interpreter found for Python >=4.0" in said[0]
     assert said[1:] == ["refused, exit status 2", "python3 -m venv: green"]
+    mine = (SNIPPETS / FOLDER / "pyproject.toml").read_text()
+    assert (shell.folder / "pyproject.toml").read_text() == mine
 
 
 @pytest.mark.holds(
@@ -281,3 +323,18 @@ def test_it_imports_every_module(
     (package / "late.py").write_text("import nowhere_to_be_found\n")
     with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
         snippet.verify("invoices")
+
+
+@pytest.mark.holds("Without the name of a package it ends red.")
+@pytest.mark.proves(f"{FOLDER}/verify.py")
+def test_no_package_is_refused(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(SNIPPETS / FOLDER / "verify.py")
+    pytestconfig.stash[STATE].runs[f"{FOLDER}/verify.py"] = Run()  # it has to end red
+    monkeypatch.setattr(sys, "argv", [file])
+    with pytest.raises(SystemExit, match="Name the package"):
+        runpy.run_path(file, run_name="__main__")
+    monkeypatch.setattr(sys, "argv", [file, "json"])
+    runpy.run_path(file, run_name="__main__")
+    assert "json.decoder" in capsys.readouterr().out

@@ -22,13 +22,14 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "at least once | how our jobs are done: each is tried until it is done or its tries run out",
+    "at least once | how our jobs are done: each is tried until we see it done or its tries run out, so it can run twice",
     "blocking call | a call in our code that keeps its thread until it returns",
     "budget | a figure of our performance that a command compares with a run",
     "client | the object that keeps our connections to a remote service and sends requests over them",
-    "coroutine | what our asynchronous functions return; it runs when something awaits it",
+    "coroutine | what a call of our asynchronous function returns; it runs when something awaits it, or as a task",
     "default | an answer that holds until one of us decides otherwise",
-    "environment | the folder that holds a Python and the packages of one of our projects",
+    "domain error | an exception of our own that names what went wrong in the business",
+    "environment | a folder that runs a Python of the machine with packages of its own, those of one of our projects",
     "event loop | what runs our coroutines in one thread, one step of one task at a time",
     "fan-out | one of our requests starts many tasks",
     "floor | the oldest Python that one of our projects supports",
@@ -39,6 +40,7 @@ JUDGEMENTS = [
     "layer | a folder of our code whose files import only from those below it",
     "limit | the most of something that we allow at once, or in number",
     "lock | the file that names each package of one of our projects with its version and its hash",
+    "migration | one change of our schema, written as a file that a tool runs once",
     "place | what one of our calls holds while it waits: a thread, or a coroutine",
     "ratchet | a check that lets the number of our known errors go down but never up",
     "remote service | a service that we call over the network and don't run ourselves",
@@ -51,6 +53,8 @@ JUDGEMENTS = [
     "task | an asyncio.Task: a coroutine that we let run beside others",
     "tier | the size of a change, by which we choose its gates, its review and its release",
     "timeout | the longest time that one of our callers waits for an answer",
+    "token | a signed text that tells our service who sends a request",
+    "transaction | our statements that the database keeps all or not at all",
     "worker | a process in which we do jobs",
 ]
 

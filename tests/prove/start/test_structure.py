@@ -51,7 +51,7 @@ SHOWN = {
     "The test passes, and the installed package lacks a file.": "ModuleNotFoundError: No module named 'rates'",
     "Below src, the test fails first": "E   ModuleNotFoundError: No module named 'rates'",
     "The same mistake, in a package below src:": "E   ModuleNotFoundError: No module named 'rates'",
-    "The test can't import what lies beside src, so the mistake shows before an install.": "E   ModuleNotFoundError: No module named 'rates'",
+    "Where pythonpath names src alone, the test can't import what lies beside it, so the mistake shows before an install.": "E   ModuleNotFoundError: No module named 'rates'",
 }
 
 
@@ -59,11 +59,12 @@ INSTRUCTIONS = [
     "Put a file in the lowest layer from which its imports go down, and the package below src.",
     "If you don't know where code goes, ask what it talks to: HTTP, a rule of the business, or the database.",
     "Don't: put the package beside the tests",
+    "Run this block and the next in a new folder each.",
     "Move the package below src, and name that folder in the settings of pytest and of the build.",
     "Write down the layers as they are, and run lint-imports until it passes.",
     "Move one import at a time, and then take its layer out of the exceptions.",
     "Install the package in the image, not a link to its folder, and start it there.",
-    "Copy the contract, with your own layers:",
+    "Copy the contracts, with your own layers:",
 ]
 
 
@@ -260,6 +261,22 @@ def test_the_contract_is_that_of_the_gate(linted: Linted) -> None:
     assert TIERS["gates"]["layers"].startswith("lint-imports")
     assert LAYERS["exhaustive"]
     assert not linted.found(None)
+    text = (SERVICE / "pyproject.toml").read_text()
+    (shown,) = re.findall(r"(?s)\[start:layers\]\n(.*?)# --8<-- \[end:layers\]", text)
+    assert tomllib.loads(shown)["tool"]["importlinter"] == CONTRACTS  # all that the gate holds
+
+
+@pytest.mark.holds(
+    "The service names src and its own folder, because its tests import dev and each other: a module that lies beside src isn't missed there.",
+)
+@pytest.mark.proves(f"{FOLDER}/src.sh")
+def test_the_service_names_its_own_folder_too() -> None:
+    settings = tomllib.loads((SERVICE / "pyproject.toml").read_text())["tool"]["pytest"]
+    assert settings["pythonpath"] == ["src", "."]
+    tests = "\n".join(file.read_text() for file in (SERVICE / "tests").rglob("*.py"))
+    assert re.search(r"^from dev\b", tests, re.MULTILINE)
+    assert re.search(r"^from tests\b", tests, re.MULTILINE)
+    assert 'pythonpath = ["src"]\n' in (SNIPPETS / FOLDER / "src.sh").read_text()
 
 
 def test_a_tree_that_is_edited_by_hand_is_refused() -> None:
