@@ -94,9 +94,10 @@ def known(code: str, page: Path) -> bool:
 
 @functools.cache
 def required() -> set[str]:
-    """Return what the project requires, as it is written for pip."""
+    """Return what the project requires, as it is written for pip, and without its extras."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    return {name for group in groups.values() for name in group}
+    named = {name for group in groups.values() for name in group}
+    return named | {name.partition("[")[0] for name in named}
 
 
 @functools.cache

@@ -10,8 +10,10 @@ OPEN: set[str] = set()
 
 async def get_connection() -> AsyncIterator[str]:
     OPEN.add("connection")
-    yield "connection"
-    OPEN.remove("connection")
+    try:
+        yield "connection"
+    finally:
+        OPEN.remove("connection")
 
 
 Connection = Annotated[str, Depends(get_connection, scope="function")]

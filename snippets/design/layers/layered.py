@@ -1,21 +1,30 @@
-from fastapi import FastAPI, HTTPException
+# region imports, the app and a list that stands for the table of orders
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 app = FastAPI()
-ORDERS: list[int] = []  # stands for the table of orders
+ORDERS: list[int] = []
+
+
+# endregion
+class NoItemsError(Exception):
+    """An order was placed without items."""
 
 
 def place_order(items: int) -> None:
     if items < 1:
-        raise ValueError(items)
+        raise NoItemsError
     ORDERS.append(items)
+
+
+@app.exception_handler(NoItemsError)
+async def answer(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": "An order has items"}, 409)
 
 
 @app.post("/orders/{items}", status_code=201)
 async def create_order(items: int) -> None:
-    try:
-        place_order(items)
-    except ValueError as error:
-        raise HTTPException(409, "An order has items") from error
+    place_order(items)
 
 
 def import_orders(lines: list[int]) -> None:

@@ -1,9 +1,11 @@
+# region imports, the app and a list that stands for the table of orders
 from fastapi import FastAPI, HTTPException
 
 app = FastAPI()
-ORDERS: list[int] = []  # stands for the table of orders
+ORDERS: list[int] = []
 
 
+# endregion
 @app.post("/orders/{items}", status_code=201)
 async def create_order(items: int) -> None:
     if items < 1:

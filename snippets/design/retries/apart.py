@@ -2,18 +2,28 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-KEYS = text("CREATE TABLE keys (key text PRIMARY KEY)")
-ORDERS = text("CREATE TABLE orders (id serial, key text, item text)")
+KEYS = text("CREATE TABLE keys (user_id int, key text, UNIQUE (user_id, key))")
+ORDERS = text(
+    "CREATE TABLE orders (id serial, user_id int NOT NULL, key text NOT NULL,"
+    " item text)"
+)
 # endregion
 TAKE = text(
-    "INSERT INTO keys VALUES (:key) ON CONFLICT DO NOTHING RETURNING key"
+    "INSERT INTO keys VALUES (:user_id, :key)"
+    " ON CONFLICT DO NOTHING RETURNING key"
 )
-PLACE = text("INSERT INTO orders (key, item) VALUES (:key, :item)")
-LOOK = text("SELECT id, item FROM orders WHERE key = :key")
+PLACE = text(
+    "INSERT INTO orders (user_id, key, item) VALUES (:user_id, :key, :item)"
+)
+LOOK = text(
+    "SELECT id, item FROM orders WHERE user_id = :user_id AND key = :key"
+)
 
 
-async def place_order(engine: AsyncEngine, key: str, item: str) -> int:
-    told = {"key": key, "item": item}
+async def place_order(
+    engine: AsyncEngine, user_id: int, key: str, item: str
+) -> int:
+    told = {"user_id": user_id, "key": key, "item": item}
     async with engine.begin() as connection:
         taken = (await connection.execute(TAKE, told)).one_or_none()
     async with engine.begin() as connection:

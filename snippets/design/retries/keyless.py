@@ -35,6 +35,8 @@ async def send(client: aiohttp.ClientSession, item: str) -> int:
         return Order.model_validate_json(await answer.read()).id
 
 
-async def place_order(client: aiohttp.ClientSession, item: str) -> int:
+async def place_order(
+    client: aiohttp.ClientSession, item: str, key: str
+) -> int:
     async with asyncio.timeout(20):
         return await send(client, item)

@@ -3,15 +3,23 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 # endregion
-ORDERS = text("CREATE TABLE orders (id serial, key text, item text)")
-LOOK = text("SELECT id, item FROM orders WHERE key = :key")
+ORDERS = text(
+    "CREATE TABLE orders (id serial, user_id int NOT NULL, key text NOT NULL,"
+    " item text)"
+)
+LOOK = text(
+    "SELECT id, item FROM orders WHERE user_id = :user_id AND key = :key"
+)
 PLACE = text(
-    "INSERT INTO orders (key, item) VALUES (:key, :item) RETURNING id, item"
+    "INSERT INTO orders (user_id, key, item) VALUES (:user_id, :key, :item)"
+    " RETURNING id, item"
 )
 
 
-async def place_order(engine: AsyncEngine, key: str, item: str) -> int:
-    told = {"key": key, "item": item}
+async def place_order(
+    engine: AsyncEngine, user_id: int, key: str, item: str
+) -> int:
+    told = {"user_id": user_id, "key": key, "item": item}
     async with engine.begin() as connection:
         order = (await connection.execute(LOOK, told)).one_or_none()
         if order is None:

@@ -3,15 +3,21 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 # endregion
-ORDERS = text("CREATE TABLE orders (id serial, key text UNIQUE, item text)")
+ORDERS = text(
+    "CREATE TABLE orders (id serial, user_id int NOT NULL, key text NOT NULL,"
+    " item text, UNIQUE (user_id, key))"
+)
 PLACE = text(
-    "INSERT INTO orders (key, item) VALUES (:key, :item) ON CONFLICT (key)"
-    " DO UPDATE SET key = excluded.key RETURNING id, item"
+    "INSERT INTO orders (user_id, key, item) VALUES (:user_id, :key, :item)"
+    " ON CONFLICT (user_id, key) DO UPDATE SET key = excluded.key"
+    " RETURNING id, item"
 )
 
 
-async def place_order(engine: AsyncEngine, key: str, item: str) -> int:
-    told = {"key": key, "item": item}
+async def place_order(
+    engine: AsyncEngine, user_id: int, key: str, item: str
+) -> int:
+    told = {"user_id": user_id, "key": key, "item": item}
     async with engine.begin() as connection:
         order = (await connection.execute(PLACE, told)).one()
     if order.item != item:

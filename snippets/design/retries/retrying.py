@@ -1,6 +1,5 @@
 # region imports and what may pass
 import asyncio
-from uuid import uuid4
 
 import aiohttp
 from pydantic import BaseModel
@@ -37,6 +36,8 @@ async def send(client: aiohttp.ClientSession, item: str, key: str) -> int:
         return Order.model_validate_json(await answer.read()).id
 
 
-async def place_order(client: aiohttp.ClientSession, item: str) -> int:
+async def place_order(
+    client: aiohttp.ClientSession, item: str, key: str
+) -> int:
     async with asyncio.timeout(20):
-        return await send(client, item, key=str(uuid4()))
+        return await send(client, item, key)

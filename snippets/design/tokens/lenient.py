@@ -14,6 +14,6 @@ def user_of(token: str, key: str) -> int:
             algorithms=["HS256"],
             audience="orders",
         )
-    except jwt.InvalidTokenError as error:
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise InvalidTokenError from error
     return int(claims["sub"])

@@ -17,7 +17,7 @@ def user_of(token: str, key: str) -> int:
             audience="orders",
             options={"require": ["exp", "aud", "sub"]},
         )
-    except jwt.InvalidTokenError as error:
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise InvalidTokenError from error
     if not re.fullmatch("[1-9][0-9]{0,17}", claims["sub"]):
         raise InvalidTokenError

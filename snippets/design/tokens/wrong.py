@@ -1,3 +1,4 @@
+import base64
 import time
 
 import jwt
@@ -32,4 +33,6 @@ def wrong(key: str) -> dict[str, str]:
         "an id that no column holds": signed(key, sub="9" * 19),
         "no token": "garbage",
         "a huge token": "a" * 100_000,
+        "a character that no text has": "\ud800",
+        "a header that nests": base64.b64encode(b"[" * 99_999).decode() + "..",
     }

@@ -15,6 +15,7 @@ from accounts import logs
 from accounts.database import Sessions
 from accounts.middleware.request_log import RequestLog
 from accounts.models import Message as Outbox
+from accounts.services.user_service import UserNotFoundError
 from tests.fixtures.sample_data import ANN
 
 Lines = list[dict[str, object]]
@@ -93,6 +94,20 @@ async def test_a_surprise_is_answered_logged_and_counted(
 
 
 # --8<-- [end:unexpected]
+
+
+async def test_a_kind_of_a_known_error_is_answered_as_that(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    class UserGoneError(UserNotFoundError):
+        """One that the table doesn't name."""
+
+    @app.get("/gone")
+    async def gone() -> None:
+        raise UserGoneError
+
+    answer = await client.get("/gone")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "User not found"})
 
 
 async def test_a_stream_that_breaks_is_logged(

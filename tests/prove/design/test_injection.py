@@ -1,6 +1,7 @@
 """What the page on injection claims."""
 
 import asyncio
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 
 import aiohttp
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException
 
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.server import beside
@@ -26,17 +27,17 @@ INSTRUCTIONS = [
     "Don't count on the line after yield",
     "Do: replace a dependency in a test",
     "Give dependency_overrides the function that the endpoint names, and what to call in its place.",
-    "Install fastapi and httpx2, and run pytest overridden.py.",
+    "Install fastapi and httpx2, and run pytest with the file.",
     "Don't patch the name",
     "Do: finish before the answer is sent",
-    "Give the dependency the scope function when its end can fail.",
+    "Give the dependency the scope function when its end can fail, as a commit can.",
     "Don't let the answer go first",
     "Do: keep what a stream uses until its end",
     "Don't let a stream outlive its dependency",
-    "Open what the whole process shares, such as a pool or a client, in the lifespan, and keep it in app.state.",
+    "Open what the whole process shares, such as a pool or a client, in the lifespan, and keep it in the state of the app.",
     "Write one function with yield for each thing that belongs to one request, and name it in an Annotated type.",
     "Replace each client that an endpoint makes with a parameter.",
-    "Commit in the endpoint or below it, and let the dependency only close.",
+    "Commit in the endpoint or below it, and let the dependency only close: one that commits needs the scope function.",
     "Compare when the session is closed with when the answer begins.",
 ]
 
@@ -63,6 +64,13 @@ def ask(app: FastAPI, *requests: str) -> list[tuple[int, str]]:
         return found
 
     return asyncio.run(answers())
+
+
+def ruff(file: Path) -> str:
+    """Return what Ruff's rules for FastAPI find in a file."""
+    rules = ["--isolated", "--select=FAST", "--target-version=py311", "--quiet"]
+    lint = ["ruff", "check", *rules, "--output-format=concise", str(file)]
+    return subprocess.run(lint, cwd=ROOT, capture_output=True, text=True).stdout
 
 
 def twin(name: str, kind: type[BaseException], match: str) -> Any:
@@ -112,7 +120,7 @@ def test_a_good_request_hides_what_is_kept(
 
 @pytest.mark.holds(
     "Look at get_connection: it lends a connection of a pool to one request.",
-    "Two functions of one request that ask for get_connection get the same connection.",
+    "Two functions of one request that ask for get_connection get the same connection, if both ask with the same scope.",
     "The next request calls get_connection again.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/given.py"], indirect=True)
@@ -134,9 +142,18 @@ def test_one_request_shares_a_dependency_and_two_do_not(snippet: ModuleType) -> 
     assert told == f'["{second}","{second}","{first}"]'
     assert calls == [second, second]
 
+    async def scoped(request: str, function: str) -> list[str]:
+        return [request, function]
+
+    function = Annotated[str, Depends(snippet.get_connection, scope="function")]
+    scoped.__annotations__.update(request=connection, function=function)
+    snippet.app.get("/scoped")(scoped)
+    ((_, told),) = ask(snippet.app, "GET /scoped")
+    assert sorted(json.loads(told)) == [first, second]
+
 
 @pytest.mark.holds(
-    "A dependency is looked up by the function itself, and FastAPI calls it once in a request, whoever asks for it.",
+    "A dependency is looked up by the function itself, and FastAPI calls it once in a request for each scope, whoever asks for it.",
     "The endpoint makes its own client of the bank, so its test calls the bank.",
     "The endpoint took the function when Python read the file, so the new name replaces nothing, and the test calls the bank.",
 )
@@ -214,9 +231,20 @@ def test_a_stream_has_what_it_uses_until_its_end(snippet: ModuleType, record_pro
     assert not snippet.OPEN
 
 
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/stream.py", f"{FOLDER}/outlived.py"], indirect=True)
+def test_a_broken_request_gives_its_connection_back(snippet: ModuleType) -> None:
+    async def refuse(connection: str) -> None:
+        raise HTTPException(404)
+
+    refuse.__annotations__["connection"] = snippet.Connection
+    snippet.app.get("/refused")(refuse)
+    assert ask(snippet.app, "GET /refused")[0][0] == 404
+    assert not snippet.OPEN
+
+
 @pytest.mark.holds(
     "Declare such a function as an AsyncIterator: with the type of what it yields, mypy refuses it with misc.",
-    "Ruff's FAST002 finds a Depends that stands in no Annotated type.",
+    "Ruff's FAST002 finds a Depends that stands in no Annotated type, in endpoints only.",
 )
 @pytest.mark.service(
     "tests/test_layers.py::test_the_session_is_closed_before_the_response_is_sent",
@@ -234,9 +262,12 @@ def test_what_the_tools_see(tmp_path: Path, service: Holds) -> None:
     )
     typed = subprocess.run(["mypy", wrong], cwd=ROOT, capture_output=True, text=True).stdout
     assert "[misc]" in typed and "async generator" in typed
-    lint = ["ruff", "check", "--config", ROOT / "pyproject.toml", "--output-format=concise", wrong]
-    told = subprocess.run(lint, cwd=ROOT, capture_output=True, text=True).stdout
-    assert "FAST002" in told
+    told = ruff(wrong)
+    assert told.count("FAST002") == 1
+    rule = "number: int, connection: str = Depends(get_connection)"
+    below = f"\n\nasync def get_number({rule}) -> int:\n    return number\n"
+    wrong.write_text(source + below)
+    assert ruff(wrong) == ""
 
 
 @pytest.mark.holds(

@@ -109,7 +109,33 @@ def test_an_error_shows_no_value(snippet: ModuleType, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.holds(
-    "The error repeats a short value, and both ends of a long one.",
+    "hide_input_in_errors=True hides values in the text of the error only.",
+    "Call errors(include_input=False): errors() and json() hold the key in clear, even of a SecretStr, and all variables that were read where one is missing.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/checked.py"], indirect=True)
+@pytest.mark.parametrize("another_is_missing", [False, True])
+def test_what_an_error_holds_beside_its_text(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, another_is_missing: bool
+) -> None:
+    class Settings(snippet.Settings):  # type: ignore[name-defined,misc]  # the block is loaded late
+        invoice_address: str
+
+    if another_is_missing:
+        monkeypatch.setattr(snippet, "Settings", Settings)
+    key = KEY if another_is_missing else KEY[:15]
+    monkeypatch.setenv("PAYMENT_KEY", key)
+    with pytest.raises(ValidationError) as refused:
+        snippet.start()
+    error = refused.value
+    assert key not in str(error) + repr(error)
+    assert key in str(error.errors())
+    assert key in error.json()
+    assert snippet.Settings.model_config["hide_input_in_errors"]
+    assert key not in str(error.errors(include_input=False))
+
+
+@pytest.mark.holds(
+    "The text of the error repeats a short value, and both ends of a long one.",
     "A line of the log that prints the settings repeats all of it.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/shown.py"], indirect=True)

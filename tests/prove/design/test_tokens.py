@@ -2,15 +2,19 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import jwt
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from jwt.warnings import InsecureKeyLengthWarning
 
 from snippets.design.tokens.wrong import signed, wrong
+from tests.engine.pages import SNIPPETS
 
 FOLDER = "design/tokens"
 KEY = "a key for tests, of 48 bytes or more, and no more"
@@ -21,17 +25,19 @@ INSTRUCTIONS = [
     "Let no wrong token pass",
     "Name the algorithm, the audience and the required claims yourself, and turn every failure into one error.",
     "If you don't know whether a claim is always there, require it.",
-    "Look at the three arguments below key, and at except.",
+    "Look at the arguments below key, and at except.",
     "Install pyjwt, and pass a key of 32 bytes or more from your settings.",
-    "Answer InvalidTokenError with 401 and the header WWW-Authenticate: Bearer.",
+    "Answer InvalidTokenError with 401, and a header that asks for the scheme Bearer.",
     "Don't trust what a good token has",
     "Take the header of the request in one dependency, and let each endpoint that needs the user ask for it.",
     "Look the user up after the token was verified, and answer 401 where the user is gone.",
-    "Give the rights of a user in claims that only the issuer writes, and answer 403 where a right is missing.",
-    "Add the new key to the verifying processes, first in the list, and keep the old one.",
+    "Give the rights of a user in claims that only the issuer writes, and refuse the request where a right is missing.",
+    "Add the new key to every process, last in the list.",
+    "Move the new key to the front, when every process has it.",
     "Wait until the last token of the old key has ended.",
     "Remove the old key.",
     "Keep secrets out of it, and let it end soon.",
+    "Give signed the claims of your tokens, and first require that your function accepts signed(key).",
     "Install pyjwt.",
 ]
 
@@ -56,6 +62,17 @@ def ends(snippet: ModuleType) -> dict[str, str]:
     return {name: how for name, how in found.items() if how != "InvalidTokenError"}
 
 
+def status_of(error: Exception) -> int:
+    """Return what a client gets when an endpoint raises this error."""
+    app = FastAPI()
+
+    async def read_order() -> None:
+        raise error
+
+    app.get("/")(read_order)
+    return TestClient(app, raise_server_exceptions=False).get("/").status_code
+
+
 def twin(name: str, match: str) -> Any:
     """Return a "don't", which must fail as `match` says."""
     raises = pytest.RaisesExc(AssertionError, match=match)
@@ -69,7 +86,7 @@ def twin(name: str, match: str) -> Any:
     "The sender of a token writes its header, so this code lets the sender choose how the token is checked.",
     "Don't ask the token for its algorithm",
     "A token of another algorithm passes, and a token without a signature raises jwt.InvalidKeyError, which becomes a 500.",
-    "Give your own function this table of wrong tokens, and require its one error for each:",
+    "Then give your function this table of wrong tokens, and require its one error for each:",
 )
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # for other algorithms
 @pytest.mark.parametrize(
@@ -83,7 +100,7 @@ def twin(name: str, match: str) -> Any:
 )
 def test_every_wrong_token_ends_in_one_error(snippet: ModuleType, record_property: Any) -> None:
     assert snippet.user_of(signed(KEY), KEY) == 7
-    record_property("figure", "500")  # what a KeyError becomes, as the page on errors shows
+    record_property("figure", str(status_of(KeyError("sub"))))
     told = "; ".join(f"{name}: {how}" for name, how in ends(snippet).items())
     assert not told, told
 
@@ -102,6 +119,17 @@ def test_good_tokens_hide_what_is_not_checked(snippet: ModuleType) -> None:
         "a subject that is no id",
         "an id that no column holds",
     }
+
+
+@pytest.mark.holds(
+    "A function that checks nothing but another audience refuses the whole table, and the good token too.",
+)
+@pytest.mark.proves(f"{FOLDER}/wrong.py")
+def test_refusing_the_table_is_not_enough() -> None:
+    for token in [*wrong(KEY).values(), signed(KEY)]:
+        with pytest.raises((jwt.InvalidTokenError, ValueError, RecursionError)):
+            jwt.decode(token, KEY, algorithms=["HS256"], audience="shop")
+    assert jwt.decode(signed(KEY), KEY, algorithms=["HS256"], audience="orders")["sub"] == "7"
 
 
 @pytest.mark.holds(
@@ -154,9 +182,9 @@ def test_what_a_signature_alone_shows(record_property: Any) -> None:
     )
     assert told == checks
     for token in (signed(KEY)[:-4], signed(KEY, exp=1)):
-        with pytest.raises(jwt.InvalidTokenError):  # no HTTPException: it becomes a 500
+        with pytest.raises(jwt.InvalidTokenError) as refused:
             jwt.decode(token, KEY, algorithms=["HS256"], audience="orders")
-    record_property("figure", "500")
+        record_property("figure", str(status_of(refused.value)))
 
 
 WRONG = "tests/test_tokens.py::test_a_wrong_token_is_refused"
@@ -187,12 +215,16 @@ def test_the_service_refuses_wrong_tokens(service: Holds) -> None:
 @pytest.mark.proves("service/src/accounts/api/access.py")
 def test_a_user_that_is_gone_is_refused(service: Holds, record_property: Any) -> None:
     service()
-    record_property("figure", "401")
+    told = (SNIPPETS / "service/tests/test_tokens.py").read_text()
+    body = told.partition("def test_a_good_token_of_a_user_that_is_gone")[2]
+    record_property("figure", re.findall(r"\b4\d\d\b", body)[0])
 
 
 @pytest.mark.holds(
     "Replace a key while its tokens are in use",
-    "The test of the service shows that no token fails meanwhile:",
+    "Each process has a list of keys, and the first key that can sign signs.",
+    "A process that doesn't have the new key refuses its tokens, so no step may be left out.",
+    "At each step, processes before it and after it accept each other's tokens, as the service's test shows:",
     "A token names its key in the field kid of its header.",
 )
 @pytest.mark.service(

@@ -33,8 +33,9 @@ ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
 
 
 async def answer(request: Request, error: Exception) -> JSONResponse:
-    """Answer an error that the service expects."""
-    status, detail, headers = ANSWERS[type(error)]
+    """Answer an error that the service expects, or one of its kinds."""
+    known = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
+    status, detail, headers = ANSWERS[known]
     return JSONResponse({"detail": detail}, status, headers)
 
 
