@@ -91,7 +91,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
 def site(host: tuple[Path, str], recorded: dict[str, Any]) -> Path:
     """The site as a fork would build it, under the base path of a version."""
     folder, address = host
-    said = build(folder / "1.0", SITE_URL=f"{address}/1.0/", **FORK)
+    said = build(folder / "1.0", ROOT, SITE_URL=f"{address}/1.0/", **FORK)
     (folder / "said").write_text(said)
     versions = [{"version": "1.0", "title": "1.0", "aliases": ["latest"]}]
     (folder / "versions.json").write_text(json.dumps(versions))

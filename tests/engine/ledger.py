@@ -50,7 +50,8 @@ def write(session: Session) -> None:
     previous = session.previous if session.blocks else now
     pages = {str(block.page.relative_to(DOCS)) for block in session.blocks.values()}
     pages |= {entry["page"] for entry in session.entries.values()}
-    pages |= {block["page"] for block in previous["blocks"] if not (DOCS / block["page"]).exists()}
+    told = {entry["page"] for entry in [*previous["blocks"], *previous.get("claims", [])]}
+    pages |= {page for page in told if not any((at / page).exists() for at in (DOCS, ROOT))}
     blocks = [block for block in previous["blocks"] if block["page"] not in pages]
     for entry in session.entries.values():
         entry["proofs"][0]["run"] = run["id"]

@@ -359,10 +359,10 @@ def test_what_follows_yield_runs_after_the_response(
         yield
         events.append("a plain line")
 
-    @snippet.app.get("/raising")
     async def raising(_: Annotated[None, Depends(plain)]) -> None:
         raise HTTPException(404)
 
+    snippet.app.get("/raising")(raising)
     snippet.app.get("/later")(answering(None))
     snippet.app.get("/sooner")(answering("function"))
 

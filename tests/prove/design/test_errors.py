@@ -160,7 +160,7 @@ def test_a_known_order_hides_what_is_not_imported(snippet: ModuleType) -> None:
 def test_the_client_learns_nothing_of_what_broke(
     snippet: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
-    snippet.ORDERS = Away()
+    vars(snippet)["ORDERS"] = Away()
     ((status, _, said),) = ask(snippet.app, "GET /orders/7")
     (logged,) = [record for record in caplog.records if record.exc_info]
     assert logged.exc_info is not None
@@ -180,7 +180,7 @@ def test_the_client_learns_nothing_of_what_broke(
 )
 def test_a_store_that_is_away_is_no_unknown_order(snippet: ModuleType) -> None:
     assert statuses(snippet.app, "GET /orders/7", "GET /orders/8") == [200, 404]
-    snippet.ORDERS = Away()
+    vars(snippet)["ORDERS"] = Away()
     assert statuses(snippet.app, "GET /orders/7") == [500], "it says that there is no such order"
 
 
@@ -201,7 +201,7 @@ def found(folder: Path, source: str) -> set[str]:
     """Return what Ruff and mypy find in a module, beside names that are not used."""
     module = folder / "module.py"
     module.write_text(source)
-    lint = ["ruff", "check", "--config", ROOT / "pyproject.toml", "--output-format=concise"]
+    lint: list[str | Path] = ["ruff", "check", "--config", ROOT / "pyproject.toml", "--output-format=concise"]
     told = subprocess.run([*lint, module], cwd=ROOT, capture_output=True, text=True)
     assert told.returncode in (0, 1), told.stderr
     typed = subprocess.run(["mypy", module], cwd=ROOT, capture_output=True, text=True)
@@ -236,9 +236,10 @@ def test_without_a_value_the_last_line_raises(
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/answered.py"], indirect=True)
 def test_an_exception_of_the_framework_gives_the_same_answer(snippet: ModuleType) -> None:
-    @snippet.app.get("/bare/{number}")
     async def bare(number: int) -> str:
         raise HTTPException(404, "Order not found")
+
+    snippet.app.get("/bare/{number}")(bare)
 
     one, other = ask(snippet.app, "GET /orders/8", "GET /bare/8")
     assert one == other

@@ -173,7 +173,7 @@ def test_a_short_key_is_warned_of() -> None:
     "It doesn't show for which service, until when, or that a claim is there at all: each of those is a check of its own.",
 )
 def test_what_a_signature_alone_shows(record_property: Any) -> None:
-    checks = {"exp": 0, "aud": "invoices"}
+    checks: dict[str, Any] = {"exp": 0, "aud": "invoices"}
     told = jwt.decode(
         signed(KEY, sub=None, **checks),
         KEY,

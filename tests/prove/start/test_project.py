@@ -106,8 +106,8 @@ def test_the_project_has_the_name_everywhere(walk: Walk, place: Place) -> None:
     assert (orders / "README.md").read_text().startswith("# Orders\n")
     commits = place.ended("git", "log", "--format=%s", "main", cwd=orders).stdout
     assert commits.splitlines()[-1] == "Begin orders"
-    first = ["git", "ls-tree", "-r", "--name-only", "main:"]
-    begun = place.ended(*first, cwd=orders).stdout.splitlines()
+    listed = ["git", "ls-tree", "-r", "--name-only", "main:"]
+    begun = place.ended(*listed, cwd=orders).stdout.splitlines()
     files = place.ended("git", "ls-files", cwd=SNIPPETS / "service").stdout
     wanted = {file.replace("accounts", "orders") for file in files.splitlines()}
     assert wanted <= {*begun}
