@@ -49,7 +49,6 @@ FOR EACH ROW WHEN (OLD.id = 1500) EXECUTE FUNCTION held()
 
 
 INSTRUCTIONS = [
-    "Call create_engine() in the env.py of Alembic's async template in place of the engine that it creates.",
     "Let each migration leave a schema that both the release that runs and the next release can use, and let it wait for a lock for some seconds at most.",
     "If you don't know whether a change is safe, let Squawk read its SQL before a database does.",
     "Add the new column beside the old column, and leave the old column as it is.",
@@ -57,7 +56,9 @@ INSTRUCTIONS = [
     "In each migration of this page, give revision an id of your own, and down_revision the id of your last migration.",
     "Don't: rename a column in one step",
     "Do: limit how long a migration waits for a lock",
+    "Give the engine in Alembic's env.py a lock_timeout.",
     "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
+    "Call create_engine() in the env.py of Alembic's async template in place of the engine that it creates.",
     "Run it again when the report is done.",
     "Don't let a migration wait as long as it takes",
     "Ask PostgreSQL who waits for whom",
@@ -68,13 +69,12 @@ INSTRUCTIONS = [
     "Don't: build an index in a transaction",
     "Create the folder with alembic init --template async migrations if your URL names asyncpg.",
     "Set the timeout, and let each migration be a transaction of its own, as snippets/service/alembic/env.py does.",
+    "Add the column, and a trigger that copies each write from one column into the other, and then fill the old rows.",
+    "Drop the trigger and the old column in a later release, when no process reads or writes the old column.",
     "Let Squawk read the SQL of the migrations that no database has run yet:",
     "Install squawk-cli, and run alembic upgrade 0005:head --sql | squawk --config squawk.toml with your own last revision.",
     "Compare the models with the migrations",
     "Run the migrations on an empty database in a test, and expect an empty list:",
-    "Give the engine in Alembic's env.py a lock_timeout.",
-    "Add the column, and a trigger that copies each write from one column into the other, and then fill the old rows.",
-    "Drop the trigger and the old column in a later release, when no process reads or writes the old column.",
 ]
 
 

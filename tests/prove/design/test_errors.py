@@ -201,7 +201,13 @@ def found(folder: Path, source: str) -> set[str]:
     """Return what Ruff and mypy find in a module, beside names that are not used."""
     module = folder / "module.py"
     module.write_text(source)
-    lint: list[str | Path] = ["ruff", "check", "--config", ROOT / "pyproject.toml", "--output-format=concise"]
+    lint: list[str | Path] = [
+        "ruff",
+        "check",
+        "--config",
+        ROOT / "pyproject.toml",
+        "--output-format=concise",
+    ]
     told = subprocess.run([*lint, module], cwd=ROOT, capture_output=True, text=True)
     assert told.returncode in (0, 1), told.stderr
     typed = subprocess.run(["mypy", module], cwd=ROOT, capture_output=True, text=True)

@@ -202,7 +202,7 @@ def test_a_client_learns_that_its_order_was_not_stored(
 ) -> None:
     assert ask(snippet.app, "POST /orders/7") == [(201, '"order 7 is stored"')]
     assert snippet.STORE == {"orders": [7]}
-    snippet.STORE = Refusing()
+    vars(snippet)["STORE"] = Refusing()
     ((status, _),) = ask(snippet.app, "POST /orders/8")
     record_property("figure", str(status))
     assert status == 500, f"the client is told {status}, and the order is lost"

@@ -81,7 +81,7 @@ def walk(place: Place, pytestconfig: pytest.Config) -> Walk:
     "You need git, make, and Python 3.11 or newer.",
     'Its pyproject.toml says version = "0.1.0", whatever that of the service says.',
     "It has no licence file, so nobody else may use it until you add one.",
-    "What you copied is under the MIT licence, which asks you to keep its notice in the copies that you give away.",
+    "The MIT licence of this playbook asks you to keep its notice in the copies that you give away.",
     "A project from here is yours from its first commit on, and later changes of the service don't reach it.",
 )
 @pytest.mark.proves(f"{FOLDER}/make.sh")
