@@ -189,7 +189,7 @@ def test_each_step_ends_as_the_page_says(walk: Walk, name: str, status: int) -> 
     "It starts its own database, broker and mail server, from packages that the first start installed.",
     "It runs every test of the service, so run it once before you send the change, and make s while you work.",
     "A program that your system lacks, such as nginx, skips the tests that need it, and the report names its package.",
-    "On Debian and Ubuntu, .ci/run installs what packages.txt names, then runs make l.",
+    "On Debian, .ci/run installs what packages.txt names, then runs make l.",
 )
 def test_the_largest_tier_has_each_gate(walk: Walk, place: Place) -> None:
     assert walk["make.sh"].returncode == 0
