@@ -51,7 +51,7 @@ INSTRUCTIONS = [
     "Give the blocking call to asyncio.to_thread where the endpoint awaits something else too.",
     "Set a timeout in each blocking client.",
     "Take an asynchronous library instead, if the call is frequent.",
-    "Change an async def endpoint that blocks and awaits nothing to def.",
+    "Change an async def endpoint that blocks and awaits nothing to def, if what it shares with others may be used from threads.",
 ]
 
 

@@ -49,15 +49,17 @@ INSTRUCTIONS = [
     "If you retry, retry only what is idempotent: a call that does the same when it is sent twice.",
     "Open the client of a cache once too",
     "Look at the two timeouts and at max_connections: the values are constants of that file.",
-    "Save that service as misbehaving.py beside app.py, and run uvicorn misbehaving:app in their folder.",
-    "In a second terminal, run export UPSTREAM_URL=http://127.0.0.1:8000 and uvicorn --port 8001 app:app.",
+    "Then try the app with a small remote service:",
+    "Save the service that stands under Check as misbehaving.py beside app.py, and run uvicorn misbehaving:app in their folder.",
+    "In a second terminal, set UPSTREAM_URL to that service's address: run export UPSTREAM_URL=http://127.0.0.1:8000.",
+    "Then run uvicorn --port 8001 app:app.",
 ]
 
 
 JUDGEMENTS = [
     "We call the other service, which somebody else runs, a remote service.",
     "We recommend 5 seconds if you don't know how long to wait.",
-    "We call the object that keeps connections to it and sends requests over them a client: here it is an aiohttp.ClientSession.",
+    "We call the object that keeps connections to a remote service, and sends requests over them, a client.",
 ]
 
 

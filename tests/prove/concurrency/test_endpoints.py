@@ -46,6 +46,7 @@ INSTRUCTIONS = [
     "Do: read the user from a database",
     "Install fastapi, pydantic, uvicorn, sqlalchemy[asyncio] and asyncpg.",
     "Run make parts in a copy of this playbook's repository: the command starts a PostgreSQL server and prints a line that sets DATABASE_URL.",
+    "Paste that line into a second terminal, and run uvicorn users:app there, in the file's folder.",
     "Let a migration create the tables in production: create_all stands in the folded lines so that the block runs alone.",
     "Commit before the endpoint returns",
     "Don't share that session between tasks: Give each task its own session.",
@@ -451,7 +452,7 @@ def test_each_request_has_a_session(
 
 
 @pytest.mark.holds(
-    "DataError | The number in the path is larger than the column can hold. | Limit it, as Number does: the client gets 422, not 500.",
+    "DataError | The number in the path is larger than the column can hold. | Limit it, as Number does below: the client gets 422, not 500.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_a_number_that_no_row_can_have_is_refused(
@@ -473,7 +474,7 @@ def test_a_number_that_no_row_can_have_is_refused(
 
 
 @pytest.mark.holds(
-    "Invalid args for response field | The return type is a class of SQLAlchemy, or a parameter of type AsyncSession has no Depends. | Return a Pydantic model, or name one with response_model; declare the parameter as Session.",
+    "Invalid args for response field | The return type is a class of SQLAlchemy, or a parameter of type AsyncSession has no Depends. | Return a Pydantic model, or name one with response_model; declare the parameter as Session below.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_what_fastapi_refuses_when_the_app_is_built(snippet: ModuleType) -> None:

@@ -47,9 +47,10 @@ INSTRUCTIONS = [
     "Don't trust the name of an index",
     "Write a query in a repository, never in an endpoint.",
     'Set lazy="raise" on each relationship, and run the tests.',
+    "Use selectinload for what the answer shows, in the query of that endpoint.",
     "Give each list a limit.",
     "Hold the plan of each query that runs often in a test.",
-    "Count the statements of an endpoint for a few rows and for many: Choose a stack by what it refuses has sent to copy.",
+    "Count the statements of an endpoint for a few rows and for many: Choose a stack by what it refuses has a counter to copy.",
     "Copy read_whole for the plan, and fail the test if it names a table that grows.",
 ]
 
@@ -136,7 +137,7 @@ async def cost(snippet: ModuleType, database: str, number: int) -> tuple[int, in
 @pytest.mark.holds(
     "Each invoice has lines.",
     "Three invoices and thirty take 2 statements each.",
-    "awaitable_attrs makes MissingGreenlet go away, and asks the database once for each invoice.",
+    "awaitable_attrs awaits the lines instead, and asks the database once for each invoice.",
     "This is called N+1: 1 statement for the list, and one more for each of its N rows.",
 )
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def joined(snippet: ModuleType, database: str) -> tuple[int, int]:
     "selectinload | 2",
     "joinedload | 1",
 )
-def test_what_each_way_costs(postgres: Any, database: str) -> None:
+def test_what_each_way_costs(postgres: Any, database: str, record_property: Any) -> None:
     loaded, awaited = (
         importlib.import_module(f"snippets.database.queries.{name}")
         for name in ("loaded", "awaited")
@@ -206,6 +207,8 @@ def test_what_each_way_costs(postgres: Any, database: str) -> None:
         "joinedload": joined(loaded, own[2]),
     }
     assert {name: str(statements) for name, (statements, _) in counted.items()} == ROWS
+    for statements, _ in counted.values():
+        record_property("figure", str(statements))
     assert counted["joinedload"][1] < counted["selectinload"][1]  # rows: an invoice in each
 
 
@@ -244,7 +247,7 @@ UNINDEXED = pytest.param(
 
 
 @pytest.mark.holds(
-    "A query that compares lower(email) needs an index of lower(email).",
+    "A query that compares a function of a column needs an index of that function.",
     "Here the column has an index, and the query doesn't compare the column but a function of it.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/indexed.py", UNINDEXED], indirect=True)

@@ -185,9 +185,9 @@ def test_each_step_ends_as_the_page_says(walk: Walk, name: str, status: int) -> 
 )
 @pytest.mark.holds(
     "Pass all gates before you send a larger change",
-    "Run the gates of its tier of change: make l runs each gate but module, whose tests suite runs too.",
+    "Run the gates of its tier of change: make l runs each gate but module, whose tests run with all the others.",
     "It starts its own database, broker and mail server, from packages that the first start installed.",
-    "It runs every test of the service, so run it once before you send the change, and make s while you work.",
+    "It runs every test of the service, so run it once before you send the change, and the gates of a smaller tier while you work.",
     "A program that your system lacks, such as nginx, skips the tests that need it, and the report names its package.",
     "On Debian, .ci/run installs what packages.txt names, then runs make l.",
 )
