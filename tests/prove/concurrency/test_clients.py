@@ -39,6 +39,9 @@ INSTRUCTIONS = [
     "Open one client for each remote service when the app starts, use it for every request, and close it when the app ends.",
     "Give each call a timeout in total, and look at the status before the body.",
     "Install aiohttp, fastapi, pydantic and uvicorn.",
+    "Try the app with a small remote service:",
+    "Save the service that stands under Check as misbehaving.py beside app.py, and run uvicorn misbehaving:app in their folder.",
+    "In a second terminal, set UPSTREAM_URL to that service's address with export UPSTREAM_URL=http://127.0.0.1:8000, and run uvicorn --port 8001 app:app.",
     "Open http://127.0.0.1:8001/me twice.",
     "Don't: open a client for each call",
     "Don't: limit the read alone",
@@ -49,17 +52,13 @@ INSTRUCTIONS = [
     "If you retry, retry only what is idempotent: a call that does the same when it is sent twice.",
     "Open the client of a cache once too",
     "Look at the two timeouts and at max_connections: the values are constants of that file.",
-    "Then try the app with a small remote service:",
-    "Save the service that stands under Check as misbehaving.py beside app.py, and run uvicorn misbehaving:app in their folder.",
-    "In a second terminal, set UPSTREAM_URL to that service's address: run export UPSTREAM_URL=http://127.0.0.1:8000.",
-    "Then run uvicorn --port 8001 app:app.",
 ]
 
 
 JUDGEMENTS = [
     "We call the other service, which somebody else runs, a remote service.",
-    "We recommend 5 seconds if you don't know how long to wait.",
     "We call the object that keeps connections to a remote service, and sends requests over them, a client.",
+    "We recommend 5 seconds if you don't know how long to wait.",
 ]
 
 

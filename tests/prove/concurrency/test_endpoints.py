@@ -46,7 +46,7 @@ INSTRUCTIONS = [
     "Do: read the user from a database",
     "Install fastapi, pydantic, uvicorn, sqlalchemy[asyncio] and asyncpg.",
     "Run make parts in a copy of this playbook's repository: the command starts a PostgreSQL server and prints a line that sets DATABASE_URL.",
-    "Paste that line into a second terminal, and run uvicorn users:app there, in the file's folder.",
+    "Put that line into a second terminal, and run uvicorn users:app there, in the file's folder.",
     "Let a migration create the tables in production: create_all stands in the folded lines so that the block runs alone.",
     "Commit before the endpoint returns",
     "Don't share that session between tasks: Give each task its own session.",
@@ -76,7 +76,7 @@ async def ask(url: str, method: str, path: str, **options: Any) -> tuple[int, An
 
 
 @pytest.mark.holds(
-    "Look at the last four lines: -> UserRead says what the endpoint returns, and a user that isn't there gets 404.",
+    "Look at the last lines: -> UserRead says what the endpoint returns, and a user that isn't there gets 404.",
     'GET /users/1 | 200 | {"id":1,"name":"Ada"} | The endpoint returned a user.',
     'GET /users/7 | 404 | {"detail":"no user 7"} | The endpoint raised HTTPException.',
     "GET /users/x | 422 | an error that names number | FastAPI didn't call the endpoint, because x is no int.",
@@ -339,7 +339,7 @@ class Watched(AsyncSession):
     "By default, FastAPI runs what follows yield in a dependency after it has sent what the endpoint returned.",
     "If the endpoint raises HTTPException, the exception comes out of the yield: a with block around it ends before the response, and a plain line below the yield doesn't run.",
     "A commit that fails there comes too late: the client has its 200 already.",
-    'With Depends(get_session, scope="function"), what follows yield runs before the response.',
+    'With scope="function" in Depends, what follows yield runs before the response.',
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_what_follows_yield_runs_after_the_response(
@@ -365,7 +365,7 @@ def test_what_follows_yield_runs_after_the_response(
 
     snippet.app.get("/raising")(raising)
     snippet.app.get("/later")(answering(None))
-    snippet.app.get("/sooner")(answering("function"))
+    snippet.app.get("/sooner")(answering(scope="function"))
 
     async def send(message: Any) -> None:
         events.append(f"{message['type']} {message.get('status', '')}".strip())
