@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ import pytest
 
 from tests.engine import needs
 from tests.engine.pages import DOCS, ROOT
+from tests.parts import service
 from tests.prove import prose
 
 READY = ".venv/ready"  # it stands
@@ -88,3 +91,32 @@ def test_a_reader_follows_a_page_from_an_empty_folder(
             assert done.stdout.splitlines() == shown, block.path
         ran += bool(wanted)
     assert ran, "no block of the page needs a part"
+
+
+def test_nothing_is_forked_while_a_thread_starts_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is forked in that moment keeps the pipe over which the start is told."""
+    begun, forked, steps = threading.Event(), threading.Event(), list[str]()
+
+    def start(*_: object, **__: object) -> None:
+        begun.set()
+        forked.wait(0.3)  # a fork that isn't held up comes at once
+        steps.append("started")
+
+    def fork() -> None:
+        begun.wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(len(steps))
+        forked.set()
+        steps.append(f"forked after {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    threads = [threading.Thread(target=fork), threading.Thread(target=service.started, args=[[]])]
+    with warnings.catch_warnings(action="ignore"):  # of a fork beside threads, from 3.12 on
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert steps == ["started", "forked after 1"]

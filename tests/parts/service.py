@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ CACHE = BIN.parent / "mypy_cache"  # of the packages' types; a copy's own come a
 TOOLS = tomllib.loads((SERVICE / "pyproject.toml").read_text())["tool"]
 GATES = tomllib.loads((SERVICE / "tiers.toml").read_text())["gates"]
 RUNNING = set[subprocess.Popen[Any]]()  # what to end when a session is interrupted
+STARTING = threading.Lock()  # held while a thread starts a process, and while another forks one
+os.register_at_fork(
+    before=STARTING.acquire, after_in_parent=STARTING.release, after_in_child=STARTING.release
+)
 End = dict[str, Any]
 
 
@@ -40,6 +45,24 @@ class Told:
     whole: bool = False
     said: str = ""
     status: int = 0
+
+
+def started(command: list[str], **options: Any) -> "subprocess.Popen[str]":
+    """Start a process in a thread, while no other thread forks.
+
+    A fork would keep the pipe over which the start is told, and who waits for its end would wait
+    for the end of what was forked: a server that ends with the session.
+    """
+    with STARTING:
+        return subprocess.Popen(command, text=True, **options)
+
+
+def ended(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Return what a process said that was started so."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started(command, **pipes, **options) as process:
+        told = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, *told)
 
 
 def recording(folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -96,9 +119,8 @@ def pytest_in(
     options = [*options, "--cov-report="] if measured else options[-1:]
     command = [f"{BIN}/python", "-m", "pytest", "--quiet", *options, *arguments]
     with tempfile.TemporaryFile("w+") as output:
-        with subprocess.Popen(
-            command, cwd=home, env=outside | inside, stdout=output, stderr=output
-        ) as process:
+        files = {"stdout": output, "stderr": output}
+        with started(command, cwd=home, env=outside | inside, **files) as process:
             RUNNING.add(process)
         RUNNING.discard(process)
         output.seek(0)
@@ -171,7 +193,7 @@ def plant(copy: Path, *patches: str) -> None:
     for patch in patches:
         command = ["git", "apply", str(SNIPPETS / patch)]
         alone = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent), "LC_ALL": "C"}
-        done = subprocess.run(command, cwd=copy, env=alone, capture_output=True, text=True)
+        done = ended(command, cwd=copy, env=alone)
         if done.returncode:
             first = done.stderr.partition("error: ")[2].splitlines()[:1] or ["git can't read it"]
             cure = "Make the change anew in snippets/service, and write `git diff --relative`"
@@ -198,6 +220,6 @@ def linted(files: set[Path]) -> Found:
         "ruff": ["check", "--quiet", "--no-cache", RUFF[-1]],
     }.items():
         command = [f"{BIN}/{tool}", *options, *sorted(map(str, files))]
-        done = subprocess.run(command, cwd=SERVICE, env=environment, capture_output=True, text=True)
+        done = ended(command, cwd=SERVICE, env=environment)
         told[tool] = done.stdout, done.stderr, done.returncode
     return findings(told, SERVICE)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.parts.service import BIN, CACHE, RUNNING, SERVICE
+from tests.parts.service import BIN, CACHE, RUNNING, SERVICE, started
 
 
 def shell(**changed: str) -> dict[str, str]:
@@ -25,7 +25,7 @@ def typed(copy: Path, line: str, **environment: str) -> tuple[int, str]:
     """
     with (
         tempfile.TemporaryFile("w+") as output,
-        subprocess.Popen(
+        started(
             ["sh", "-c", f"exec env {line}"],
             cwd=copy,
             env=shell(MYPY_CACHE_DIR=str(CACHE), **environment),
