@@ -102,7 +102,7 @@ SECTIONS = [
     ),
     Break(
         "twin of the service that fails elsewhere",
-        edit(TEST, "500, ", "503, "),
+        edit(TEST, r"\(500, ", r"\(503, "),
         TEST,
         "unanswered.patch fails elsewhere than declared",
         TWIN,

@@ -339,7 +339,7 @@ class Watched(AsyncSession):
     "By default, FastAPI runs what follows yield in a dependency after it has sent what the endpoint returned.",
     "If the endpoint raises HTTPException, the exception comes out of the yield: a with block around it ends before the response, and a plain line below the yield doesn't run.",
     "A commit that fails there comes too late: the client has its 200 already.",
-    'With scope="function" in Depends, what follows yield runs before the response.',
+    "With the scope function in Depends, what follows yield runs before the response.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
 def test_what_follows_yield_runs_after_the_response(
@@ -365,7 +365,7 @@ def test_what_follows_yield_runs_after_the_response(
 
     snippet.app.get("/raising")(raising)
     snippet.app.get("/later")(answering(None))
-    snippet.app.get("/sooner")(answering(scope="function"))
+    snippet.app.get("/sooner")(answering("function"))
 
     async def send(message: Any) -> None:
         events.append(f"{message['type']} {message.get('status', '')}".strip())
