@@ -78,6 +78,10 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Written
             r"page.md:3: page/good.py is no \"don't\", and lines 1 of it are highlighted. Remove",
         ),
         ({"light": ' hl_lines="7"', "below": ""}, r"page.md:7: the page does not show what a"),
+        (
+            {"light": ' hl_lines="7"', "below": SEEN + SEEN},
+            r"page.md:15: it stands above already. Show it once",
+        ),
     ],
 )
 def test_a_highlight_by_hand_is_refused(written: Written, told: dict[str, str], says: str) -> None:

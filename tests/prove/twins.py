@@ -182,6 +182,8 @@ def hold_page(page: Path, twins: Pairs, *, updating: bool) -> None:
         if lines != wanted:
             reason = f"lines {wanted} differ from {twins[block.path]}, not {lines or 'none'}"
             raise block.refuse(reason, f'{UPDATE}; it writes hl_lines="{wanted}"')
+        if below and below.file == block.file and block.path.endswith(".fails.out"):
+            raise below.refuse("it stands above already", "Show it once")
         if wanted and (below is None or below.file != seen(block.path)):
             reason = f"the page does not show what a reader sees when {block.path} fails"
             raise block.refuse(
