@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import coverage
 import psutil
 import uvicorn
@@ -107,6 +108,28 @@ async def beside(app: Any, **options: Any) -> AsyncIterator[Beside]:
         finally:
             server.should_exit = True
             await served
+
+
+def asked(app: Any, *requests: str) -> list[tuple[int, str, str]]:
+    """Return the status, the type and the text of the answers to requests such as `GET /`."""
+
+    async def answers() -> list[tuple[int, str, str]]:
+        found = list[tuple[int, str, str]]()
+        async with (
+            beside(app, timeout_graceful_shutdown=20) as server,
+            aiohttp.ClientSession(server.url) as client,
+        ):
+            for method, path in map(str.split, requests):
+                async with client.request(method, path) as answer:
+                    found.append((answer.status, answer.content_type, await answer.text()))
+        return found
+
+    return asyncio.run(answers())
+
+
+def status_of(app: Any, request: str) -> int:
+    """Return the status of the answer to a request such as `GET /`."""
+    return asked(app, request)[0][0]
 
 
 @contextmanager

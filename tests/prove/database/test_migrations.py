@@ -97,10 +97,11 @@ def alembic(database: str, tmp_path: Path) -> Config:
     return config
 
 
-def plant(config: Config, snippet: ModuleType) -> None:
-    """Put a snippet where Alembic looks for migrations."""
+def plant(config: Config, snippet: ModuleType) -> Path:
+    """Put a snippet where Alembic looks for migrations, and return the file."""
     file = Path(str(config.get_main_option("script_location")), "versions/next.py")
     file.write_text(f"from {snippet.__name__} import down_revision, revision, upgrade\n")
+    return file
 
 
 async def queue(connection: Any) -> set[tuple[int, int]]:
@@ -394,8 +395,7 @@ async def outlasted(config: Config, database: str) -> bool:
 def test_a_build_waits_and_the_next_migration_does_not(
     snippet: ModuleType, alembic: Config, database: str
 ) -> None:
-    plant(alembic, snippet)
-    planted = Path(str(alembic.get_main_option("script_location")), "versions/next.py")
+    planted = plant(alembic, snippet)
     planted.with_name("seen.py").write_text(SEEN)
     source = Path(str(snippet.__file__)).read_text()
     limited = source.replace('"SET lock_timeout = 0"', '"SELECT 0"')
@@ -424,8 +424,7 @@ def test_a_build_waits_and_the_next_migration_does_not(
 def test_an_index_is_not_built_concurrently_in_a_transaction(
     snippet: ModuleType, alembic: Config
 ) -> None:
-    plant(alembic, snippet)
-    file = Path(str(alembic.get_main_option("script_location")), "versions/next.py")
+    file = plant(alembic, snippet)
     source = Path(str(snippet.__file__)).read_text()
     inside = source.replace("op.get_context().autocommit_block()", "nullcontext()")
     file.write_text(

@@ -9,14 +9,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import aiohttp
 import pytest
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.evidence import failing
-from tests.parts.server import beside
+from tests.parts.server import asked
 
 FOLDER = "design/errors"
 PROBLEM = "application/problem+json"
@@ -63,21 +62,10 @@ class Away(dict[int, str]):
 
 def ask(app: FastAPI, *requests: str) -> list[Answer]:
     """Return the status, the type and the body of the answers to requests such as `GET /`."""
-
-    async def answers() -> list[Answer]:
-        found = list[Answer]()
-        async with (
-            beside(app, timeout_graceful_shutdown=20) as server,
-            aiohttp.ClientSession(server.url) as client,
-        ):
-            for method, path in map(str.split, requests):
-                async with client.request(method, path) as answer:
-                    known = answer.content_type.endswith("json")
-                    body = await (answer.json(content_type=None) if known else answer.text())
-                    found.append((answer.status, answer.content_type, body))
-        return found
-
-    return asyncio.run(answers())
+    return [
+        (status, kind, json.loads(text) if kind.endswith("json") else text)
+        for status, kind, text in asked(app, *requests)
+    ]
 
 
 def statuses(app: FastAPI, *requests: str) -> list[int]:

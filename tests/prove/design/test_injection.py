@@ -1,6 +1,5 @@
 """What the page on injection claims."""
 
-import asyncio
 import json
 import subprocess
 from collections.abc import Callable
@@ -8,12 +7,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
-import aiohttp
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 
 from tests.engine.pages import ROOT, SNIPPETS
-from tests.parts.server import beside
+from tests.parts.server import asked
 
 FOLDER = "design/injection"
 Holds = Callable[[], None]
@@ -51,19 +49,7 @@ class Refusing(dict[str, list[int]]):
 
 def ask(app: FastAPI, *requests: str) -> list[tuple[int, str]]:
     """Return the status and the text of the answers to requests such as `GET /`."""
-
-    async def answers() -> list[tuple[int, str]]:
-        found = list[tuple[int, str]]()
-        async with (
-            beside(app, timeout_graceful_shutdown=20) as server,
-            aiohttp.ClientSession(server.url) as client,
-        ):
-            for method, path in map(str.split, requests):
-                async with client.request(method, path) as answer:
-                    found.append((answer.status, await answer.text()))
-        return found
-
-    return asyncio.run(answers())
+    return [(status, text) for status, _, text in asked(app, *requests)]
 
 
 def ruff(file: Path) -> str:

@@ -1,22 +1,19 @@
 """What the page on layers claims."""
 
 import ast
-import asyncio
 import contextlib
-import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import aiohttp
 import pytest
-from fastapi import FastAPI
 
-from tests.engine.pages import SNIPPETS, RefusedError
+from tests.engine.pages import RefusedError
 from tests.parts.gates import TIERS, Copy, Gate, GateError
-from tests.parts.server import beside
+from tests.parts.outputs import hold_lines
+from tests.parts.server import status_of
 from tests.parts.service import SERVICE
 
 FOLDER = "design/layers"
@@ -44,32 +41,6 @@ INSTRUCTIONS = [
 ]
 
 
-def post(app: FastAPI, path: str) -> int:
-    """Return the status of the answer to a POST."""
-
-    async def status() -> int:
-        async with (
-            beside(app, timeout_graceful_shutdown=20) as server,
-            aiohttp.ClientSession(server.url) as client,
-            client.post(path) as answer,
-        ):
-            return answer.status
-
-    return asyncio.run(status())
-
-
-def hold_out(name: str, lines: list[str], updating: bool) -> None:
-    """Refuse a shown output that isn't what is so, or write it."""
-    file = SNIPPETS / FOLDER / name
-    if updating:
-        file.write_text("\n".join(lines) + "\n")
-    shown = file.read_text().splitlines()
-    if shown != lines:
-        told = next(line for line in difflib.ndiff(shown, lines) if line[0] in "-+")
-        at = next((n for n, line in enumerate(shown, 1) if line not in lines), len(shown))
-        raise RefusedError(file, at, f"it isn't what is so: {told}", "Run `make update`")
-
-
 @pytest.mark.holds(
     "An order without items is refused over HTTP, and the nightly import stores it.",
     "Look at place_order: it holds the rule, and both callers go through it.",
@@ -94,8 +65,8 @@ def hold_out(name: str, lines: list[str], updating: bool) -> None:
     indirect=True,
 )
 def test_a_rule_holds_for_every_caller(snippet: ModuleType, record_property: Any) -> None:
-    assert (post(snippet.app, "/orders/2"), snippet.ORDERS) == (201, [2])
-    refused = post(snippet.app, "/orders/0")
+    assert (status_of(snippet.app, "POST /orders/2"), snippet.ORDERS) == (201, [2])
+    refused = status_of(snippet.app, "POST /orders/0")
     assert refused == 409
     record_property("figure", str(refused))
     snippet.ORDERS.clear()
@@ -126,7 +97,7 @@ def found(base: Path, *patches: str) -> list[str]:
 def test_an_import_upward_is_refused(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     told = found(tmp_path / "copy", f"{FOLDER}/upward.patch")
     told = sorted(line for line in told if " -> " in line)  # it tells them in any order
-    hold_out("upward.out", told, pytestconfig.option.update_examples)
+    hold_lines(f"{FOLDER}/upward.out", told, pytestconfig.option.update_examples)
     assert [line.removeprefix("- ") for line in told] == UPWARD
     assert TIERS["gates"]["layers"].startswith("lint-imports")
 
@@ -171,7 +142,7 @@ def recorded() -> list[str]:
 @pytest.mark.proves(f"{FOLDER}/request.out")
 def test_the_request_is_the_one_that_was_recorded(pytestconfig: pytest.Config) -> None:
     lines = recorded()
-    hold_out("request.out", lines, pytestconfig.option.update_examples)
+    hold_lines(f"{FOLDER}/request.out", lines, pytestconfig.option.update_examples)
     assert [line.split(":")[0].strip() for line in lines] == sorted(
         (line.split(":")[0].strip() for line in lines), key=lines_of(lines).index
     )
@@ -218,4 +189,4 @@ def test_a_recorded_request_that_is_edited_by_hand_is_refused() -> None:
     lines = recorded()
     for edited in (lines[1:], [*lines, "database: DELETE users"]):
         with pytest.raises(RefusedError, match=r"layers/request.out:\d+: .*Run `make update`"):
-            hold_out("request.out", edited, updating=False)
+            hold_lines(f"{FOLDER}/request.out", edited, updating=False)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.pages import SNIPPETS, RefusedError
 from tests.parts.gates import TIERS, Copy, Gate, GateError
+from tests.parts.outputs import hold_lines
 from tests.parts.service import SERVICE
 
 FOLDER = "start/structure"
@@ -117,24 +118,10 @@ def tree() -> list[str]:
     return ["accounts/", *lines]
 
 
-def hold_out(name: str, lines: list[str], updating: bool) -> None:
-    """Refuse a shown output that isn't what is so, or write it."""
-    file = SNIPPETS / FOLDER / name
-    if updating:
-        file.write_text("\n".join(lines) + "\n")
-    shown = file.read_text().splitlines()
-    if shown != lines:
-        pairs = enumerate(zip(shown, lines, strict=False), start=1)
-        at = next((n for n, (is_, be) in pairs if is_ != be), min(len(shown), len(lines)))
-        then, now = (each[at - 1] if each else "" for each in (shown, lines))
-        reason = f"the page shows {then.strip()!r}, and the service has {now.strip()!r}"
-        raise RefusedError(file, at, reason, "Run `make update` and read the diff")
-
-
 @pytest.mark.holds("This is the tree of the service.")
 @pytest.mark.proves(f"{FOLDER}/tree.out")
 def test_the_tree_is_that_of_the_service(pytestconfig: pytest.Config) -> None:
-    hold_out("tree.out", tree(), pytestconfig.option.update_examples)
+    hold_lines(f"{FOLDER}/tree.out", tree(), pytestconfig.option.update_examples)
     told = {name for layer in LAYERS["layers"] for name in re.split(r" [|:] ", layer)}
     package = seen(SERVICE / "src/accounts")
     assert told == {p.stem for p in package} - {"__init__", "py"}
@@ -206,7 +193,7 @@ def test_the_page_shows_what_the_gate_finds(
     linted: Linted, name: str, pytestconfig: pytest.Config
 ) -> None:
     found = linted.found(f"{FOLDER}/{name}.patch")
-    hold_out(f"{name}.out", found, pytestconfig.option.update_examples)
+    hold_lines(f"{FOLDER}/{name}.out", found, pytestconfig.option.update_examples)
     assert "layers" in TIERS["gates"]
     assert HTTP["name"] == "Services know nothing of HTTP"
 
@@ -282,7 +269,7 @@ def test_the_service_names_its_own_folder_too() -> None:
 def test_a_tree_that_is_edited_by_hand_is_refused() -> None:
     for lines in [*tree()[:-1], "└── utils/"], tree()[:-1]:
         with pytest.raises(RefusedError, match=r"structure/tree.out:\d+: .*Run `make update`"):
-            hold_out("tree.out", lines, updating=False)
+            hold_lines(f"{FOLDER}/tree.out", lines, updating=False)
 
 
 def test_a_file_of_which_nothing_says_what_it_is_for_is_refused() -> None:

@@ -12,6 +12,7 @@ from mypy import api
 
 from tests.engine.pages import DOCS, SNIPPETS, RefusedError
 from tests.parts.gates import TIERS, Copy, Gate, GateError, command
+from tests.parts.outputs import hold_lines
 from tests.parts.service import plant
 from tests.prove.sentences import sentences
 
@@ -95,19 +96,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return Runs(tmp_path_factory.mktemp("tiers"))
 
 
-def hold_out(name: str, told: dict[str, str], updating: bool) -> None:
-    """Refuse an output that isn't what the gates wrote, or write it."""
-    lines = [(gate, line) for gate, text in told.items() for line in text.splitlines()]
-    rows = [f"{gate:9}{line}\n" for gate, line in lines]
-    file = SNIPPETS / FOLDER / name
-    if updating:
-        file.write_text("".join(rows))
-    shown = file.read_text().splitlines(keepends=True)
-    for number, (now, then) in enumerate(zip(rows, shown, strict=False), start=1):
-        if now != then:
-            reason = f"the gate writes {now.strip()!r}, not {then.strip()!r}"
-            raise RefusedError(file, number, reason, "Run `make update` and read the diff")
-    assert rows == shown, f"{file} has {len(shown)} lines, and a run gives {len(rows)}"
+def rows(told: dict[str, str]) -> list[str]:
+    """Return what the gates wrote, each line with its gate."""
+    return [f"{gate:9}{line}" for gate, text in told.items() for line in text.splitlines()]
 
 
 def refused(gate: str, match: str) -> object:
@@ -147,7 +138,7 @@ def test_each_gate_passes_and_refuses_what_it_is_there_for(runs: Runs, patch: st
 )
 @pytest.mark.proves(f"{FOLDER}/green.out")
 def test_the_page_shows_how_gates_pass(runs: Runs, pytestconfig: pytest.Config) -> None:
-    hold_out("green.out", runs.green, pytestconfig.option.update_examples)
+    hold_lines(f"{FOLDER}/green.out", rows(runs.green), pytestconfig.option.update_examples)
     narrow = {name for name, gate in GATES.items() if gate.alone}
     assert narrow == {"types", "suite", "survival"}
     assert command("types", GATES["types"], "")[1:] == ["src/accounts/urls.py"]
@@ -159,7 +150,7 @@ def test_the_page_shows_how_gates_pass(runs: Runs, pytestconfig: pytest.Config) 
 )
 @pytest.mark.proves(f"{FOLDER}/red.out")
 def test_the_page_shows_what_gates_find(runs: Runs, pytestconfig: pytest.Config) -> None:
-    hold_out("red.out", runs.red, pytestconfig.option.update_examples)
+    hold_lines(f"{FOLDER}/red.out", rows(runs.red), pytestconfig.option.update_examples)
     for gate, found in runs.red.items():
         others = [(SNIPPETS / patch).read_text() for g, patch in PATCHES.items() if g != gate]
         files = re.findall(r"(?m)^\+{3} b/(\S+)", "\n".join(others))
