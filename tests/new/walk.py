@@ -27,7 +27,7 @@ def served(
     with subprocess.Popen(
         ["sh", "-eu", script],
         cwd=place.folder / "playbook",
-        env=place.environment(PORT=str(port), WEB_CONCURRENCY="1", **installed),
+        env=place.environment(PORT=str(port), **installed),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

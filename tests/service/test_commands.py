@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.engine.pages import ROOT
 from tests.new.clone import Place, inside
+from tests.parts.server import free_port
 from tests.parts.service import SERVICE
 from tests.service.conftest import copy_to, make, shell, typed
 
@@ -27,7 +29,6 @@ ELSEWHERE = {
     "DATABASE_URL=postgresql://user:password@host/name REDIS_URL=redis://host/0 make run": (
         "its own tests/survival/test_run.py, on parts that run"
     ),
-    "make run": "tests/prove/start/test_project.py, which takes it in a new project",
 }
 pytestmark = pytest.mark.timeout(600)  # seconds: some of the commands take their time
 
@@ -68,7 +69,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_command_of_the_readme_runs_somewhere() -> None:
-    held = {*RUN, *ELSEWHERE, "make lock", "make help"}
+    held = {*RUN, *ELSEWHERE, "make run", "make lock", "make help"}
     assert set(commands()) <= held
     assert {"make run", "make xs", "make l", "make lock"} <= set(commands())
 
@@ -141,6 +142,26 @@ def test_the_locks_are_renewed(alone: Path, tmp_path: Path) -> None:
     for lock, time in before.items():
         assert lock.stat().st_mtime_ns > time
         assert "--hash=sha256:" in lock.read_text()
+
+
+def test_make_run_serves_until_it_is_interrupted(alone: Path) -> None:
+    port = free_port()
+    with subprocess.Popen(
+        ["make", "run"],
+        cwd=alone,
+        env=shell(VENV=VENV, PORT=str(port), **inside(alone)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if "Ctrl-C ends it." in line:
+                break
+        url = f"http://127.0.0.1:{port}/readyz"
+        assert urllib.request.urlopen(url).status == 200
+        process.terminate()
+        said = process.stdout.read()
+    assert said.splitlines()[-1] == "Ended.", said
 
 
 @pytest.mark.usefixtures("alone")
