@@ -122,18 +122,20 @@ def test_blocks_are_short_and_show_the_idea(context: BrowserContext, address: st
     for source in prose.pages():
         if not [block for block in prose.blocks(source) if block.language == "python"]:
             continue
-        blocks = {block.path: block for block in prose.blocks(source)}
+        blocks = [block for block in prose.blocks(source) if block.language == "python"]
         tab.goto(f"{address}{source.relative_to(DOCS).with_suffix('')}/")
-        for path, numbers in tab.evaluate(SHOWN_LINES, PYTHON):
-            if path not in blocks or path.startswith("contributing/tests"):
+        for block, (path, numbers) in zip(blocks, tab.evaluate(SHOWN_LINES, PYTHON), strict=True):
+            assert path == block.path
+            if path.startswith("contributing/tests"):
                 continue
-            lines = blocks[path].text.splitlines()
-            written = {n for n in numbers if lines[n - 1].strip()}
+            lines = block.text.splitlines()
+            in_file = sorted(block.lines)  # a section's lines aren't numbered as its file's
+            written = {in_file[n - 1] for n in numbers if lines[n - 1].strip()}
             long |= {path} if len(numbers) > LINES else set()
-            most = COLUMNS if not path.startswith("service/") else 88  # the service's own layout
+            most = COLUMNS if not block.of_service else 88  # the service's own layout
             wide |= {path} if any(len(line) > most for line in lines) else set()
             shown_all += len(written)
-            idea_all += len(written & twins.idea(blocks[path].file))
+            idea_all += len(written & twins.idea(block.file))
     tab.close()
     assert not long, f"more than {LINES} lines show: {sorted(long)}"
     assert not wide, f"wider than {COLUMNS} columns: {sorted(wide)}"

@@ -79,6 +79,14 @@ def test_readers_find_what_they_look_for(places: Places) -> None:
     assert first >= FIRST * len(places) and three >= THREE * len(places), told
 
 
+def test_a_figure_is_found_as_a_word_is(page: Page) -> None:
+    warned = list[str]()
+    page.on("console", lambda message: warned.append(message.text))
+    found = {digit: page.evaluate(ASK, digit) for digit in "0123456789"}
+    assert all(found.values()), found
+    assert not warned
+
+
 def unsaid(text: str) -> set[str]:
     """Return the words of a page's tags that stand nowhere else on it."""
     _, matter, rest = text.split("---\n", 2) if text.startswith("---\n") else ("", "", text)

@@ -194,14 +194,19 @@ NAMES = ["another key", "another algorithm", "no signature", "expired", "no expi
 @pytest.mark.holds(
     "The header of a request becomes its sender",
     "The service has this dependency, and a test of its own for each token that is wrong:",
+    "Each of these tokens is answered 401 with the header WWW-Authenticate, which names the scheme Bearer.",
 )
 @pytest.mark.service(
     "tests/test_tokens.py::test_another_header_is_refused",
     *[f"{WRONG}[{name}]" for name in NAMES],
 )
 @pytest.mark.proves("service/src/accounts/api/access.py")
-def test_the_service_refuses_wrong_tokens(service: Holds) -> None:
+def test_the_service_refuses_wrong_tokens(service: Holds, record_property: Any) -> None:
     service()
+    told = (SNIPPETS / "service/tests/test_tokens.py").read_text()
+    body = told.partition("async def test_a_wrong_token_is_refused")[2].partition("\n\n\n")[0]
+    assert '"WWW-Authenticate"] == "Bearer"' in body
+    record_property("figure", re.findall(r"\b4\d\d\b", body)[0])
 
 
 @pytest.mark.holds(
