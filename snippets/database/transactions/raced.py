@@ -1,15 +1,11 @@
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-
-WAITING = text("""
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND wait_event_type = 'Lock'
-""")
 
 
 async def race(engine: AsyncEngine, *calls: Coroutine[Any, Any, Any]) -> Any:
@@ -17,18 +13,35 @@ async def race(engine: AsyncEngine, *calls: Coroutine[Any, Any, Any]) -> Any:
 
     The calls go on once one of them waits for a lock, or ended.
     """
-    begun, own = set[object](), {"isolation_level": "AUTOCOMMIT"}
-    watching = create_async_engine(engine.url, **own)
+    watching = create_async_engine(engine.url, isolation_level="AUTOCOMMIT")
     tasks = [asyncio.create_task(call) for call in calls]
+    with held(engine, watching, tasks):
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    await watching.dispose()
+    return results
+
+
+# region what holds a second statement
+WAITING = text("""
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+""")
+
+
+@contextmanager
+def held(
+    engine: AsyncEngine, watching: AsyncEngine, tasks: list[asyncio.Task[Any]]
+) -> Iterator[None]:
+    begun = set[object]()
 
     async def meet(_: object) -> None:
         async with watching.connect() as beside:
-            while len(begun) < len(calls) and not any(t.done() for t in tasks):
+            while len(begun) < len(tasks) and not any(t.done() for t in tasks):
                 if await beside.scalar(WAITING):
                     break
 
     def before(connection: Any, *_: object) -> None:
-        if connection in begun and len(begun) < len(calls):
+        if connection in begun and len(begun) < len(tasks):
             connection.connection.dbapi_connection.run_async(meet)
 
     def after(connection: Any, *_: object) -> None:
@@ -37,11 +50,12 @@ async def race(engine: AsyncEngine, *calls: Coroutine[Any, Any, Any]) -> Any:
     told = {"before_cursor_execute": before, "after_cursor_execute": after}
     for name, listener in told.items():
         event.listen(engine.sync_engine, name, listener)
-    results = await asyncio.gather(*tasks, return_exceptions=True)
+    yield
     for name, listener in told.items():
         event.remove(engine.sync_engine, name, listener)
-    await watching.dispose()
-    return results
+
+
+# endregion
 
 
 async def main() -> None:
@@ -57,6 +71,7 @@ async def main() -> None:
     await race(engine, call(), call())
     print(ran)
     #> ['first', 'first', 'second', 'second']
+    # > ['first', 'first', 'second', 'second']
     await engine.dispose()
 
 

@@ -52,10 +52,7 @@ Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 async def get_users(session: Session, connection: HTTPConnection) -> UserService:
-    """Return the use cases, over this request's session.
-
-    It awaits nothing, but as a plain function it would take a thread.
-    """
+    """Return the use cases; as a plain function it would take a thread."""
     shared = get_resources(connection)
     return UserService(
         UserRepository(session),
