@@ -17,6 +17,7 @@ from tests.new.clone import Place
 from tests.new.names import WrongError, read
 from tests.new.refused import REFUSED, places
 from tests.new.walk import held, served
+from tests.prove import pythons
 
 FOLDER = "start/project"
 pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else, on a busy machine
@@ -78,7 +79,7 @@ def walk(place: Place, pytestconfig: pytest.Config) -> Walk:
     "Start a project from the service",
     "The new folder holds the service under the name orders: its package, its tests, its database, its keys in Valkey, its documents.",
     "The repository in it begins with one commit, which holds every file.",
-    "You need git, make, and Python 3.11 or newer.",
+    "You need git, make, and Python 3.11 to 3.13.",
     'Its pyproject.toml says version = "0.1.0", whatever that of the service says.',
     "It has no licence file, so nobody else may use it until you add one.",
     "The MIT licence of this playbook asks you to keep its notice in the copies that you give away.",
@@ -91,6 +92,7 @@ def test_the_project_has_the_name_everywhere(walk: Walk, place: Place) -> None:
     project = tomllib.loads((orders / "pyproject.toml").read_text())
     assert project["project"]["name"] == "orders"
     assert project["project"]["requires-python"] == ">=3.11"
+    assert pythons.named() == "Python 3.11 to 3.13"
     first = 'version = "0.1.0"\n'
     assert first in (orders / "pyproject.toml").read_text()
     assert first not in (SNIPPETS / "service/pyproject.toml").read_text()
