@@ -282,6 +282,7 @@ def test_the_locked_pytest_fails_what_the_old_one_skips(tmp_path: Path) -> None:
 @pytest.mark.holds(
     "A lock refuses what has changed",
     "A lock names the hash of each file, so uv and pip refuse a file of the same name and version that holds something else, before they install anything.",
+    'The words of uv are "Hash mismatch".',
     "Without hashes it installs that file without a word.",
 )
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
