@@ -32,8 +32,7 @@ def passes(error: BaseException) -> bool:
 
 @retry(
     retry=retry_if_exception(passes),
-    wait=wait_exception(asked)
-    + wait_random_exponential(multiplier=0.2, max=2),
+    wait=wait_exception(asked) + wait_random_exponential(multiplier=0.2, max=2),
     stop=stop_after_attempt(4),
     reraise=True,
 )
