@@ -19,9 +19,11 @@ def hold_data(
     """Refuse data that hasn't the shape of a run.
 
     Two runs never take the same time, so data is compared by its shape: what the page says of it.
+    An update leaves data as it is that has the shape, and records data that is an empty `{}`.
     """
     data = SNIPPETS / f"{stem}.json"
-    if updating and shape(json.loads(data.read_text())) != wanted:
+    told = json.loads(data.read_text())
+    if updating and (not told or shape(told) != wanted):
         rows = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in fresh.items()]
         data.write_text("{\n" + ",\n".join(rows) + "\n}\n")
     recorded = shape(json.loads(data.read_text()))

@@ -29,8 +29,8 @@ from tests.engine.pages import (
 from tests.prove.sentences import prose_lines
 
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-VERSION = re.compile(
-    r"(?<!\b[Bb]efore )(?<!\b[Ff]rom )(?<!\b[Ss]ince )(?<!\b[Uu]ntil )\b(?P<name>[A-Za-z][\w-]*) v?(?P<version>\d+(?:\.\d+)+)\b"
+VERSION = re.compile(  # what is before "to" has the name
+    r"(?<!\b[Bb]efore )(?<!\b[Ff]rom )(?<!\b[Ss]ince )(?<!\b[Uu]ntil )\b(?P<name>(?!to )[A-Za-z][\w-]*) v?(?P<version>\d+(?:\.\d+)+)\b"
 )
 SINCE = re.compile(r"\b(?:[Bb]efore|[Ff]rom|[Ss]ince|[Uu]ntil) Python (\d+)\.(\d+)")
 WORDS = "three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty"

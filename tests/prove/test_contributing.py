@@ -20,7 +20,7 @@ from bs4 import BeautifulSoup
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, Block
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
-from tests.prove import places, style
+from tests.prove import places, pythons, style
 from tests.prove.sentences import plain, sentences
 from tests.prove.steps import PAGE, steps, take, take_back
 
@@ -28,7 +28,7 @@ ORDER = runpy.run_path(str(SNIPPETS / "contributing/tests/prove/concurrency/test
 INSTRUCTIONS = [
     "Add a page",
     "Take these steps once as they stand, in a clone of your fork, then take an idea of your own.",
-    "Install git, make, and Python 3.11 or newer.",
+    "Install git, make, and Python 3.11 to 3.13.",
     "Run make serve, open http://127.0.0.1:8000, and leave it running: it shows what you save.",
     "Write each file at the place that the sentence above its block names.",
     "Write the file",
@@ -82,6 +82,11 @@ def in_its_place(twin: Any) -> Any:
 
 
 TWINS = [in_its_place(twin) for twin in CLAIM.pytestmark[0].args[1]]
+
+
+def test_the_pythons_are_those_that_are_tested(record_property: Callable[[str, str], None]) -> None:
+    assert f"Install git, make, and {pythons.named()}." in INSTRUCTIONS
+    record_property("figure", pythons.named().rpartition(" ")[2])
 
 
 @pytest.mark.parametrize("snippet", TWINS, indirect=True)

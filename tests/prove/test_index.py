@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine.pages import DOCS, ROOT, SNIPPETS
-from tests.prove import claims, contents, places, prose, style, test_whole
+from tests.prove import claims, contents, places, prose, pythons, style, test_whole
 from tests.prove.sentences import Sentence
 from tests.refuse import breaks, prose_breaks
 
@@ -116,10 +116,23 @@ def test_a_sentence_that_nothing_holds_is_refused() -> None:
     assert held == {claims.page_id(page) for page in [*prose.pages(), contents.README]}
 
 
-@pytest.mark.holds("It works on Python 3.11 and newer.")
+@pytest.mark.holds("It is tested on Python 3.11 to 3.13.")
 def test_the_least_python_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=3.11"
+    assert pythons.named() == "Python 3.11 to 3.13"
+    assert "bash .ci/run" in pythons.WORKFLOWS[0].read_text()
+
+
+def test_the_pythons_are_named_in_one_way() -> None:
+    service = SNIPPETS / "service"
+    asked = [*prose.pages(), contents.README, service / "README.md", service / "Dockerfile"]
+    told = dict[Path, list[str]]()
+    for file in asked:
+        text = file.read_text()
+        told[file] = re.findall(r"Python 3\.\d+ (?:to|or|and) [\w.]*\w", text)
+        assert set(told[file]) <= {pythons.named()}, file
+    assert sum(map(len, told.values())) == 7
 
 
 @pytest.mark.holds(

@@ -10,7 +10,7 @@ from tests import sessions
 from tests.check import test_pictures
 from tests.engine import ledger, pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
-from tests.prove import places, prose
+from tests.prove import places, prose, pythons
 from tests.prove.sentences import prose_lines
 from tests.prove.test_index import refused
 from tests.refuse.breaks import BREAKS
@@ -78,13 +78,18 @@ def test_pictures_are_there() -> None:
 
 
 @pytest.mark.holds(
-    "You need Python 3.11 or newer, and make.",
+    "You need Python 3.11 to 3.13, and make.",
     "The first command builds the environment.",
 )
 def test_the_python_that_it_asks_for_is_the_one_that_is_required() -> None:
     required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    told = {v for _, line in prose_lines(README) for v in re.findall(r"Python (\d[\d.]*\d)", line)}
-    assert told == {required.removeprefix(">=")} == {"3.11"}
+    told = {
+        v
+        for _, line in prose_lines(README)
+        for v in re.findall(r"Python \d[\d.]*(?: to [\d.]*\d)?", line)
+    }
+    assert told == {pythons.named()} == {"Python 3.11 to 3.13"}
+    assert pythons.named().startswith(f"Python {required.removeprefix('>=')} ")
     assert "\nserve: $(READY)" in MAKEFILE and "\n$(READY): requirements.txt\n" in MAKEFILE
 
 

@@ -20,6 +20,7 @@ from tests.engine.pages import DOCS, RefusedError
 from tests.parts import clock, pictures
 from tests.parts.server import free_port
 from tests.parts.service import BIN, SERVICE
+from tests.prove import pythons
 from tests.prove.sentences import sentences
 
 Holds = Callable[[], None]
@@ -143,11 +144,12 @@ def test_the_scheduler_forgets(service: Holds) -> None:
     service()
 
 
-@pytest.mark.holds("You need Python 3.11 or newer, and make.")
+@pytest.mark.holds("You need Python 3.11 to 3.13, and make.")
 def test_what_it_needs() -> None:
     project = tomllib.loads((SERVICE / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=3.11"
-    assert "You need Python 3.11 or newer, and make." in README
+    assert pythons.named() == "Python 3.11 to 3.13"
+    assert "You need Python 3.11 to 3.13, and make." in README
 
 
 class Run:

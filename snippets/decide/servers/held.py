@@ -20,7 +20,7 @@ SERVERS = {  # the places of each, and the options of gunicorn
 }
 GUNICORN = ["gunicorn", "--bind=127.0.0.1:0", "--no-control-socket"]
 GUNICORN += ["--graceful-timeout=5"]
-Served = AsyncIterator[tuple[int, str]]
+Served = AsyncIterator[tuple[int, httpx2.AsyncClient]]
 LISTENING = re.compile(rb"Listening at: (\S+)")
 # endregion
 
@@ -49,14 +49,16 @@ class Held:
 
 
 # region how a server is started and asked
-async def ask(client: httpx2.AsyncClient) -> None:
-    """Ask our service for the price."""
-    (await client.get("/price")).raise_for_status()
+async def ask(client: httpx2.AsyncClient, callers: int = 1) -> None:
+    """Let callers ask our service for the price, all at once."""
+    calls = (client.get("/price") for _ in range(callers))
+    for answer in await asyncio.gather(*calls):
+        answer.raise_for_status()
 
 
 @asynccontextmanager
 async def serve(held: Held, options: list[str]) -> Served:
-    """Serve an app with gunicorn; yield its process id and its address."""
+    """Serve an app with gunicorn; yield its process id and a client of it."""
     remote = await asyncio.start_server(held, "127.0.0.1", 0)
     port = remote.sockets[0].getsockname()[1]
     environment = {**os.environ, "UPSTREAM_URL": f"http://127.0.0.1:{port}"}
@@ -67,7 +69,9 @@ async def serve(held: Held, options: list[str]) -> Served:
         said = process.stderr or StreamReader()
         while not (found := LISTENING.search(await said.readuntil())):
             pass
-        yield process.pid, found[1].decode()
+        url = found[1].decode()
+        async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
+            yield process.pid, client
     finally:
         process.terminate()
         await process.communicate()
@@ -78,16 +82,14 @@ async def serve(held: Held, options: list[str]) -> Served:
 
 
 async def main() -> None:
-    for server in "WSGI, 1 thread", "ASGI, 1 process":
-        expected, options = SERVERS[server]
+    for server, (expected, options) in SERVERS.items():
         held = Held(expected)
-        async with (
-            serve(held, options) as (_, url),
-            httpx2.AsyncClient(base_url=url, timeout=60) as client,
-        ):
-            await asyncio.gather(*(ask(client) for _ in range(CALLERS)))
+        async with serve(held, options) as (_, client):
+            await ask(client, CALLERS)
         print(f"{server}: {held.most} of {CALLERS} calls wait at once")
         #> WSGI, 1 thread: 1 of 40 calls wait at once
+        #> WSGI, 4 processes: 4 of 40 calls wait at once
+        #> WSGI, 20 threads: 20 of 40 calls wait at once
         #> ASGI, 1 process: 40 of 40 calls wait at once
 
 

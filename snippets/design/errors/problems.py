@@ -1,3 +1,4 @@
+# region imports
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -5,6 +6,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+# endregion
 app = FastAPI()
 
 
@@ -24,6 +26,11 @@ async def refused(request: Request, error: HTTPException) -> JSONResponse:
 @app.exception_handler(RequestValidationError)
 async def invalid(request: Request, error: Exception) -> JSONResponse:
     return problem(422)
+
+
+@app.exception_handler(Exception)
+async def broken(request: Request, error: Exception) -> JSONResponse:
+    return problem(500)
 
 
 # region an endpoint

@@ -1,4 +1,4 @@
-# region imports and what may pass
+# region imports, and how long the server asks to wait
 import asyncio
 
 import aiohttp
@@ -7,12 +7,20 @@ from tenacity import (
     retry,
     retry_if_exception,
     stop_after_attempt,
+    wait_exception,
     wait_random_exponential,
 )
 
 
 class Order(BaseModel):
     id: int
+
+
+def asked(error: BaseException) -> float:
+    """Return the seconds of `Retry-After`, or 0."""
+    headers = getattr(error, "headers", None) or {}
+    told = headers.get("Retry-After", "")
+    return float(told) if told.isdecimal() else 0.0
 
 
 # endregion
@@ -24,7 +32,7 @@ def passes(error: BaseException) -> bool:
 
 @retry(
     retry=retry_if_exception(passes),
-    wait=wait_random_exponential(multiplier=0.2, max=2),
+    wait=wait_exception(asked) + wait_random_exponential(multiplier=0.2, max=2),
     stop=stop_after_attempt(4),
     reraise=True,
 )

@@ -17,7 +17,7 @@ RUNNING = list[subprocess.Popen[bytes]]()
 
 
 # --8<-- [start:commands]
-def commands(tier: str, test: str = MODULE) -> dict[str, list[str]]:
+def commands(tier: str, *tests: str) -> dict[str, list[str]]:
     """Return the commands of a tier by gate, or raise `KeyError` for an unknown tier.
 
     coverage.py passes at the limit itself, so a limit of 50 is told as 50.01.
@@ -25,6 +25,7 @@ def commands(tier: str, test: str = MODULE) -> dict[str, list[str]]:
     told = tomllib.loads((ROOT / "tiers.toml").read_text())
     wanted = told["tiers"][tier]
     limit = f"--cov --cov-fail-under={wanted.get('coverage', 0) + 0.01}"
+    test = shlex.join(tests or [MODULE])
     return {
         gate: shlex.split(told["gates"][gate].format(test=test, coverage=limit))
         for gate in wanted["gates"]
@@ -41,7 +42,7 @@ def pass_on(number: int, _: FrameType | None) -> None:
             running.terminate()
 
 
-def main(tier: str, test: str = MODULE) -> int:
+def main(tier: str, *tests: str) -> int:
     """Run the gates one after the other, until one fails; return its exit status.
 
     Each finds its name in GATE.
@@ -52,7 +53,7 @@ def main(tier: str, test: str = MODULE) -> int:
     environment = {**os.environ, "PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
     with temporary("coverage") as folder:
         environment["COVERAGE_FILE"] = f"{folder}/data"
-        for gate, command in commands(tier, test).items():
+        for gate, command in commands(tier, *tests).items():
             print(f"{tier} {gate}: {shlex.join(command)}", flush=True)
             environment["GATE"] = gate
             with subprocess.Popen(command, cwd=ROOT, env=environment) as running:

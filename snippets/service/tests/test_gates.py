@@ -142,6 +142,12 @@ def test_the_gate_of_coverage_refuses_too_little(copy: Path) -> None:
     assert "Required test coverage of 50.01% not reached" in written
 
 
+def test_a_gate_of_one_module_takes_several_files() -> None:
+    told = "tests/test_config.py", "tests/test_addresses.py"
+    assert gate.commands("s", *told)["module"][:3] == ["pytest", *told]
+    assert gate.commands("s")["module"][:2] == ["pytest", gate.MODULE]
+
+
 def test_a_tier_ends_at_the_first_gate_that_fails(copy: Path) -> None:
     (copy / "dev/planted.py").write_text(PLANTED["format"][0])
     status, written = run(copy, ["python", "-m", "dev.gate", "xs"])

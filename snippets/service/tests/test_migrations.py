@@ -136,6 +136,57 @@ async def test_all_can_read_and_write_while_a_column_is_filled(
 # --8<-- [end:readers]
 
 
+WAITING = """
+SELECT FROM pg_stat_activity
+WHERE application_name = 'accounts-alembic' AND wait_event_type = 'Lock'
+AND datname = current_database()
+"""
+
+
+@pytest.mark.parametrize(
+    ("move", "start", "end"),
+    [(command.upgrade, "0007", "0008"), (command.downgrade, "0008", "0007")],
+)
+async def test_an_index_waits_for_older_transactions_as_long_as_it_takes(
+    alembic: Config,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    move: Callable[[Config, str], None],
+    start: str,
+    end: str,
+) -> None:
+    older, later = [await asyncpg.connect(database_url) for _ in range(2)]
+    await asyncio.to_thread(command.downgrade, alembic, start)
+    monkeypatch.setattr(asyncpg, "connect", hasty(asyncpg.connect))
+    await older.execute("BEGIN; LOCK TABLE outbox, users IN ROW EXCLUSIVE MODE")
+    moving = asyncio.create_task(asyncio.to_thread(move, alembic, end))
+    while not await later.fetch(WAITING):
+        assert not moving.done(), moving.result()
+
+    await later.execute("SET lock_timeout = '50ms'")
+    with pytest.raises(asyncpg.LockNotAvailableError):  # it began to wait after it
+        await later.execute("BEGIN; LOCK TABLE users IN SHARE MODE")
+    await later.execute("ROLLBACK")
+    assert await later.fetch(WAITING), "the migration gave up"
+    assert not moving.done()
+
+    await older.execute("COMMIT")
+    await moving
+    assert not await later.fetch("SELECT FROM pg_index WHERE NOT indisvalid")
+    for connection in older, later:
+        await connection.close()
+
+
+def hasty(connect: Callable[..., object]) -> Callable[..., object]:
+    """Return what connects as before, and gives up on each lock as soon as it can."""
+
+    def call(url: str, *, server_settings: dict[str, str]) -> object:
+        limits = {**server_settings, "lock_timeout": "50ms"}
+        return connect(url, server_settings=limits)
+
+    return call
+
+
 @pytest.mark.parametrize("autogenerate", [False, True])
 def test_a_new_revision_passes_the_gates(
     database_url: str, tmp_path: Path, autogenerate: bool
@@ -159,5 +210,10 @@ def test_it_can_be_written_as_sql(
     command.upgrade(alembic, "head", sql=True)
     written = capsys.readouterr().out
     assert "CREATE TABLE users" in written
+    # An index waits as long as it takes, and what comes after it doesn't.
+    waits, limit = "SET lock_timeout = 0;", "RESET lock_timeout;"
+    assert (written.count(waits), written.count(limit)) == (1, 1)
+    assert written.index(waits) < written.index("CONCURRENTLY") < written.index(limit)
+    assert "CONCURRENTLY" not in written.partition(limit)[2]
     # Without the first, the second reads all rows, and nobody else does meanwhile.
     assert written.index("VALIDATE CONSTRAINT") < written.rindex("SET NOT NULL")

@@ -1,2 +1,2 @@
-git apply ../playbook/snippets/start/project/asked.patch
-.venv/bin/pytest tests/test_name.py
+git apply ../playbook/snippets/start/project/asked.patch &&
+    .venv/bin/pytest tests/test_name.py

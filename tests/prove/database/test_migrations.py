@@ -69,6 +69,7 @@ INSTRUCTIONS = [
     "Don't: build an index in a transaction",
     "Create the folder with alembic init --template async migrations if your URL names asyncpg.",
     "Set the timeout, and let each migration be a transaction of its own, as snippets/service/alembic/env.py does.",
+    "Build each index without that limit, as snippets/service/alembic/versions/rev_0008_index_backlog.py does.",
     "Add the column, and a trigger that copies each write from one column into the other, and then fill the old rows.",
     "Drop the trigger and the old column in a later release, when no process reads or writes the old column.",
     "Let Squawk read the SQL of the migrations that no database has run yet:",
@@ -692,6 +693,16 @@ WRITE = "tests/test_migrations.py::test_between_the_two_halves_old_and_new_code_
 @pytest.mark.service(WRITE)
 @pytest.mark.proves("service/alembic/versions/rev_0003_add_display_name.py")
 def test_each_write_goes_into_both_columns(service: Callable[[], None]) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "Build each index without that limit, as snippets/service/alembic/versions/rev_0008_index_backlog.py does.",
+)
+@pytest.mark.service(
+    "tests/test_migrations.py::test_an_index_waits_for_older_transactions_as_long_as_it_takes[upgrade-0007-0008]",
+)
+def test_the_service_builds_its_indexes_without_a_limit(service: Callable[[], None]) -> None:
     service()
 
 

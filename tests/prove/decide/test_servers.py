@@ -4,12 +4,12 @@ import ast
 import asyncio
 import importlib
 import json
+import re
 import sys
 from types import ModuleType
 from typing import Any
 
 import aiohttp
-import httpx2
 import psutil
 import pytest
 
@@ -19,7 +19,6 @@ from tests.parts import pictures
 from tests.parts.server import beside
 
 FOLDER = "decide/servers"
-SERVED = {"awaits.py": "ASGI, 1 process", "waits.py": "WSGI, 1 thread"}
 ALONE = 200  # calls of one caller
 
 
@@ -54,11 +53,8 @@ async def measured(held: ModuleType, server: str) -> dict[str, float]:
     """
     expected, options = held.SERVERS[server]
     remote = held.Held(expected)
-    async with (
-        held.serve(remote, options) as (pid, url),
-        httpx2.AsyncClient(base_url=url, timeout=60) as client,
-    ):
-        await asyncio.gather(*(held.ask(client) for _ in range(held.CALLERS)))
+    async with held.serve(remote, options) as (pid, client):
+        await held.ask(client, held.CALLERS)
         workers = psutil.Process(pid).children()
         memory = sum(worker.memory_full_info().uss for worker in workers)
         before = spent(workers)
@@ -81,7 +77,7 @@ def runs() -> dict[str, dict[str, float]]:
     """What each server did, its memory and its time as multiples of the first one's."""
     held = importlib.import_module("snippets.decide.servers.held")
     found = {server: asyncio.run(measured(held, server)) for server in held.SERVERS}
-    first = found["WSGI, 1 thread"]
+    first = next(iter(found.values()))
     return {
         server: {
             "calls": run["calls"],
@@ -114,8 +110,10 @@ def runs() -> dict[str, dict[str, float]]:
 def test_all_calls_wait_at_once(
     snippet: ModuleType, runs: dict[str, dict[str, float]], record_property: Any
 ) -> None:
-    name = str(snippet.__file__).rpartition("/")[2]
-    calls = runs[SERVED[name]]["calls"]
+    held = importlib.import_module("snippets.decide.servers.held")
+    app = f"{snippet.__name__.rpartition('.')[2]}:app"
+    server = next(name for name, (_, options) in held.SERVERS.items() if options[0] == app)
+    calls = runs[server]["calls"]
     record_property("figure", f"{40 - calls:g} stand")
     assert calls == 40, f"{calls} of 40 calls wait at once"
 
@@ -178,17 +176,17 @@ def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool, boo
 def test_each_server_has_its_places(
     snippet: ModuleType, runs: dict[str, dict[str, float]], pytestconfig: pytest.Config
 ) -> None:
-    places = {"WSGI, 1 thread": 1, "WSGI, 4 processes": 4, "WSGI, 20 threads": 20}
-    places["ASGI, 1 process"] = snippet.CALLERS
     assert snippet.CALLERS == 40
-    for server, (_, options) in snippet.SERVERS.items():
+    wanted = {}
+    for server, (places, options) in snippet.SERVERS.items():
         app = SNIPPETS / FOLDER / f"{options[0].removesuffix(':app')}.py"
-        framework = "fastapi" if server == "ASGI, 1 process" else "flask"
+        loop = "--worker-class=asgi" in options
         imported = {name.partition(".")[0] for name in modules(ast.parse(app.read_text()))}
         told = imported - sys.stdlib_module_names
-        assert told == {"httpx2", framework}
-    many = {server: server == "WSGI, 4 processes" for server in places}
-    wanted = {server: (calls, many[server], False) for server, calls in places.items()}
+        assert told == {"httpx2", "fastapi" if loop else "flask"}
+        numbers = [int(each) for each in re.findall(r"--(?:workers|threads)=(\d+)", str(options))]
+        assert places == (snippet.CALLERS if loop else max([1, *numbers]))
+        wanted[server] = places, "--workers=4" in options, False
     pictures.hold_data(
         f"{FOLDER}/servers", runs, shape, wanted, pytestconfig.option.update_examples
     )
@@ -205,8 +203,10 @@ def test_the_picture_is_drawn_from_the_data(
 ) -> None:
     told = json.loads((SNIPPETS / FOLDER / "servers.json").read_text())
     record_property("figure", {4: "four servers"}[len(told)])
-    assert {"WSGI, 1 thread", "WSGI, 4 processes", "WSGI, 20 threads"} < set(told)
-    for run in told.values():
+    held = importlib.import_module("snippets.decide.servers.held")
+    assert list(told) == list(held.SERVERS)
+    for server, run in told.items():
+        record_property("figure", re.findall(r"\d+ [a-z]+", server)[0])
         record_property("figure", f"{run['calls']:g}")
     pictures.hold_picture(f"{FOLDER}/servers", snippet.draw, pytestconfig.option.update_examples)
     run = {"calls": 2.0, "memory": 1.0, "processor": 1.0}

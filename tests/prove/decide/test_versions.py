@@ -18,6 +18,7 @@ from packaging.version import Version
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts import service
 from tests.parts.wheels import wheel
+from tests.prove import pythons
 
 FOLDER = "decide/versions"
 PYTHONS = SNIPPETS / "data/pythons.toml"
@@ -166,13 +167,12 @@ def test_pip_and_uv_refuse_an_older_python_and_differ_on_an_upper_bound(tmp_path
     "The one in .github/workflows/test.yml begins at the floor, and names what the playbook is tested on: 3.11, 3.12, 3.13.",
 )
 def test_the_matrix_begins_at_the_floor() -> None:
-    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
-    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
-    for project in PROJECTS:
+    for workflow, project in zip(pythons.WORKFLOWS, PROJECTS, strict=True):
+        matrix = pythons.tested(workflow)
         floor = tomllib.loads(project.read_text())["project"]["requires-python"]
         assert f">={min(matrix, key=Version)}" == floor
-    assert set(matrix) <= set(tomllib.loads(PYTHONS.read_text()))
-    assert matrix == ["3.11", "3.12", "3.13"]
+        assert set(matrix) <= set(tomllib.loads(PYTHONS.read_text()))
+        assert matrix == ["3.11", "3.12", "3.13"]
 
 
 @pytest.mark.holds(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from http import HTTPStatus
@@ -15,9 +16,11 @@ from fastapi.responses import JSONResponse
 
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.evidence import failing
+from tests.parts.gates import TIERS
 from tests.parts.server import asked
 
 FOLDER = "design/errors"
+ERRORS = "service/src/accounts/api/errors.py"
 PROBLEM = "application/problem+json"
 SECRET = "postgresql://orders:hunter2@db"  # noqa: S105  it opens nothing
 Holds = Callable[[], None]
@@ -37,6 +40,7 @@ INSTRUCTIONS = [
     "Move each status out of the endpoints into one table.",
     "Remove except Exception from the endpoints, one at a time.",
     "Send an id with each answer, and write it into each line of the log, so that a client can name its request.",
+    "Let the client send a change again only with its key: see Let a client send a request again safely.",
     "Raise an error that nobody expects in a test, and compare what the client and the log are told.",
     "Turn on BLE001 of Ruff.",
     "Look in each review for an except Exception that raises again.",
@@ -86,8 +90,8 @@ def twin(name: str, match: str, *marks: Any) -> Any:
     "Order 7 is there, and each other number gets 404.",
     "Look at answer: it is the only place that knows the status.",
     "This endpoint returns what it has.",
-    "The client gets 200 with null, and the log has no line.",
-    "The log of the third says nothing.",
+    "The client gets 200 with null, and no error is in the log.",
+    "The log of the third names no error.",
     "Ruff refuses it with BLE001 and S110.",
     "The first unknown order meets a NameError in the handler.",
     "mypy refuses the line with name-defined, and Ruff with F821.",
@@ -158,6 +162,21 @@ def test_the_client_learns_nothing_of_what_broke(
 
 
 @pytest.mark.holds(
+    "With FastAPI(debug=True) the client gets the traceback, so leave that out of production.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/answered.py"], indirect=True)
+def test_a_debugged_app_tells_the_client(snippet: ModuleType) -> None:
+    vars(snippet)["ORDERS"] = Away()
+    (told,) = ask(snippet.app, "GET /orders/7")
+    assert SECRET not in str(told)
+    app = FastAPI(debug=True)
+    app.get("/orders/{number}")(snippet.read_order)
+    ((status, _, said),) = ask(app, "GET /orders/7")
+    assert status == 500
+    assert "Traceback" in said and SECRET in said
+
+
+@pytest.mark.holds(
     "This endpoint answers the unknown order as it should, and every other error too.",
     "While the store of the orders is away, each client is told that its order doesn't exist.",
 )
@@ -173,7 +192,7 @@ def test_a_store_that_is_away_is_no_unknown_order(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    "A test with an unknown order is green, and Ruff finds nothing, because the block raises again.",
+    "A test with an unknown order is green, and BLE001 of Ruff finds nothing, because the block raises again.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/broad.py"], indirect=True)
 def test_no_tool_sees_what_is_too_broad(snippet: ModuleType, tmp_path: Path) -> None:
@@ -241,7 +260,7 @@ def test_an_exception_of_the_framework_gives_the_same_answer(snippet: ModuleType
 
 @pytest.mark.holds(
     "The first of two equal routes wins",
-    "Nothing refuses a second endpoint for the same requests:",
+    "FastAPI takes a second endpoint for the same requests:",
     "read_order_with_tax never runs, and nothing warns: not FastAPI, not mypy and not Ruff.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/twice.py"], indirect=True)
@@ -255,14 +274,31 @@ def test_a_second_route_for_the_same_requests_never_runs(
     assert found(tmp_path, (SNIPPETS / FOLDER / "twice.py").read_text()) == set()
 
 
+@pytest.mark.holds(
+    "The service has a gate of its own for it, wiring: see Name the tier of a change.",
+)
+@pytest.mark.service("tests/test_gates.py::test_the_gate_of_wiring_names_what_is_there_in_vain")
+@pytest.mark.proves(f"{FOLDER}/twice.py")
+def test_the_service_refuses_a_second_route(service: Holds) -> None:
+    service()
+    assert TIERS["gates"]["wiring"] == "python -m dev.wiring"
+
+
 OTHERS = "GET /nowhere", "DELETE /orders/7", "GET /orders/x", "GET /orders/7"
 
 
 @pytest.mark.holds(
-    "This app answers all of them as problem details, the shape of RFC 9457:",
+    "This app answers all of them, and what has no handler of its own, as problem details, the shape of RFC 9457:",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/problems.py"], indirect=True)
-def test_every_error_is_a_problem(snippet: ModuleType) -> None:
+def test_every_error_is_a_problem(snippet: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    async def broken() -> None:
+        raise ConnectionError(SECRET)
+
+    snippet.app.get("/broken")(broken)
+    told = (500, PROBLEM, {"title": "Internal Server Error", "status": 500})
+    assert ask(snippet.app, "GET /broken") == [told]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [SECRET]
     assert ask(snippet.app, *OTHERS) == [
         (404, PROBLEM, {"title": "Not Found", "status": 404}),
         (405, PROBLEM, {"title": "Method Not Allowed", "status": 405}),
@@ -273,7 +309,7 @@ def test_every_error_is_a_problem(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "Handlers for your own errors leave those of the framework as they are: the unknown path, the wrong method, the body that isn't valid.",
-    "FastAPI's own shape has one field, detail: a text, or a list where a request isn't valid.",
+    "FastAPI's own shape has one field, detail: a list where a request isn't valid, or what the HTTPException was given.",
     "Install fastapi and starlette, and register the exception of Starlette: a handler for fastapi.HTTPException misses the unknown path and the wrong method.",
 )
 @pytest.mark.proves(f"{FOLDER}/problems.py")
@@ -285,7 +321,13 @@ def test_what_a_handler_of_ones_own_leaves_alone(snippet: ModuleType) -> None:
     async def read_order(number: int) -> str:
         raise HTTPException(404)
 
+    @app.get("/told")
+    async def told() -> None:
+        raise HTTPException(409, {"stock": 0})
+
+    assert ask(app, "GET /told") == [(409, "application/json", {"detail": {"stock": 0}})]
     app.exception_handler(HTTPException)(snippet.refused)
+    app.middleware_stack = None
     bodies = [(kind, body) for _, kind, body in ask(app, *OTHERS)]
     assert bodies[:2] == [
         ("application/json", {"detail": "Not Found"}),
@@ -298,7 +340,8 @@ def test_what_a_handler_of_ones_own_leaves_alone(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "Starlette looks for the handler of an exception's class, and then for that of each class above it.",
-    "A handler for Exception is another thing: Starlette sends its answer and raises the exception again, so the server logs it.",
+    "For an HTTPException, it looks for a handler of the status first.",
+    "A handler for Exception or for the status 500 is another thing: Starlette sends its answer and raises the exception again, so the server logs it.",
 )
 def test_which_handler_an_exception_meets(caplog: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
@@ -321,15 +364,29 @@ def test_which_handler_an_exception_meets(caplog: pytest.LogCaptureFixture) -> N
 
     assert ask(app, "GET /key") == [(503, "application/json", "KeyError")]
     assert logged() == []
-    app.add_exception_handler(Exception, name)
-    app.middleware_stack = None
-    assert ask(app, "GET /other") == [(503, "application/json", "RuntimeError")]
-    assert logged() == ["RuntimeError"]
+    for kind, number in (Exception, 1), (500, 2):
+        app.exception_handlers.pop(Exception, None)
+        app.add_exception_handler(kind, name)
+        app.middleware_stack = None
+        assert ask(app, "GET /other") == [(503, "application/json", "RuntimeError")]
+        assert logged() == ["RuntimeError"] * number
+
+    async def status(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse("the status", 503)
+
+    @app.get("/gone")
+    async def gone() -> None:
+        raise HTTPException(410)
+
+    for handled, told in (HTTPException, "HTTPException"), (410, "the status"):
+        app.add_exception_handler(handled, status if handled == 410 else name)
+        app.middleware_stack = None
+        assert ask(app, "GET /gone") == [(503, "application/json", told)]
 
 
 @pytest.mark.holds(
     "The table of the service",
-    "The service has one handler for all domain errors, and a table:",
+    "The service has a table, and one handler for all errors in it:",
     "Don't leave an error out of the table",
     "Without its line in the table, an unknown user is answered as if the service had a bug:",
 )
@@ -342,15 +399,31 @@ def test_an_unknown_user_gets_an_answer(service: Holds, patch: str | None) -> No
 
 
 @pytest.mark.holds(
+    "An error whose answer needs more than a status and a text has a handler of its own in the same file.",
+    "TooOftenError is answered 429, with the seconds to wait in Retry-After.",
+)
+@pytest.mark.service("tests/test_allowance.py::test_who_asks_too_often_is_told_when_to_ask_again")
+@pytest.mark.proves(ERRORS)
+def test_an_answer_that_says_more_has_a_handler(service: Holds, record_property: Any) -> None:
+    service()
+    told = (SNIPPETS / ERRORS).read_text()
+    table = told.partition("ANSWERS: ")[2].partition("\n}\n")[0]
+    assert "TooOftenError" not in table
+    assert "add_exception_handler(TooOftenError, answer_too_often)" in told
+    body = told.partition("def answer_too_often")[2].partition("\n\n\n")[0]
+    record_property("figure", re.findall(r"\b4\d\d\b", body)[-1])
+
+
+@pytest.mark.holds(
     "A part that is away isn't a bug",
-    "While the database is away the service answers 503, and the client may try again:",
+    "While the database is away the service answers 503, and says with Retry-After when to try again:",
     "A wrong query comes to the same handler, is raised again and becomes a 500.",
 )
 @pytest.mark.service(
     "tests/test_outage.py::TestAway::test_requests_are_answered_503",
     "tests/test_outage.py::test_a_wrong_query_is_a_bug",
 )
-@pytest.mark.proves("service/src/accounts/api/errors.py")
+@pytest.mark.proves(ERRORS)
 def test_a_part_that_is_away_is_told_from_a_bug(service: Holds, record_property: Any) -> None:
     service()
     for status in (503, 500):

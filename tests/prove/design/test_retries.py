@@ -191,10 +191,10 @@ def test_a_key_belongs_to_its_user(snippet: ModuleType, database: str) -> None:
 class Shop:
     """A service that stores orders by their keys, and may lose answers."""
 
-    def __init__(self, lost: int = 0, status: int = 201) -> None:
+    def __init__(self, lost: int = 0, status: int = 201, after: str = "") -> None:
         self.placed, self.keys = list[str](), dict[str, int]()
         self.times = list[float]()
-        self.app, self.lost, self.status = FastAPI(), lost, status
+        self.app, self.lost, self.status, self.after = FastAPI(), lost, status, after
         self.app.post("/orders", status_code=201)(self.place)
 
     async def place(
@@ -203,7 +203,8 @@ class Shop:
         """Store an order, unless its key is known."""
         self.times.append(clock.now())
         if self.status != 201:
-            raise HTTPException(self.status)
+            told = {"Retry-After": self.after} if self.after else None
+            raise HTTPException(self.status, headers=told)
         key = (idempotency_key or f"none {len(self.placed)}").strip('"')
         if key not in self.keys:
             self.placed.append((await request.json())["item"])
@@ -336,6 +337,7 @@ def test_all_tries_have_an_end(snippet: ModuleType, monkeypatch: pytest.MonkeyPa
 def waits(strategy: Any, tries: int) -> list[float]:
     """Return how long a strategy waits after each of some tries."""
     state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]  # no more is read
+    state.set_exception((TimeoutError, TimeoutError(), None))
     found = []
     for state.attempt_number in range(1, tries + 1):
         found.append(float(strategy(state)))
@@ -343,7 +345,7 @@ def waits(strategy: Any, tries: int) -> list[float]:
 
 
 @pytest.mark.holds(
-    "Each wait is random, below a limit that doubles with each try, up to 2 seconds.",
+    "Each wait is what the answer's Retry-After says in seconds, and a random part below a limit that doubles with each try, up to 2 seconds.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/retrying.py"], indirect=True)
 def test_waits_are_random_and_bounded(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,6 +353,32 @@ def test_waits_are_random_and_bounded(snippet: ModuleType, monkeypatch: pytest.M
     assert len({waits(strategy, 1)[0] for _ in range(50)}) == 50
     monkeypatch.setattr("tenacity.wait.random.uniform", lambda low, high: high - low)
     assert waits(strategy, 6) == pytest.approx([0.2, 0.4, 0.8, 1.6, 2, 2])
+
+
+@pytest.mark.holds(
+    "Each wait is what the answer's Retry-After says in seconds, and a random part below a limit that doubles with each try, up to 2 seconds.",
+    "A Retry-After that is a date counts as none, and a wait that goes beyond the 20 seconds ends in TimeoutError.",
+)
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/retrying.py", f"{FOLDER}/keyless.py"], indirect=True
+)
+@pytest.mark.parametrize(
+    ("asks", "least", "most"),
+    [("3", 3, 5), ("0", 0, 2), ("Wed, 21 Oct 2099 07:28:00 GMT", 0, 2), ("-3", 0, 2)],
+)
+def test_the_client_waits_as_long_as_it_is_told(
+    snippet: ModuleType, asks: str, least: float, most: float
+) -> None:
+    shop = Shop(status=503, after=asks)
+    with pytest.raises(aiohttp.ClientResponseError):
+        order(snippet, shop)
+    waited = [later - earlier for earlier, later in itertools.pairwise(shop.times)]
+    assert len(waited) == 3
+    assert all(least <= wait < most + 0.1 for wait in waited), waited
+    shop = Shop(status=503, after="60")
+    with pytest.raises(TimeoutError):
+        order(snippet, shop)
+    assert len(shop.times) == 1
 
 
 @pytest.mark.holds("With fixed waits, clients that failed together come back together.")

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -11,6 +12,7 @@ import jwt
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from jwt.utils import base64url_encode
 from jwt.warnings import InsecureKeyLengthWarning
 
 from snippets.design.tokens.wrong import signed, wrong
@@ -133,19 +135,21 @@ def test_refusing_the_table_is_not_enough() -> None:
 
 
 @pytest.mark.holds(
-    "Without algorithms, jwt.decode refuses each token with jwt.DecodeError.",
+    "With a key that is a text and without algorithms, jwt.decode refuses each token with jwt.DecodeError.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/asked.py"], indirect=True)
 def test_without_algorithms_no_token_passes(snippet: ModuleType) -> None:
     assert snippet.user_of(signed(KEY), KEY) == 7
     with pytest.raises(jwt.DecodeError, match='pass in a value for the "algorithms" argument'):
         jwt.decode(signed(KEY), KEY, audience="orders")
+    typed = {"kty": "oct", "k": base64url_encode(KEY.encode()).decode(), "alg": "HS256"}
+    assert jwt.decode(signed(KEY), jwt.PyJWK(typed), audience="orders")["sub"] == "7"
 
 
 @pytest.mark.holds(
     "Everybody who has a token can read its claims, without a key.",
     "A token is no safe and no switch",
-    "The token stays good until its end, whatever happens to the user.",
+    "user_of accepts a token until its end, whatever happens to the user.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/verified.py"], indirect=True)
 def test_what_a_token_tells_without_a_key(snippet: ModuleType) -> None:
@@ -154,22 +158,26 @@ def test_what_a_token_tells_without_a_key(snippet: ModuleType) -> None:
     told = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
     assert (told["sub"], told["aud"]) == ("7", "orders")
     assert [snippet.user_of(token, KEY) for _ in range(2)] == [7, 7]  # nobody asks for the user
+    with pytest.raises(snippet.InvalidTokenError):
+        snippet.user_of(signed(KEY, exp=int(time.time())), KEY)
 
 
 @pytest.mark.holds(
-    "Refuse a key of fewer than 32 bytes when the process starts: PyJWT warns of it and goes on.",
+    "For HS256, refuse a key of fewer than 32 bytes when the process starts: PyJWT warns of it and goes on.",
 )
 def test_a_short_key_is_warned_of() -> None:
     with pytest.warns(InsecureKeyLengthWarning, match="31 bytes long, .* length of 32 bytes"):
-        token = jwt.encode({"sub": "7"}, KEY[:31])
+        token = jwt.encode({"sub": "7"}, KEY[:31], "HS256")
     with pytest.warns(InsecureKeyLengthWarning):
         assert jwt.decode(token, KEY[:31], algorithms=["HS256"])["sub"] == "7"
-    jwt.encode({"sub": "7"}, KEY[:32])
+    jwt.encode({"sub": "7"}, KEY[:32], "HS256")
+    with pytest.warns(InsecureKeyLengthWarning, match="32 bytes long, .* length of 48 bytes"):
+        jwt.encode({"sub": "7"}, KEY[:32], "HS384")  # another algorithm wants more
 
 
 @pytest.mark.holds(
     "A client sends a token that is cut or expired, and gets 500.",
-    "The signature shows that a holder of the key wrote the claims.",
+    "The signature shows that a holder of the key wrote the claims, and whoever verifies an HS256 token holds that key too.",
     "It doesn't show for which service, until when, or that a claim is there at all: each of those is a check of its own.",
 )
 def test_what_a_signature_alone_shows(record_property: Any) -> None:
@@ -230,7 +238,7 @@ def test_a_user_that_is_gone_is_refused(service: Holds, record_property: Any) ->
     "Each process has a list of keys, and the first key that can sign signs.",
     "A process that doesn't have the new key refuses its tokens, so no step may be left out.",
     "At each step, processes before it and after it accept each other's tokens, as the service's test shows:",
-    "A token names its key in the field kid of its header.",
+    "A header names the key in its field kid, if the issuer writes it: jwt.encode doesn't by itself.",
 )
 @pytest.mark.service(
     "tests/test_access.py::test_a_key_is_replaced_without_a_moment_in_which_tokens_fail",
@@ -241,3 +249,4 @@ def test_a_key_is_replaced(service: Holds) -> None:
     service()
     named = jwt.encode({"sub": "7"}, KEY, headers={"kid": "new"})
     assert jwt.get_unverified_header(named)["kid"] == "new"
+    assert "kid" not in jwt.get_unverified_header(jwt.encode({"sub": "7"}, KEY))

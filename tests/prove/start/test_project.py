@@ -17,6 +17,7 @@ from tests.new.clone import Place
 from tests.new.names import WrongError, read
 from tests.new.refused import REFUSED, places
 from tests.new.walk import held, served
+from tests.prove import pythons
 
 FOLDER = "start/project"
 pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else, on a busy machine
@@ -29,9 +30,10 @@ INSTRUCTIONS = [
     "Put a clone of the playbook into a folder called playbook, and begin in the folder that holds it:",
     "Start it.",
     "See a test fail, then pass",
-    "Add the test, and run it:",
+    "In the folder of the project, add the test and run it:",
     "Add them, run the test again, pass the gates of a small change, and commit:",
-    "Search the project for the old name:",
+    "Begin in the folder that holds the playbook:",
+    "Search the files of the project and their names for the old name:",
 ]
 
 
@@ -46,6 +48,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place.at(tmp_path_factory.mktemp("project"))
 
 
+GREEN = (
+    '"""A test of nothing, with an import in vain."""\n\nimport os\n\n\ndef test() -> None: ...\n'
+)
+"""What the formatter passes and the linter refuses."""
 Walk = dict[str, subprocess.CompletedProcess[str]]
 
 
@@ -58,7 +64,7 @@ def walk(place: Place, pytestconfig: pytest.Config) -> Walk:
     def take(name: str, cwd: Path, **environment: str) -> None:
         started = time.perf_counter()
         script = SNIPPETS / FOLDER / name
-        ended[name] = place.ended("sh", "-eu", script, cwd=cwd, **environment)
+        ended[name] = place.ended("sh", script, cwd=cwd, **environment)
         seconds = time.perf_counter() - started
         pytestconfig.stash[STATE].runs[f"{FOLDER}/{name}"] = Run(seconds=seconds)
 
@@ -78,7 +84,7 @@ def walk(place: Place, pytestconfig: pytest.Config) -> Walk:
     "Start a project from the service",
     "The new folder holds the service under the name orders: its package, its tests, its database, its keys in Valkey, its documents.",
     "The repository in it begins with one commit, which holds every file.",
-    "You need git, make, and Python 3.11 or newer.",
+    "You need git, make, and Python 3.11 to 3.13.",
     'Its pyproject.toml says version = "0.1.0", whatever that of the service says.',
     "It has no licence file, so nobody else may use it until you add one.",
     "The MIT licence of this playbook asks you to keep its notice in the copies that you give away.",
@@ -91,6 +97,7 @@ def test_the_project_has_the_name_everywhere(walk: Walk, place: Place) -> None:
     project = tomllib.loads((orders / "pyproject.toml").read_text())
     assert project["project"]["name"] == "orders"
     assert project["project"]["requires-python"] == ">=3.11"
+    assert pythons.named() == "Python 3.11 to 3.13"
     first = 'version = "0.1.0"\n'
     assert first in (orders / "pyproject.toml").read_text()
     assert first not in (SNIPPETS / "service/pyproject.toml").read_text()
@@ -169,6 +176,28 @@ def test_then_it_is_green_and_in_the_history(walk: Walk, place: Place) -> None:
     assert count.strip() == "2"
 
 
+@pytest.mark.holds(
+    "Each command waits for the one before: while the test or a gate is red, nothing is committed.",
+)
+@pytest.mark.parametrize("red", ["the test", "a gate"])
+@pytest.mark.proves(f"{FOLDER}/green.sh")
+def test_what_is_red_is_not_committed(place: Place, red: str) -> None:
+    folder = place.folder / red.replace(" ", "-")
+    folder.mkdir()
+    (folder / "playbook").symlink_to(place.folder / "playbook")
+    assert place.make("orders", f"{folder}/orders").returncode == 0
+    other = Place(folder)
+    installed = other.install(folder / "orders")
+    test = folder / "orders/tests/test_name.py"
+    test.write_text("def test_red() -> None:\n    assert not 1\n" if red == "the test" else GREEN)
+    done = other.ended("sh", SNIPPETS / FOLDER / "green.sh", cwd=folder / "orders", **installed)
+    assert done.returncode, done.stdout
+    assert ("xs lint: failed" in done.stdout) == (red == "a gate"), done.stdout
+    counted = other.ended("git", "rev-list", "--count", "main", cwd=folder / "orders")
+    assert counted.stdout == "1\n"
+    assert other.ended("git", "diff", "--cached", "--quiet", cwd=folder / "orders").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("name", "status"),
     [
@@ -211,7 +240,8 @@ def test_nothing_is_left_of_the_old_name(walk: Walk, place: Place, name: str) ->
     project = place.folder / f"made-{name}"
     done = place.make(name, f"../{project.name}")
     assert done.returncode == 0, done.stdout
-    told = place.ended("sh", "-eu", SNIPPETS / FOLDER / "left.sh", cwd=project)
+    told = place.ended("sh", SNIPPETS / FOLDER / "left.sh", cwd=project)
+    assert told.returncode == 0
     assert told.stdout == (SNIPPETS / FOLDER / "left.out").read_text()
     assert walk["left.sh"].stdout == told.stdout
     words = ["-e", "accounts", "-e", "8<--", "-e", "playbook", "-e", "snippets"]
@@ -223,7 +253,27 @@ def test_nothing_is_left_of_the_old_name(walk: Walk, place: Place, name: str) ->
 
 
 @pytest.mark.holds(
-    "A copy that sed renamed needs one name that is right everywhere, and order-desk is none:",
+    "It ends red where a file or its name has the old name, and where git can't search.",
+)
+@pytest.mark.proves(f"{FOLDER}/left.sh")
+@pytest.mark.parametrize("named", ["docs/Accounts.md", "README.md", None])
+def test_what_is_left_is_red(walk: Walk, place: Place, tmp_path: Path, named: str | None) -> None:
+    assert walk["left.sh"].returncode == 0
+    if named:
+        assert place.ended("git", "init", "--quiet", cwd=tmp_path).returncode == 0
+        (tmp_path / "docs").mkdir()
+        (tmp_path / named).write_text("Accounts\n" if named == "README.md" else "Orders\n")
+        assert place.ended("git", "add", "--all", cwd=tmp_path).returncode == 0
+    told = place.ended(
+        "sh", SNIPPETS / FOLDER / "left.sh", cwd=tmp_path, GIT_CEILING_DIRECTORIES="/"
+    )
+    assert told.returncode
+    assert "nothing is left" not in told.stdout
+    assert ("Accounts" in told.stdout) == (named == "README.md"), told.stdout
+
+
+@pytest.mark.holds(
+    "A copy that sed renamed needs one name that is right everywhere, and order-desk is none.",
     "Python takes the hyphen for a minus.",
     "make new NAME=order-desk makes the package order_desk in the distribution order-desk.",
 )

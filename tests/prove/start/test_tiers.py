@@ -1,24 +1,31 @@
 """What the page on tiers claims: each gate passes on the service, and refuses its planted fault."""
 
+import os
 import re
+import shlex
+import shutil
 import subprocess
+import sys
+import tomllib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import pytest
+import yaml
 from coverage.results import should_fail_under
 from mypy import api
 
 from tests.engine.pages import DOCS, SNIPPETS, RefusedError
 from tests.parts.gates import TIERS, Copy, Gate, GateError, command
 from tests.parts.outputs import hold_lines
-from tests.parts.service import plant
+from tests.parts.service import BIN, plant
 from tests.prove.sentences import sentences
 
 PAGE = DOCS / "start/tiers.md"
 FOLDER = "start/tiers"
-ADDRESSES, LETTERS = "tests/test_addresses.py", "tests/test_letters.py"
+ADDRESSES, CONFIG = "tests/test_addresses.py", "tests/test_config.py"
+LETTERS, MODULES = "tests/test_letters.py", f"{CONFIG} {ADDRESSES}"
 RECIPIENTS = f"{ADDRESSES}::test_all_recipients_are_found"
 GATEWAY = "tests/survival/test_gateway.py"
 FITS = f"{GATEWAY}::test_the_gateway_waits_longer_than_the_service_and_keeps_less"
@@ -48,10 +55,13 @@ INSTRUCTIONS = [
     "Name the tier of a change before you write it, and pass the gates of that tier before you merge it.",
     "If you don't know the tier, take the larger one.",
     "Keep the tiers in one file, from which all else is made.",
-    "Copy snippets/service/tiers.toml and snippets/service/dev/gate.py, and write your own commands into the first table.",
-    "Run tier XS at each commit and tier S at each push, as snippets/service/.pre-commit-config.yaml does.",
-    "Run tier L on a server before you merge, as snippets/service/.github/workflows/test.yml does.",
-    "Put one fault for each gate into a copy of your service, and run make l there: a gate that stays green checks nothing.",
+    "Take tier S for a constant or an import that another module or a test reads.",
+    "Copy snippets/service/tiers.toml, snippets/service/dev/gate.py and snippets/service/dev/folders.py to the same places of your service.",
+    "Write your own commands into the first table, drop from each tier the gates that you leave out, and run python -m dev.gate xs.",
+    "Let hooks run tier XS at each commit and tier S at each push, as snippets/service/.pre-commit-config.yaml does once its hooks are installed.",
+    "Name the tests of what you push as TEST in the environment, where the hook reads it.",
+    "Run tier L on a server for each pull request, as snippets/service/.github/workflows/test.yml does, and let your repository refuse a merge before it passes.",
+    "Put one fault at a time into a copy of your service, and run a tier there that has its gate: a gate that stays green checks nothing.",
 ]
 
 
@@ -72,7 +82,7 @@ class Runs:
     @cached_property
     def green(self) -> dict[str, str]:
         """What each gate says of the service as it stands."""
-        told = {name: self.copy.run(name, gate, ADDRESSES) for name, gate in GATES.items()}
+        told = {name: self.copy.run(name, gate, MODULES) for name, gate in GATES.items()}
         self.clean = dict(self.copy.wrote)
         return told
 
@@ -110,7 +120,7 @@ def refused(gate: str, match: str) -> object:
 
 @pytest.mark.holds(
     "Each patch plants just what one gate is there for.",
-    "The planted test passes, and module refuses it: it runs nothing of the code.",
+    "The planted test passes, and module refuses it: it imports one module of the package and calls nothing.",
 )
 @pytest.mark.parametrize(
     "patch",
@@ -200,7 +210,7 @@ def test_the_tiers_are_those_of_the_service(record_property: Callable[[str, str]
     "types | a type that is not true",
     "layers | an import from a layer above",
     "wiring | a second route for one request, and what else is there in vain",
-    "module | a change that its tests don't run",
+    "module | tests of one module that fail, or that run too little of the package",
     "suite | a change that breaks the test of another module",
     "survival | processes and settings that don't fit together",
 )
@@ -213,25 +223,93 @@ def test_the_gates_are_those_of_the_service() -> None:
 
 @pytest.mark.holds(
     "Run the gates of a tier with one command: make xs, make s, make m or make l.",
-    "Tier S takes the tests of one module, which TEST names.",
+    "Tier S runs the tests that TEST names, and without it those of tests/test_handlers.py.",
 )
 @pytest.mark.proves("service/tiers.toml")
 def test_each_tier_has_its_command() -> None:
     for typed in "make xs", "make s", "make m", "make l":
         tier = typed.removeprefix("make ")
-        done = subprocess.run(
-            [*typed.split(), "--dry-run", "READY=", f"TEST={ADDRESSES}"],
-            cwd=SNIPPETS / "service",
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert f"dev.gate {tier}" in done.stdout
-        assert (f"dev.gate s {ADDRESSES}" in done.stdout) == (tier == "s")
+        told = dry(typed, TEST=ADDRESSES)
+        assert told.endswith(f"dev.gate {tier}{(tier == 's') * f' {ADDRESSES}'}\n")
+    assert dry("make s").endswith("dev.gate s tests/test_handlers.py\n")
+
+
+def dry(typed: str, **environment: str) -> str:
+    """Return what a command of the service's Makefile would run, as the environment has it."""
+    outside = {key: value for key, value in os.environ.items() if key not in ("TEST", "MAKEFLAGS")}
+    done = subprocess.run(
+        [*shlex.split(typed), "--dry-run", "READY="],
+        cwd=SNIPPETS / "service",
+        env=outside | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 @pytest.mark.holds(
-    "mypy reads the callers too, so it finds what a small change breaks in files that the change doesn't touch.",
+    "The tests of settings start no app, and run too little of the package alone.",
+    'So add others that do: make s TEST="tests/test_config.py tests/test_addresses.py".',
+)
+@pytest.mark.proves("service/tiers.toml")
+def test_the_tests_of_one_module_may_run_too_little(runs: Runs) -> None:
+    typed = 'make s TEST="tests/test_config.py tests/test_addresses.py"'
+    assert dry(typed).endswith(f"dev.gate s {MODULES}\n")
+    assert runs.green["module"]
+    with pytest.raises(GateError) as refused:
+        runs.copy.run("module", GATES["module"], "tests/test_config.py")
+    assert str(refused.value) == "Required test coverage of 50.01% not reached"
+
+
+@pytest.mark.holds(
+    "The command stops at the first gate that fails.",
+    "With a fault for each gate at once, make l tells you of the first alone, and module is no gate of tier L.",
+)
+@pytest.mark.proves("service/tiers.toml")
+def test_a_tier_tells_of_the_first_gate_that_fails(runs: Runs) -> None:
+    assert {*runs.red} == {*GATES}
+    assert dry("make l").endswith("dev.gate l\n")
+    done = gate(runs.copy.home, "l", BIN / "python")
+    assert done.returncode
+    assert re.findall(r"^l (\w+): failed$", done.stdout, re.MULTILINE) == ["format"]
+    assert len(re.findall(r"^l \w+: ", done.stdout, re.MULTILINE)) == 2
+    assert {*GATES} - {*TIERS["tiers"]["l"]["gates"]} == {"module"}
+
+
+def gate(folder: Path, tier: str, python: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the gates of a tier in a folder."""
+    return subprocess.run(
+        [python, "-m", "dev.gate", tier], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_the_copied_files_run_the_gates_of_a_service_of_your_own(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    for name in "tiers.toml", "dev/gate.py", "dev/folders.py":
+        assert f"`snippets/service/{name}`" in PAGE.read_text()
+        shutil.copy(SNIPPETS / "service" / name, tmp_path / name)
+    tiers = tmp_path / "tiers.toml"
+    own = re.sub(r"(?m)^format = .*", 'format = "python -c print(1)"', tiers.read_text())
+    tiers.write_text(own.replace('["format", "lint"]', '["format"]'))
+    done = gate(tmp_path, "xs", sys.executable)
+    assert (done.returncode, done.stdout) == (0, "xs format: python -c 'print(1)'\n1\n"), done
+
+
+def test_hooks_run_the_smallest_tiers() -> None:
+    told = yaml.safe_load((SNIPPETS / "service/.pre-commit-config.yaml").read_text())
+    assert told["default_install_hook_types"] == ["pre-commit", "pre-push"]
+    hooks = {hook["entry"]: hook["stages"] for hook in told["repos"][0]["hooks"]}
+    assert hooks == {"make xs": ["pre-commit"], "make s": ["pre-push"]}
+    workflow = SNIPPETS / "service/.github/workflows/test.yml"
+    assert "\n  pull_request:\n" in workflow.read_text()
+    assert workflow.read_text().endswith("        run: bash .ci/run\n")
+    assert (SNIPPETS / "service/.ci/run").read_text().endswith("\nmake l\n")
+
+
+@pytest.mark.holds(
+    "mypy reads each file of its files, so it finds what a small change breaks in a file that the change doesn't touch.",
+    "Without check_untyped_defs, which strict sets, mypy skips the body of a function without annotations.",
 )
 def test_types_find_what_breaks_elsewhere(tmp_path: Path) -> None:
     told = []
@@ -243,22 +321,45 @@ def test_types_find_what_breaks_elsewhere(tmp_path: Path) -> None:
     assert [status for _, _, status in told] == [0, 1]
     assert "orders.py:3: error: " in told[1][0]
     assert "prices.py" not in told[1][0]
+    (tmp_path / "orders.py").write_text("from prices import total\n\ndef fee(): total() + 1\n")
+    setting = "check_untyped_defs"
+    found = [
+        "Unsupported operand types" in api.run([*options, *more])[0]
+        for more in ([], [f"--{setting.replace('_', '-')}"], ["--strict"])
+    ]
+    assert found == [False, True, True]
+    named = tomllib.loads((SNIPPETS / "service/pyproject.toml").read_text())["tool"]["mypy"]
+    assert {"src", "tests"} <= {*named["files"]}
+    assert TIERS["gates"]["types"] == "mypy"
 
 
 @pytest.mark.holds(
     "The limits of coverage differ, because the tests do.",
-    "The tests of one module run less of the package than tier M asks for, and tier XS runs none.",
+    "The tests of tests/test_config.py and tests/test_addresses.py run less of the package than tier M asks for, and tier XS runs none.",
     "Coverage counts each module of the package, whether a test imports it or not.",
 )
 def test_coverage_is_of_the_whole_package(runs: Runs) -> None:
     assert runs.green
     wrote = "\n".join(runs.clean["module"])
     (total,) = re.findall(r"Total coverage: ([\d.]+)%", wrote)
+    assert MODULES == "tests/test_config.py tests/test_addresses.py"
     assert float(total) < TIERS["tiers"]["m"]["coverage"]
     assert not {"module", "suite"} & set(TIERS["tiers"]["xs"]["gates"])
     assert re.search(r"^src/accounts/scheduler.py .* 0.00%", wrote, re.MULTILINE)
     imported = (SNIPPETS / "service" / ADDRESSES).read_text()
     assert "scheduler" not in imported
+
+
+@pytest.mark.holds(
+    "Coverage is what the tests of module or suite run of the lines and branches of the whole package.",
+)
+@pytest.mark.proves("service/tiers.toml")
+def test_coverage_is_what_two_gates_measure(runs: Runs) -> None:
+    assert runs.green
+    header = r"^Name +Stmts +Miss +Branch +BrPart +Cover"
+    assert re.search(header, "\n".join(runs.clean["module"]), re.MULTILINE)
+    measured = {gate for gate, told in TIERS["gates"].items() if "{coverage}" in told}
+    assert measured == {"module", "suite"}
 
 
 @pytest.mark.holds(

@@ -17,16 +17,22 @@ INDEXES = {
 def upgrade() -> None:
     """Build the indexes while all others read and write.
 
+    A build waits for each transaction that is older, and nobody waits for the build, so
+    it may wait as long as it takes.
     One that was interrupted leaves a part that is no use, so it begins with none.
     """
     with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = 0")
         for name, rows in INDEXES.items():
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
             op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {rows}")
+        op.execute("RESET lock_timeout")
 
 
 def downgrade() -> None:
     """Drop the indexes; the release before doesn't read them."""
     with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = 0")
         for name in INDEXES:
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        op.execute("RESET lock_timeout")
