@@ -3,8 +3,10 @@
 import asyncio
 import importlib
 import re
+import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +22,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from tests.engine.pages import SNIPPETS
+from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.postgres import Postgres, column, connected, running
 from tests.parts.server import beside
 
@@ -49,6 +51,7 @@ INSTRUCTIONS = [
     "Don't leave out the overflow",
     "Choose the two sizes of a pool",
     "Set pool_size to what a process needs all day, and max_overflow to what it needs in its busiest moments.",
+    "Measure how long requests wait for a connection before you raise either of them.",
     "Count the workers, the migration and your own connections too.",
     "Count twice what a deployment runs twice: the old processes and the new ones.",
     "After such a timeout, look for the order before you store it again: see Let a client send a request again safely.",
@@ -480,6 +483,35 @@ def test_a_connection_that_dies_in_a_transaction_is_not_replaced(database: str) 
 
     assert asyncio.run(ask()) == 500
     assert stored(OWN, database) == []
+
+
+OLDER = """
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import sessionmaker
+
+engine = create_async_engine("postgresql+asyncpg://")
+sessions = sessionmaker(engine, class_=AsyncSession)
+"""
+
+
+@pytest.mark.holds(
+    "Older guides call sessionmaker with class_=AsyncSession, which runs, and mypy refuses it with call-overload.",
+)
+def test_mypy_refuses_the_sessionmaker_of_older_guides(database: str, tmp_path: Path) -> None:
+    module, names = tmp_path / "older.py", dict[str, Any]()
+    module.write_text(OLDER)
+    exec(OLDER, names)  # noqa: S102  it stands above
+
+    async def ask() -> Any:
+        engine = create_async_engine(database)
+        async with names["sessions"](bind=engine) as session:
+            found = await session.scalar(text("SELECT 1"))
+        await engine.dispose()
+        return found
+
+    assert asyncio.run(ask()) == 1
+    told = subprocess.run(["mypy", module], cwd=ROOT, capture_output=True, text=True).stdout
+    assert re.findall(r":(\d+): error: .*\[(.*)\]", told) == [("6", "call-overload")]
 
 
 @pytest.mark.holds(
