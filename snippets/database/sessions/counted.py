@@ -20,7 +20,7 @@ async def processes_that_fit(engine: AsyncEngine) -> int:
 
 
 async def main() -> None:
-    engine = create_async_engine(os.environ["DATABASE_URL"], **POOL)
+    engine = create_async_engine(os.environ["DATABASE_URL"])
     print(await processes_that_fit(engine), "processes fit")
     #> 9 processes fit
     await engine.dispose()

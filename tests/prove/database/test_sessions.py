@@ -83,13 +83,13 @@ async def filled(snippet: ModuleType, database: str, **options: Any) -> AsyncIte
 
 
 @asynccontextmanager
-async def served(snippet: ModuleType, database: str) -> AsyncIterator[Order]:
-    """Give what orders items of a snippet's app."""
+async def served(snippet: ModuleType, database: str, app: Any = None) -> AsyncIterator[Order]:
+    """Give what orders items of a snippet's app, or of what stands before it."""
     async with filled(snippet, database):
         pass
     each = aiohttp.TCPConnector(force_close=True)  # the server closes a connection after a 500
     async with (
-        beside(snippet.app, timeout_graceful_shutdown=20) as server,
+        beside(app or snippet.app, timeout_graceful_shutdown=20) as server,
         aiohttp.ClientSession(server.url, connector=each) as client,
     ):
 
@@ -128,7 +128,8 @@ def stored(snippet: ModuleType, database: str) -> list[Any]:
 )
 def test_a_refused_order_is_not_stored(snippet: ModuleType, database: str) -> None:
     refused, taken = ordered(snippet, database, [1, 9], [2])
-    assert (refused[0], taken[0]) == (404, 201)
+    assert refused == (404, '{"detail":"no item 9"}')
+    assert taken[0] == 201
     found = stored(snippet, database)
     assert found == [2], f"stored with the next one, the refused order of item {found[0]}"
 
@@ -165,6 +166,35 @@ def test_what_is_stored_hides_what_is_expired(
     assert [status for status, _ in answers] == [500, 404, 201]
     assert "greenlet_spawn has not been called" in caplog.text
     assert stored(snippet, database) == [2]
+
+
+@pytest.mark.holds('With scope="function" the session is closed before the answer is sent.')
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/own.py"], indirect=True)
+def test_the_session_is_closed_before_the_answer(
+    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, steps = AsyncSession.close, list[str]()
+
+    async def noted(session: AsyncSession) -> None:
+        steps.append("closed")
+        await close(session)
+
+    async def before(scope: Any, receive: Any, send: Any) -> None:
+        async def told(message: Any) -> None:
+            steps.append(message["type"])
+            await send(message)
+
+        await snippet.app(scope, receive, told)
+
+    async def ask() -> list[str]:
+        async with served(snippet, database, before) as order:
+            monkeypatch.setattr(AsyncSession, "close", noted)
+            await order([2])
+            await order([9])
+            return [step for step in steps if not step.startswith("lifespan")]
+
+    answer = ["http.response.start", "http.response.body"]
+    assert asyncio.run(ask()) == ["closed", *answer] * 2
 
 
 @pytest.mark.holds(
@@ -447,7 +477,7 @@ def test_a_connection_that_died_is_replaced(
     statuses: list[int],
 ) -> None:
     def create(url: str, *, pool_pre_ping: bool, **options: Any) -> AsyncEngine:
-        assert pool_pre_ping is True
+        assert (pool_pre_ping, options) == (True, snippet.POOL)
         return create_async_engine(url, pool_pre_ping=pinged, **options)
 
     monkeypatch.setattr(snippet, "create_async_engine", create)
