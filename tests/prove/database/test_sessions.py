@@ -28,6 +28,7 @@ from tests.parts.server import beside
 
 FOLDER = "database/sessions"
 OWN = importlib.import_module("snippets.database.sessions.own")
+POOL = {"pool_size": 5, "max_overflow": 5}
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 SYNCED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -85,6 +86,7 @@ async def filled(snippet: ModuleType, database: str, **options: Any) -> AsyncIte
 @asynccontextmanager
 async def served(snippet: ModuleType, database: str, app: Any = None) -> AsyncIterator[Order]:
     """Give what orders items of a snippet's app, or of what stands before it."""
+    assert snippet.POOL == {**POOL, "pool_timeout": 5}
     async with filled(snippet, database):
         pass
     each = aiohttp.TCPConnector(force_close=True)  # the server closes a connection after a 500
@@ -320,6 +322,7 @@ UNCOUNTED = pytest.param(
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/counted.py", UNCOUNTED], indirect=True)
 def test_so_many_processes_fit(snippet: ModuleType, small: Postgres, database: str) -> None:
     own = f"postgresql+asyncpg:{small.create()}".replace("postgres@", "app@")
+    assert snippet.POOL == POOL
     number = fitting(snippet, own)
     said = refused(own, number, snippet.POOL)
     assert not said, f"one of {number} processes is told: {said}"
