@@ -73,27 +73,35 @@ def bad(name: str, match: str) -> Any:
 
 
 @asynccontextmanager
-async def filled(snippet: ModuleType, database: str, **options: Any) -> AsyncIterator[AsyncEngine]:
-    """Give an engine whose database has a snippet's tables, and the items 1 to 3."""
-    engine = create_async_engine(database, **options)
-    await snippet.create_tables(engine)
-    async with AsyncSession(engine) as session, session.begin():
-        session.add_all(snippet.Item(id=number) for number in (1, 2, 3))
+async def filled(database: str) -> AsyncIterator[AsyncEngine]:
+    """Give an engine whose database has the tables of `own.py`, and the items 1 to 3."""
+    engine = create_async_engine(database)
+    await OWN.create_tables(engine)
+    await sell(OWN, engine)
     yield engine
     await engine.dispose()
 
 
+async def sell(snippet: ModuleType, engine: AsyncEngine) -> None:
+    """Store the items 1 to 3."""
+    async with AsyncSession(engine) as session, session.begin():
+        session.add_all(snippet.Item(id=number) for number in (1, 2, 3))
+
+
 @asynccontextmanager
-async def served(snippet: ModuleType, database: str, app: Any = None) -> AsyncIterator[Order]:
+async def served(snippet: ModuleType, app: Any = None) -> AsyncIterator[Order]:
     """Give what orders items of a snippet's app, or of what stands before it."""
-    assert snippet.POOL == {**POOL, "pool_timeout": 5}
-    async with filled(snippet, database):
-        pass
     each = aiohttp.TCPConnector(force_close=True)  # the server closes a connection after a 500
     async with (
         beside(app or snippet.app, timeout_graceful_shutdown=20) as server,
         aiohttp.ClientSession(server.url, connector=each) as client,
     ):
+        assert (await client.get("/openapi.json")).status == 200  # so it has started
+        state = snippet.app.state
+        engine = state.session.bind if "session" in state else state.sessions.kw["bind"]
+        pool = engine.pool
+        assert (pool.size(), pool._max_overflow, pool._timeout) == (5, 5, 5)
+        await sell(snippet, engine)
 
         async def order(items: list[int]) -> tuple[int, str]:
             async with client.post("/orders", json=items) as answer:
@@ -102,11 +110,11 @@ async def served(snippet: ModuleType, database: str, app: Any = None) -> AsyncIt
         yield order
 
 
-def ordered(snippet: ModuleType, database: str, *orders: list[int]) -> list[tuple[int, Any]]:
+def ordered(snippet: ModuleType, *orders: list[int]) -> list[tuple[int, Any]]:
     """Return the answers of a snippet's app to some orders."""
 
     async def answers() -> list[tuple[int, Any]]:
-        async with served(snippet, database) as order:
+        async with served(snippet) as order:
             return [await order(items) for items in orders]
 
     return asyncio.run(answers())
@@ -129,7 +137,7 @@ def stored(snippet: ModuleType, database: str) -> list[Any]:
     indirect=True,
 )
 def test_a_refused_order_is_not_stored(snippet: ModuleType, database: str) -> None:
-    refused, taken = ordered(snippet, database, [1, 9], [2])
+    refused, taken = ordered(snippet, [1, 9], [2])
     assert refused == (404, '{"detail":"no item 9"}')
     assert taken[0] == 201
     found = stored(snippet, database)
@@ -146,7 +154,7 @@ def test_a_refused_order_is_not_stored(snippet: ModuleType, database: str) -> No
     indirect=True,
 )
 def test_a_stored_order_is_answered(snippet: ModuleType, database: str) -> None:
-    ((status, text),) = ordered(snippet, database, [2])
+    ((status, text),) = ordered(snippet, [2])
     assert stored(snippet, database) == [2]
     assert status == 201, f"the order of item 2 is stored, and answered {status}"
     assert text == "[1]"
@@ -155,7 +163,7 @@ def test_a_stored_order_is_answered(snippet: ModuleType, database: str) -> None:
 @pytest.mark.holds("A test whose orders are all good is green.")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/kept.py"], indirect=True)
 def test_good_orders_hide_what_is_kept(snippet: ModuleType, database: str) -> None:
-    assert ordered(snippet, database, [1, 3], [2]) == [(201, "[1,2]"), (201, "[3]")]
+    assert ordered(snippet, [1, 3], [2]) == [(201, "[1,2]"), (201, "[3]")]
     assert stored(snippet, database) == [1, 3, 2]
 
 
@@ -164,14 +172,14 @@ def test_good_orders_hide_what_is_kept(snippet: ModuleType, database: str) -> No
 def test_what_is_stored_hides_what_is_expired(
     snippet: ModuleType, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answers = ordered(snippet, database, [2], [9], [])
+    answers = ordered(snippet, [2], [9], [])
     assert [status for status, _ in answers] == [500, 404, 201]
     assert "greenlet_spawn has not been called" in caplog.text
     assert stored(snippet, database) == [2]
 
 
 @pytest.mark.holds('With scope="function" the session is closed before the answer is sent.')
-@pytest.mark.parametrize("snippet", [f"{FOLDER}/own.py"], indirect=True)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/own.py", f"{FOLDER}/expired.py"], indirect=True)
 def test_the_session_is_closed_before_the_answer(
     snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,11 +197,12 @@ def test_the_session_is_closed_before_the_answer(
         await snippet.app(scope, receive, told)
 
     async def ask() -> list[str]:
-        async with served(snippet, database, before) as order:
+        async with served(snippet, before) as order:
+            steps.clear()
             monkeypatch.setattr(AsyncSession, "close", noted)
             await order([2])
             await order([9])
-            return [step for step in steps if not step.startswith("lifespan")]
+            return steps.copy()
 
     answer = ["http.response.start", "http.response.body"]
     assert asyncio.run(ask()) == ["closed", *answer] * 2
@@ -203,18 +212,17 @@ def test_the_session_is_closed_before_the_answer(
     "The session has no connection before the first query, and none after the commit.",
     "A session without a transaction is an object in memory, so you can afford one for each request.",
 )
-@pytest.mark.parametrize("snippet", [f"{FOLDER}/own.py"], indirect=True)
 def test_a_session_has_a_connection_during_its_transaction(
-    snippet: ModuleType, database: str
+    database: str,
 ) -> None:
     async def connections() -> list[int]:
-        async with filled(snippet, database, pool_size=1) as engine:
+        async with filled(database) as engine:
             pool: Any = engine.pool
             async with async_sessionmaker(engine, expire_on_commit=False)() as session:
                 used = [pool.checkedout()]
-                await session.get(snippet.Item, 1)
+                await session.get(OWN.Item, 1)
                 used.append(pool.checkedout())
-                assert await snippet.place_orders([2], session) == [1]
+                assert await OWN.place_orders([2], session) == [1]
                 return [*used, pool.checkedout()]
 
     assert asyncio.run(connections()) == [0, 1, 0]
@@ -380,7 +388,7 @@ async def locked(database: str, waiting: str = WAITING) -> AsyncIterator[Any]:
 )
 def test_a_client_that_goes_away_cancels_nothing(database: str) -> None:
     async def leave() -> None:
-        async with served(OWN, database) as order:
+        async with served(OWN) as order:
             async with locked(database) as one_waits:
                 request = asyncio.create_task(order([2]))
                 await one_waits()
@@ -417,7 +425,7 @@ async def cancelled(
 )
 def test_a_request_that_is_cancelled_before_the_commit_leaves_nothing(database: str) -> None:
     async def cancel() -> None:
-        async with filled(OWN, database) as engine:
+        async with filled(database) as engine:
             async with locked(database) as one_waits:
                 await cancelled(engine, one_waits)
             async with engine.begin() as connection:
@@ -448,7 +456,7 @@ def test_a_request_that_is_cancelled_in_the_commit_may_be_stored(
     own = f"postgresql+asyncpg:{small.create()}"
 
     async def cancel() -> None:
-        async with filled(OWN, own), connected(own.replace("+asyncpg", "")) as other:
+        async with filled(own), connected(own.replace("+asyncpg", "")) as other:
             await other.execute(prepare)
 
             async def one_waits() -> None:
@@ -486,7 +494,7 @@ def test_a_connection_that_died_is_replaced(
     monkeypatch.setattr(snippet, "create_async_engine", create)
 
     async def ask() -> list[int]:
-        async with served(snippet, database) as order:
+        async with served(snippet) as order:
             assert (await order([1]))[0] == 201
             await killed(database)
             return [(await order([2]))[0], (await order([3]))[0]]
@@ -507,7 +515,7 @@ async def killed(database: str, which: str = "true") -> None:
 )
 def test_a_connection_that_dies_in_a_transaction_is_not_replaced(database: str) -> None:
     async def ask() -> int:
-        async with served(OWN, database) as order:
+        async with served(OWN) as order:
             async with locked(database) as one_waits:
                 request = asyncio.create_task(order([2]))
                 await one_waits()
