@@ -338,6 +338,24 @@ def test_so_many_processes_fit(snippet: ModuleType, small: Postgres, database: s
 
 
 @pytest.mark.holds(
+    "A server with PostgreSQL's default settings has room for 9 such processes.",
+    "For the same server, this version finds room for 19 processes.",
+)
+@pytest.mark.parametrize(
+    ("snippet", "number"),
+    [(f"{FOLDER}/counted.py", 9), (f"{FOLDER}/uncounted.py", 19)],
+    indirect=["snippet"],
+)
+def test_how_many_processes_a_server_by_default_takes(
+    snippet: ModuleType, database: str, number: int, record_property: Callable[[str, object], None]
+) -> None:
+    found = fitting(snippet, database)
+    assert found == number
+    for unit in ("such", "processes"):
+        record_property("figure", f"{found} {unit}")
+
+
+@pytest.mark.holds(
     "On a quiet day all of them work, because a pool opens connections only as it needs them.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/uncounted.py"], indirect=True)
@@ -384,7 +402,7 @@ async def locked(database: str, waiting: str = WAITING) -> AsyncIterator[Any]:
 
 
 @pytest.mark.holds(
-    "A client that goes away cancels nothing: FastAPI runs the endpoint to its end, and the order is stored.",
+    "A client that goes away cancels nothing in this app: FastAPI runs the endpoint to its end, and the order is stored.",
 )
 def test_a_client_that_goes_away_cancels_nothing(database: str) -> None:
     async def leave() -> None:
@@ -474,8 +492,8 @@ def test_a_request_that_is_cancelled_in_the_commit_may_be_stored(
 
 @pytest.mark.holds(
     "A connection can die while nobody uses it",
-    "After a restart of the server, all idle connections of a pool are dead.",
-    "With pool_pre_ping=True the next request doesn't notice: SQLAlchemy asks each connection before it lends it, and replaces a dead one.",
+    "After a restart of the database server, all idle connections of a pool are dead.",
+    "With pool_pre_ping=True the next request after it doesn't notice: SQLAlchemy asks each connection before it lends it, and replaces a dead one.",
     "Without it, one request gets 500.",
 )
 @pytest.mark.parametrize(("pinged", "statuses"), [(True, [201, 201]), (False, [500, 201])])
