@@ -88,8 +88,11 @@ class Postgres:
 
 
 @contextmanager
-def running() -> Iterator[Postgres]:
-    """Start a server with an empty cluster in a temporary folder; take both away afterwards."""
+def running(**more: str) -> Iterator[Postgres]:
+    """Start a server with an empty cluster in a temporary folder; take both away afterwards.
+
+    It has the settings of all tests, and more.
+    """
     base = Path(tempfile.mkdtemp(prefix="postgres-"))
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     if user:
@@ -102,7 +105,7 @@ def running() -> Iterator[Postgres]:
     initdb += ["--no-sync", "--no-locale", "--encoding=UTF8", "--no-instructions"]
     subprocess.run(initdb, check=True, capture_output=True, **told)
     port = free_port()
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in (SETTINGS | more).items()]
     command = ["sh", "-c", KEEPER, "sh", f"{wheel}/bin/postgres", str(base)]
     command += ["-D", "data", f"--port={port}", *options]
     with (

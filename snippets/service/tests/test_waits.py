@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
@@ -25,6 +26,8 @@ LIMITS = {
     "idle_in_transaction_session_timeout": "20000",
 }
 ASK = "SELECT name, setting FROM pg_settings WHERE name = ANY (:names)"
+TAKEN = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE 'accounts-%'"""
 LISTENS = """SELECT application_name FROM pg_stat_activity
     WHERE query LIKE :like AND pid <> pg_backend_pid()"""
 
@@ -84,6 +87,26 @@ def test_a_connection_is_named_for_its_program(
 
 
 # --8<-- [end:limits]
+
+
+# --8<-- [start:most]
+@pytest.mark.parametrize("settings", [{"pool_timeout": 0.1}], indirect=True)
+async def test_a_server_process_takes_two_connections_beside_its_pool(
+    app: FastAPI, client: AsyncClient, settings: ServerSettings
+) -> None:
+    resources, most = app.state.resources, settings.pool_size + settings.pool_overflow
+    await asyncio.wait_for(resources.feed.listening.wait(), 30)
+    assert (await client.get("/readyz")).status_code == 200
+    async with AsyncExitStack() as busy:
+        for _ in range(most):
+            session = await busy.enter_async_context(resources.sessions())
+            await session.execute(text("SELECT 1"))
+        assert (await client.get("/users")).status_code == 503
+        taken = await session.scalar(text(TAKEN))
+    assert taken == most + 2
+
+
+# --8<-- [end:most]
 
 
 async def test_streams_and_probe_know_the_way_past_a_pooler(

@@ -96,6 +96,7 @@ async def connect(
         raise ConnectionError(str(error)) from error
 
 
+# --8<-- [start:pool]
 def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEngine:
     """Return an engine; it opens no connection before the first query.
 
@@ -121,6 +122,7 @@ def create_engine(settings: Settings, pool: type[Pool] | None = None) -> AsyncEn
     return engine
 
 
+# --8<-- [end:pool]
 def leave_read_only(context: ExceptionContext) -> None:
     """Close the connections to a server that became read-only."""
     if isinstance(
