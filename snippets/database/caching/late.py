@@ -14,3 +14,9 @@ class Late(Redis):
         if first is not None:
             await first()
         return await super().set(*args, **options)
+
+
+async def unexpiring(cache: Redis) -> list[bytes]:
+    """Return the keys that stay until they are deleted."""
+    keys = [key async for key in cache.scan_iter()]
+    return [key for key in keys if await cache.ttl(key) == -1]

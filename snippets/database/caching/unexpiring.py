@@ -1,4 +1,4 @@
-# region imports, the tables and the queries
+# region imports, the table, and how a total is read
 import asyncio
 import logging
 from collections.abc import Awaitable
@@ -16,6 +16,14 @@ TOTAL = text(
 )
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+
+async def read(engine: AsyncEngine, user_id: int) -> int:
+    async with engine.connect() as connection:
+        found = await connection.execute(TOTAL, {"user_id": user_id})
+    return int(found.scalar_one())
+
+
 # endregion
 PATIENCE = 0.1  # seconds that a request waits for an answer of the cache
 
@@ -27,12 +35,6 @@ async def ask(question: Awaitable[T]) -> T | None:
     except (RedisError, OSError, TimeoutError) as error:
         log.warning("no answer from the cache: %r", error)
         return None
-
-
-async def read(engine: AsyncEngine, user_id: int) -> int:
-    async with engine.connect() as connection:
-        found = await connection.execute(TOTAL, {"user_id": user_id})
-    return int(found.scalar_one())
 
 
 async def total(cache: Redis, engine: AsyncEngine, user_id: int) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,6 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tests.engine.pages import SNIPPETS
 from tests.parts import clock, rules
 from tests.parts.server import free_port
 
@@ -23,6 +23,34 @@ FOLDER = "database/caching"
 LATE = importlib.import_module("snippets.database.caching.late")
 ANN, BOB = 1, 2
 ALL = [f"{FOLDER}/{name}.py" for name in ("aside", "unexpiring", "early", "shared", "untimed")]
+
+
+INSTRUCTIONS = [
+    "Add a cache that may be away and isn't wrong for long",
+    "Look for a query that each request repeats, though its answer seldom changes.",
+    "Give each value in the cache an expiry, each question to the cache a timeout, and each key the user whose data it holds.",
+    "If you don't know whether you need a cache, leave it out, and see Write queries whose cost a test can see first.",
+    "Install redis, sqlalchemy[asyncio] and asyncpg; the client redis speaks to Valkey too.",
+    "Choose SECONDS by what a wrong total costs.",
+    "Don't keep a value without an expiry",
+    "Don't delete the key before the commit",
+    "Don't leave the user out of the key",
+    "Don't wait for a cache that hangs",
+    "Do: let many misses make one query",
+    "Build one Gathered for each process, with a load that calls the first total.",
+    "Keep out secrets: each process that reaches the cache can read them.",
+    "Keep out permissions: a right that was taken away lasts until its key expires.",
+    "Keep out errors, or a failure lasts as long as an answer.",
+    "Keep out what a change depends on: see Do: lock the row that you read.",
+    "Put all that the answer depends on into the key, such as the user and the language.",
+    "Open one client in the lifespan: see Open the client of a cache once too.",
+    "Read through the cache in the use case, so that an endpoint doesn't know of it.",
+    "Change the cache after the commit.",
+    "Turn the cache off in tests, but for those of the cache.",
+    "Leave a silent cache alone",
+    "Copy Late into a test of your own, and set first to a change.",
+    "Read through it, and assert that unexpiring finds no key.",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +113,7 @@ def counted(engine: AsyncEngine) -> list[str]:
     "The second request for a total asks the database nothing.",
     "A test that reads, orders and reads again is green.",
     "A test in which no request comes between is green.",
-    "A test with one user is green.",
+    "A test with one user is green, and no linter sees that a user or an expiry is missing.",
     "A test with a cache that answers is green.",
 )
 @pytest.mark.parametrize("snippet", ALL, indirect=True)
@@ -116,7 +144,7 @@ def test_one_request_after_the_other(snippet: ModuleType, database: str, valkey:
     indirect=True,
 )
 def test_what_is_wrong_ends(snippet: ModuleType, database: str, valkey: str) -> None:
-    async def race() -> tuple[int, int]:
+    async def race() -> tuple[int, int, list[bytes]]:
         async with shop(snippet, database, valkey) as (cache, engine):
             await snippet.place_order(cache, engine, ANN, 100)
             cache.first = lambda: snippet.place_order(cache, engine, ANN, 200)
@@ -124,14 +152,14 @@ def test_what_is_wrong_ends(snippet: ModuleType, database: str, valkey: str) -> 
             assert await snippet.read(engine, ANN) == 300
             wrong = await snippet.total(cache, engine, ANN)
             (key,) = await cache.keys()
-            left = await cache.ttl(key)
+            left, never = await cache.ttl(key), await LATE.unexpiring(cache)
             await snippet.place_order(cache, engine, ANN, 50)
             assert await snippet.total(cache, engine, ANN) == 350
-            return wrong, left
+            return wrong, left, never
 
-    wrong, left = asyncio.run(race())
+    wrong, left, never = asyncio.run(race())
     assert wrong == 100
-    assert left != -1, "the wrong total never expires"
+    assert not never, "the wrong total never expires"
     assert 0 < left <= snippet.SECONDS
 
 
@@ -244,7 +272,8 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     "If the cache is away or hangs, the total comes from the database, and a line in the log says so.",
     "By default, the client redis waits 5 seconds for an answer, and tries 10 times more.",
     "The request asked the cache twice, so it waited almost 2 minutes.",
-    "With a timeout alone, each request waits for it while the cache hangs.",
+    "With PATIENCE, each request still waits twice while the cache hangs: Leave a silent cache alone.",
+    "Or you have a cache: a user sees an old total long after a new order, or requests wait for minutes because the cache hangs.",
 )
 @pytest.mark.parametrize(
     "snippet", [f"{FOLDER}/aside.py", bad("untimed", "the request waited 2 minutes")], indirect=True
@@ -359,6 +388,32 @@ def test_who_shares_a_query(snippet: ModuleType) -> None:
     assert asked == 2
 
 
+@pytest.mark.holds(
+    "A request that joins a query can miss an order that was committed after that query began.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/gathered.py"], indirect=True)
+def test_a_shared_query_is_as_old_as_its_beginning(snippet: ModuleType) -> None:
+    async def join() -> list[int]:
+        go, cents = asyncio.Event(), [100]
+
+        async def load(_: int) -> int:
+            found = cents[-1]
+            await go.wait()
+            return found
+
+        gathered = snippet.Gathered(load)
+        first = asyncio.create_task(gathered.total(ANN))
+        await asyncio.sleep(0)  # it is created
+        await asyncio.sleep(0)  # its query begins
+        cents.append(300)
+        joined = asyncio.create_task(gathered.total(ANN))
+        await asyncio.sleep(0)  # it joins
+        go.set()
+        return [await first, await joined, await gathered.total(ANN)]
+
+    assert clock.run(join()) == [100, 100, 300]
+
+
 @pytest.mark.holds("total stores nothing if the database fails.")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/aside.py"], indirect=True)
 def test_an_error_is_not_kept(snippet: ModuleType, database: str, valkey: str) -> None:
@@ -373,20 +428,24 @@ def test_an_error_is_not_kept(snippet: ModuleType, database: str, valkey: str) -
     assert asyncio.run(fail()) == []
 
 
-@pytest.mark.holds("No linter sees a missing expiry, or a key without its user.")
-@pytest.mark.parametrize("name", ["unexpiring", "shared"])
-def test_no_rule_sees_it(name: str) -> None:
-    dont = SNIPPETS / FOLDER / f"{name}.py"
+@pytest.mark.holds(
+    "A test with one user is green, and no linter sees that a user or an expiry is missing.",
+)
+@pytest.mark.parametrize("snippet", ALL[1:4], indirect=True)
+def test_no_rule_sees_it(snippet: ModuleType) -> None:
+    dont = Path(str(snippet.__file__))
     assert not rules.found_only_in(dont, dont.with_name("aside.py"))
 
 
 @pytest.mark.holds(
     "The service stores the fields of a user that it shows, and not the digest of a secret that it sent.",
     "A value that another release stored with other fields is a miss.",
+    "The service's use case asks the cache first, and stores what it read from the database:",
 )
 @pytest.mark.service(
     "tests/test_cache_format.py::test_what_this_release_keeps_is_read",
     "tests/test_cache_format.py::test_what_another_release_keeps_is_a_miss",
+    "tests/test_cache.py::test_a_read_comes_from_the_cache",
 )
 @pytest.mark.proves("service/src/accounts/services/user_service.py")
 def test_what_the_service_keeps(service: Callable[[], None]) -> None:
@@ -404,10 +463,12 @@ def test_what_the_service_keeps(service: Callable[[], None]) -> None:
 @pytest.mark.service(
     "tests/test_cache.py::test_an_older_user_never_replaces_a_newer_one",
     "tests/test_cache.py::test_a_change_is_read_at_once",
+    "tests/test_cache.py::test_a_cache_of_no_seconds_keeps_nothing",
     "tests/test_cache_away.py::test_a_change_that_the_cache_missed_is_told_later",
     "tests/test_cache_away.py::test_until_it_is_told_another_process_reads_the_old_value",
 )
 @pytest.mark.proves("service/src/accounts/cache.py")
+@pytest.mark.proves("service/tests/test_cache.py")
 def test_the_service_keeps_the_newer(service: Callable[[], None]) -> None:
     service()
 
