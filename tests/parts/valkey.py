@@ -26,6 +26,7 @@ def running() -> Iterator[str]:
         subprocess.Popen(
             [*command, "--port", str(port), *SETTINGS],
             cwd=base,
+            env={"TZ": "UTC", "LC_ALL": "C"},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -28,6 +28,7 @@ ALL = [f"{FOLDER}/{name}.py" for name in ("aside", "unexpiring", "early", "share
 INSTRUCTIONS = [
     "Add a cache that may be away and isn't wrong for long",
     "Look for a query that each request repeats, though its answer seldom changes.",
+    "Or look for a cache that shows an old total long after a new order, or whose silence lets requests wait for minutes.",
     "Give each value in the cache an expiry, each question to the cache a timeout, and each key the user whose data it holds.",
     "If you don't know whether you need a cache, leave it out, and see Write queries whose cost a test can see first.",
     "Install redis, sqlalchemy[asyncio] and asyncpg; the client redis speaks to Valkey too.",
@@ -48,8 +49,7 @@ INSTRUCTIONS = [
     "Change the cache after the commit.",
     "Turn the cache off in tests, but for those of the cache.",
     "Leave a silent cache alone",
-    "Copy Late into a test of your own, and set first to a change.",
-    "Read through it, and assert that unexpiring finds no key.",
+    "Copy Late into a test of your own, set first to a change, read through it, and assert that unexpiring finds no key.",
 ]
 
 
@@ -273,7 +273,6 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     "By default, the client redis waits 5 seconds for an answer, and tries 10 times more.",
     "The request asked the cache twice, so it waited almost 2 minutes.",
     "With PATIENCE, each request still waits twice while the cache hangs: Leave a silent cache alone.",
-    "Or you have a cache: a user sees an old total long after a new order, or requests wait for minutes because the cache hangs.",
 )
 @pytest.mark.parametrize(
     "snippet", [f"{FOLDER}/aside.py", bad("untimed", "the request waited 2 minutes")], indirect=True
@@ -313,7 +312,8 @@ MANY = 100
 
 
 @pytest.mark.holds(
-    "When a total expires, each request that comes before the next is stored asks the database: 100 requests make 100 queries.",
+    "When a total expires, each request that comes before the next is stored asks the database.",
+    "This is called a stampede: 100 requests make 100 queries.",
     "100 requests that miss at once make 1 query in each process.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/gathered.py"], indirect=True)
@@ -457,7 +457,7 @@ def test_what_the_service_keeps(service: Callable[[], None]) -> None:
     "The service stores the version of a user's row beside the user, and the cache refuses an older version.",
     "So the late reader of the race changes nothing:",
     "After a change the service stores the new user instead of deleting the old one.",
-    "If the cache misses a change, the process tells it again, and reads the user from the database until then:",
+    "If the cache misses a change, the process tells it again, and reads the user from the database until then.",
     "Another process may read the old user until the cache is told or the value expires.",
 )
 @pytest.mark.service(

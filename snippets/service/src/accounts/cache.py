@@ -104,6 +104,7 @@ class Owed(NamedTuple):
     value: str
 
 
+# --8<-- [start:cache]
 class Cache:
     """Values with versions: an older one never replaces a newer one."""
 
@@ -130,7 +131,6 @@ class Cache:
             with contextlib.suppress(AwayError):
                 await self.reading.ask(lambda: self.keep(key, version, value))
 
-    # --8<-- [start:change]
     async def change(self, key: str, version: int, value: str) -> None:
         """Keep a value that replaces another; if not now, then as soon as possible.
 
@@ -152,7 +152,7 @@ class Cache:
         if self.paying is None or self.paying.done():
             self.paying = asyncio.create_task(self.pay())
 
-    # --8<-- [end:change]
+    # --8<-- [end:cache]
 
     async def keep(self, key: str, version: int, value: str) -> None:
         """Tell the server."""
