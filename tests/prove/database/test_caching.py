@@ -28,7 +28,7 @@ ALL = [f"{FOLDER}/{name}.py" for name in ("aside", "unexpiring", "early", "share
 INSTRUCTIONS = [
     "Add a cache that may be away and isn't wrong for long",
     "Look for a query that each request repeats, though its answer seldom changes.",
-    "Or look for a cache that shows an old total long after a new order, or whose silence lets requests wait for minutes.",
+    "If you have a cache, look for an old total long after a new order, and for requests that wait for minutes.",
     "Give each value in the cache an expiry, each question to the cache a timeout, and each key the user whose data it holds.",
     "If you don't know whether you need a cache, leave it out, and see Write queries whose cost a test can see first.",
     "Install redis, sqlalchemy[asyncio] and asyncpg; the client redis speaks to Valkey too.",
