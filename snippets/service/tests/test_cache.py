@@ -122,5 +122,6 @@ async def test_a_cache_of_no_seconds_keeps_nothing(settings: Settings) -> None:
     client = cache.create_client(settings)
     users = UserCache(Cache(client, 0))
     await users.put(ann(1))
+    await users.change(ann(2))
     assert await users.get(1) is None
     await client.aclose()

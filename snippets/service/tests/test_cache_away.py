@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from sqlalchemy import update
 
 from accounts import cache
@@ -19,6 +21,7 @@ from accounts.database import Sessions
 from accounts.models import User
 from dev import valkey
 from dev.keeper import Program
+from dev.ports import free_port
 from tests.fixtures.sample_data import ANN
 from tests.test_handlers import create
 
@@ -119,6 +122,24 @@ async def test_at_its_end_a_process_tells_what_it_still_knows(
 
 
 # --8<-- [end:owed]
+
+
+async def test_until_it_is_told_another_process_reads_the_old_value(
+    seen: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "AGAIN", 3600)
+    monkeypatch.setattr(cache, "PATIENCE", 30)
+    nowhere = Redis(port=free_port(), retry=Retry(NoBackoff(), 0))
+    ours, other = Cache(nowhere, 60), Cache(seen, 60)
+    await other.change("user:1", 1, "old")
+    await ours.change("user:1", 2, "new")
+    assert await ours.get("user:1") is None
+    assert await other.get("user:1") == b"old"
+    assert 0 < await seen.ttl("user:1") <= 60
+    ours.client = seen
+    await ours.close()
+    assert await other.get("user:1") == b"new"
+    await nowhere.aclose()
 
 
 async def test_what_the_cache_forgot_by_itself_is_not_owed(
