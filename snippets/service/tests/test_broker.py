@@ -1,5 +1,6 @@
 """How long a publisher waits for a broker."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -51,3 +52,16 @@ def test_a_broker_that_is_away_is_tried_once_and_soon_given_up(
         with pytest.raises(OperationalError):
             question()
         assert time.monotonic() - started < 2
+
+
+async def test_a_process_that_sends_a_task_does_nothing_else_meanwhile(
+    celery: Celery, listener: socket.socket
+) -> None:
+    listener.listen()
+    turns = list[str]()
+    asyncio.get_running_loop().call_soon(turns.append, "another request")
+    with pytest.raises(OperationalError):
+        celery.send_task(broker.DELIVER, [[str(uuid4())]], retry=False)
+    assert turns == []
+    await asyncio.sleep(0)
+    assert turns == ["another request"]
