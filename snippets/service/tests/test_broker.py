@@ -4,11 +4,13 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis import Connection
 
 from accounts import broker
 from accounts.broker import Broker
@@ -65,3 +67,23 @@ async def test_a_process_that_sends_a_task_does_nothing_else_meanwhile(
     assert turns == []
     await asyncio.sleep(0)
     assert turns == ["another request"]
+
+
+def test_celery_by_itself_has_no_timeout(
+    celery: Celery, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = set[float | int | None]()
+
+    def ask(connection: Connection, *_: object, **__: object) -> None:
+        limits.add(connection.socket_timeout)
+        raise LookupError
+
+    monkeypatch.setattr(Connection, "send_packed_command", ask)
+    listener.listen()
+    url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+    for app, limit in ((celery, 0.2), (Celery(broker=url, set_as_current=False), None)):
+        limits.clear()
+        with suppress(LookupError):
+            app.send_task(broker.DELIVER, retry=False)
+        assert limits == {limit}
+        app.close()

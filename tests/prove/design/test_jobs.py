@@ -132,7 +132,7 @@ def test_a_process_keeps_a_runner(service: Holds) -> None:
 
 
 @pytest.mark.holds(
-    "A broker that accepts and doesn't answer is worse: .delay() blocks the event loop until its timeout, and no other request goes on.",
+    "While the broker accepts and doesn't answer, .delay() blocks the event loop, and no other request goes on.",
 )
 @pytest.mark.service(
     "tests/test_broker.py::test_a_process_that_sends_a_task_does_nothing_else_meanwhile"
@@ -146,7 +146,7 @@ def test_who_sends_a_task_blocks_the_loop(service: Holds) -> None:
 
 
 @pytest.mark.holds(
-    "A plain task that calls an asynchronous function gets a coroutine too, such as one that has no attribute email.",
+    "A plain task that calls an asynchronous function gets a coroutine too: \"'coroutine' object has no attribute 'email'\".",
 )
 @pytest.mark.proves(f"{FOLDER}/coroutine.patch")
 def test_a_coroutine_is_no_user() -> None:
@@ -164,6 +164,7 @@ def test_a_coroutine_is_no_user() -> None:
     "The claim counts the try and is committed before the mail is sent, so that no transaction is open meanwhile:",
     "Four workers that get one message at once send one mail.",
     "A message that fails is due again after 1 minute, and after twice as long each time, up to an hour.",
+    "A bug is logged, and its message comes again too: the next release may mend it.",
     "A message that nobody understands, or that kills its workers, is set aside with its error.",
     "The commands of snippets/service/src/accounts/outbox.py list such messages, and send them again.",
 )
@@ -172,6 +173,7 @@ def test_a_coroutine_is_no_user() -> None:
     f"{WORKER}::test_workers_with_one_message_send_one_mail",
     f"{WORKER}::test_each_try_is_later_than_the_one_before",
     f"{WORKER}::test_a_message_that_nobody_understands_ends_with_people",
+    f"{WORKER}::test_a_bug_ends_with_people",
     f"{WORKER}::test_what_kills_its_worker_ends_with_people",
     f"{WORKER}::test_a_mail_that_fails_for_ever_ends_with_people",
     "tests/test_backlog.py::test_what_was_set_aside_is_listed_and_sent_again",
@@ -189,7 +191,7 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
 @pytest.mark.holds(
     "Hand work to a worker and lose nothing",
     "What goes wrong | What becomes of the message",
-    "The broker loses it, or no worker runs | Its id is sent again, ever later",
+    "The broker loses it, or no worker runs | Its id is sent again, less and less often",
     "The service's tests take away each of these parts, and bring it back:",
     "The broker is away, or accepts and doesn't answer | It stays in the outbox, and is sent when the broker answers",
     "It comes to a worker twice | The second is dropped, and one mail is sent",
@@ -202,6 +204,7 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
     f"{WORKER}::test_a_message_that_nobody_understands_ends_with_people",
     "tests/survival/test_broker.py::test_requests_stay_fast_and_jobs_arrive_later",
     "tests/test_relay.py::test_without_a_worker_no_message_is_lost",
+    "tests/test_repositories.py::test_a_message_that_nobody_settles_is_handed_over_less_often",
     "tests/test_repositories.py::test_a_message_is_due_once_and_again_when_it_is_lost",
     KILLED,
     HOUR,
@@ -217,15 +220,32 @@ def test_nothing_is_lost(service: Holds, record_property: Any) -> None:
 
 @pytest.mark.holds(
     "Give the broker a timeout",
-    "socket_timeout ends a call of a broker that accepts and doesn't answer.",
+    "socket_timeout, 2 seconds here, ends the call of a broker that accepts and doesn't answer.",
+    "Celery sets none by itself, and waits until the broker answers.",
+    "The relay logs the error, and asks again at its next turn: what the broker took is marked, and the rest stays due.",
 )
 @pytest.mark.service(
-    "tests/test_broker.py::test_a_broker_that_is_away_is_tried_once_and_soon_given_up"
+    "tests/test_broker.py::test_a_broker_that_is_away_is_tried_once_and_soon_given_up",
+    "tests/test_broker.py::test_celery_by_itself_has_no_timeout",
+    "tests/test_relay.py::test_it_goes_on_until_it_is_stopped",
+    "tests/test_relay.py::test_what_the_broker_did_not_take_stays_due",
 )
 @pytest.mark.proves(BROKER)
-def test_a_broker_that_is_silent_is_given_up(service: Holds) -> None:
+def test_a_broker_that_is_silent_is_given_up(service: Holds, record_property: Any) -> None:
     service()
-    assert '"socket_timeout": PATIENCE,' in (SOURCE / "broker.py").read_text()
+    told = (SOURCE / "broker.py").read_text()
+    assert '"socket_timeout": PATIENCE,' in told
+    (patience,) = re.findall(r"^PATIENCE = ([\d.]+)$", told, re.MULTILINE)
+    record_property("figure", f"{float(patience):g} seconds")
+    assert "log.warning(event, error=" in (SOURCE / "background.py").read_text()
+
+
+@pytest.mark.holds("Without broker_url, Celery looks for RabbitMQ on its own machine.")
+@pytest.mark.proves(BROKER)
+def test_where_celery_looks_for_a_broker() -> None:
+    address = asked_of_celery("celery.Celery().connection_for_write().as_uri()")
+    assert re.fullmatch(r"amqp://.*@localhost:5672//", address)
+    assert '"broker_url": settings' in (SOURCE / "broker.py").read_text()
 
 
 @pytest.mark.holds(
@@ -249,9 +269,16 @@ def test_one_scheduler_does_a_job(service: Holds) -> None:
     "Or a worker is killed in the middle of a mail, and nobody sends the mail again.",
 )
 def test_celery_forgets_a_task_early_and_a_result_late() -> None:
-    code = "from celery.app.defaults import DEFAULTS as d; print(d['task_acks_late'], d['result_expires'])"
-    told = subprocess.run([BIN / "python", "-c", code], capture_output=True, text=True)
-    assert told.stdout == "False 1 day, 0:00:00\n", told.stderr
+    assert asked_of_celery("celery.Celery().conf.task_acks_late") == "False"
+    assert asked_of_celery("celery.Celery().conf.result_expires") == "1 day, 0:00:00"
+
+
+def asked_of_celery(expression: str) -> str:
+    """Return what Celery says in the environment of the service, where it is installed."""
+    code = f"import celery; print({expression})"
+    done = subprocess.run([BIN / "python", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @pytest.mark.holds(
