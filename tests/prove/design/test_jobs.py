@@ -36,7 +36,8 @@ INSTRUCTIONS = [
     "Keep each job in the database until it is done, and let the broker carry only its id.",
     "If you don't know what became of a job, send its id again, and let the worker drop what is done.",
     "Read in Store the job with the data how a request stores its job.",
-    "Name the errors that pass by themselves, such as a database that is away.",
+    "Search for dual write, the name of this mistake, to read what others saw.",
+    "Name in autoretry_for the errors that pass by themselves, such as a database that is away.",
     "Take FastAPI's own background tasks for work that may be lost, as Store the job with the data says.",
     "Write the message in the transaction of the change, and let nothing but the relay speak to the broker.",
     "Run the relay, the worker and the scheduler as processes of their own.",
@@ -197,7 +198,7 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
     "It comes to a worker twice | The second is dropped, and one mail is sent",
     "A worker is killed in the middle of the mail | It comes again, and the mail is sent twice, with one Message-ID",
     "The mail server is down for an hour | 6 tries fail, and the next one sends the mail",
-    "Nobody understands it | It is set aside after its last try",
+    "Nobody understands it: it is a poison message | It is set aside after its last try",
 )
 @pytest.mark.service(
     f"{WORKER}::test_a_message_that_comes_twice_sends_one_mail",
