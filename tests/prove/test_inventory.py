@@ -21,7 +21,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "3.3": 1,
     "3.4": 1,
     "4.1": 1,
-    "4.2": 5,
+    "4.2": 8,
     "4.3": 4,
     "4.4": 4,
     "5.3": 5,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
@@ -13,8 +14,9 @@ from sqlalchemy import func, select, text
 
 from accounts import database
 from accounts.api.dependencies import Session
-from accounts.config import Settings
+from accounts.config import ServerSettings, Settings
 from accounts.database import Sessions
+from accounts.models import Message, User
 from dev.ports import free_port
 from dev.postgres import Postgres
 from tests.fixtures.sample_data import ANN
@@ -64,6 +66,52 @@ class TestUncached:
     ) -> None:
         assert {(await client.get("/users/1")).status_code for _ in range(3)} == {404}
         assert capsys.readouterr().out.count('"event": "cache_unreachable"') == 1
+
+
+class TestBrokerless:
+    """A broker that can't be reached, or that doesn't answer."""
+
+    @pytest.fixture
+    def listener(self) -> Iterator[socket.socket]:
+        """A socket of the broker's address; nobody listens, and nobody answers."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            yield listener
+
+    @pytest.fixture
+    def settings(
+        self,
+        settings: ServerSettings,
+        listener: socket.socket,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> ServerSettings:
+        """Settings with that broker, which Celery reads too."""
+        away = SecretStr(f"redis://127.0.0.1:{listener.getsockname()[1]}/0")
+        settings = settings.model_copy(update={"redis_url": away})
+        for name in ("database_url", "redis_url"):
+            monkeypatch.setenv(name.upper(), getattr(settings, name).get_secret_value())
+        return settings
+
+    # --8<-- [start:brokerless]
+    @pytest.mark.parametrize("silent", [False, True])
+    async def test_a_user_is_stored_with_its_message_and_answered(
+        self,
+        client: AsyncClient,
+        sessions: Sessions,
+        listener: socket.socket,
+        silent: bool,
+    ) -> None:
+        if silent:
+            listener.listen()
+        answer = await client.post("/users", json=ANN)
+        async with sessions() as session:
+            users, messages = [
+                await session.scalar(select(func.count()).select_from(table))
+                for table in (User, Message)
+            ]
+        assert (answer.status_code, users, messages) == (201, 1, 1)
+
+    # --8<-- [end:brokerless]
 
 
 class TestSlow:

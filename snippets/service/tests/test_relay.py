@@ -16,16 +16,17 @@ import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Connection
-from sqlalchemy import text
+from sqlalchemy import func, select, text, update
 
 from accounts import broker, relay
 from accounts.broker import Broker
 from accounts.config import Settings
 from accounts.database import Sessions, create_engine, create_sessions
+from accounts.models import Message
 from accounts.repositories.outbox_repository import OutboxRepository
 from accounts.tasks import deliver
 from dev import valkey
-from tests.scripted import Script, speaking
+from tests.scripted import DROP, Script, speaking
 from tests.test_worker import add, stored
 
 OLD = text(
@@ -68,6 +69,15 @@ async def age(sessions: Sessions, count: int) -> None:
     """Store messages that were handed over long ago, and are due again."""
     async with sessions.begin() as session:
         await session.execute(OLD, {"count": count})
+
+
+async def pass_by(sessions: Sessions) -> float:
+    """Let a message be due now; return for how many seconds it would have waited."""
+    async with sessions.begin() as session:
+        due = select(func.extract("epoch", Message.due_at - func.now()))
+        waits = await session.scalar(due)
+        await session.execute(update(Message).values(due_at=func.now()))
+    return float(waits or 0)
 
 
 async def test_a_message_is_handed_over_once(
@@ -181,6 +191,30 @@ async def test_without_a_worker_no_message_is_lost(
         assert await relay.relay(sessions, held, hasty) == 1
     assert await deliver(sessions, settings, message_id) == "sent"
     assert len(script.mails) == 1
+
+
+# --8<-- [start:hour]
+async def test_a_mail_server_that_is_down_for_an_hour_costs_no_mail(
+    settings: Settings,
+    sessions: Sessions,
+    held: Broker,
+    taken: list[UUID],
+    script: Script,
+) -> None:
+    message_id, outcomes, passed = await add(sessions), list[str](), 0.0
+    ready, script.replies["BANNER"] = script.replies["BANNER"], DROP
+    while "sent" not in outcomes:
+        assert await relay.relay(sessions, held, settings) == 1
+        assert taken.pop() == message_id
+        outcomes.append(await deliver(sessions, settings, message_id))
+        passed += await pass_by(sessions)
+        if passed >= 3600:
+            script.replies["BANNER"] = ready
+    assert outcomes == ["delayed"] * 6 + ["sent"]
+    assert len(script.mails) == 1
+
+
+# --8<-- [end:hour]
 
 
 async def test_a_worker_may_be_quicker_than_the_relay(

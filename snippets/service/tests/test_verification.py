@@ -115,6 +115,19 @@ async def test_a_new_address_is_confirmed_anew(
 # --8<-- [end:changed]
 
 
+# --8<-- [start:address]
+async def test_a_mail_goes_to_the_address_that_the_user_has_when_it_is_sent(
+    client: AsyncClient, settings: Settings, sessions: Sessions, mails: list[Mail]
+) -> None:
+    user_id = await create(client, ANN)
+    await client.patch(f"/users/{user_id}", json={"email": BOB["email"]})
+    await deliver_all(settings, sessions)
+    assert {mail.to for mail in mails} == {BOB["email"]}
+
+
+# --8<-- [end:address]
+
+
 async def test_older_code_that_changes_an_address_confirms_nothing(
     client: AsyncClient, settings: Settings, sessions: Sessions, mails: list[Mail]
 ) -> None:

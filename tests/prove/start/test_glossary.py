@@ -24,6 +24,7 @@ INSTRUCTIONS = [
 JUDGEMENTS = [
     "at least once | how our jobs are done: each is tried until we see it done or its tries run out, so it can run twice",
     "blocking call | a call in our code that keeps its thread until it returns",
+    "broker | the program that carries our jobs to the workers",
     "budget | a figure of our performance that a command compares with a run",
     "client | the object that keeps our connections to a remote service and sends requests over them",
     "coroutine | what a call of our asynchronous function returns; it runs when something awaits it, or as a task",

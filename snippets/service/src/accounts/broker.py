@@ -28,6 +28,7 @@ def options() -> dict[str, object]:
     and channel begins with this copy's own name, so that copies can share a broker.
     """
     settings = startup.read(Settings)
+    # --8<-- [start:limits]
     return {
         "broker_url": settings.redis_url.get_secret_value(),
         "broker_transport_options": {
@@ -45,6 +46,7 @@ def options() -> dict[str, object]:
         "worker_prefetch_multiplier": 1,
         "worker_send_task_events": False,
     }
+    # --8<-- [end:limits]
 
 
 celery = Celery(SERVICE, include=["accounts.tasks", "accounts.worker"])

@@ -74,6 +74,7 @@ def close(**_: object) -> None:
 
 
 # --8<-- [start:task]
+# --8<-- [start:send]
 @celery.task(
     name=DELIVER,
     bind=True,
@@ -95,6 +96,9 @@ def send(task: Task[[list[str]], None], message_ids: list[str]) -> None:
             raise TryAgainError(type(root(error)).__name__) from error
     if errors:
         raise errors[0]
+
+
+# --8<-- [end:send]
 
 
 async def deliver(sessions: Sessions, settings: Settings, message_id: UUID) -> str:

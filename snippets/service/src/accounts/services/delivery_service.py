@@ -54,6 +54,7 @@ class DeliveryService:
         self.users, self.outbox, self.mailer = users, outbox, mailer
         self.begin, self.settings = begin, settings
 
+    # --8<-- [start:deliver]
     async def deliver(self, message_id: UUID) -> str:
         """Do what a message asks for; tell what came of it.
 
@@ -79,6 +80,8 @@ class DeliveryService:
             return await self.failed(claim, error)
         await self.settle(lambda: self.outbox.remove(claim.id))
         return outcome
+
+    # --8<-- [end:deliver]
 
     async def send(self, claim: Claim, deadline: float) -> str:
         """Send the mail, with no transaction open; tell whether there was one."""

@@ -1,0 +1,307 @@
+"""What the page on jobs claims."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.engine.pages import SNIPPETS
+from tests.parts.evidence import failing
+from tests.parts.service import BIN, SERVICE
+
+FOLDER = "design/jobs"
+SOURCE = SERVICE / "src/accounts"
+TASKS = "service/src/accounts/tasks.py"
+DELIVERY = "service/src/accounts/services/delivery_service.py"
+BROKER = "service/src/accounts/broker.py"
+SCHEDULER = "service/src/accounts/scheduler.py"
+AWAY = "tests/test_outage.py::TestBrokerless::test_a_user_is_stored_with_its_message_and_answered"
+AT_ONCE = "tests/test_tasks.py::test_a_task_sends_its_mails_at_once"
+BUG = "tests/test_tasks.py::test_only_a_database_that_is_away_is_tried_again"
+ADDRESS = (
+    "tests/test_verification.py::test_a_mail_goes_to_the_address_that_the_user_has_when_it_is_sent"
+)
+HOUR = "tests/test_relay.py::test_a_mail_server_that_is_down_for_an_hour_costs_no_mail"
+WORKER = "tests/test_worker.py"
+KILLED = "tests/survival/test_worker.py::test_a_killed_worker_loses_nothing"
+KEPT = "tests/test_tasks.py::test_a_process_keeps_its_connection"
+REFUSED = r"assert \(500, 1, 0\) == \(201, 1, 1\)"  # the status, the users, the messages
+AGAIN = r"assert 4 == 1"
+Holds = Callable[[], None]
+
+
+INSTRUCTIONS = [
+    "Keep each job in the database until it is done, and let the broker carry only its id.",
+    "If you don't know what became of a job, send its id again, and let the worker drop what is done.",
+    "Read in Store the job with the data how a request stores its job.",
+    "Search for dual write, the name of this mistake, to read what others saw.",
+    "Name in autoretry_for the errors that pass by themselves, such as a database that is away.",
+    "Take FastAPI's own background tasks for work that may be lost, as Store the job with the data says.",
+    "Write the message in the transaction of the change, and let nothing but the relay speak to the broker.",
+    "Run the relay, the worker and the scheduler as processes of their own.",
+    "Give each message a last try, and keep it with its error after that.",
+    "Count the messages that wait and those that were set aside, and watch the age of the oldest.",
+    "Send the message's id along, so that the receiver can drop the second mail.",
+    "Send one message to a worker twice, and let the mail server be away for an hour.",
+]
+
+
+JUDGEMENTS = [
+    "We call the program that carries our jobs to the workers a broker.",
+]
+
+
+def body(test: str) -> str:
+    """Return the source of a test of the service, which a page's figures come from."""
+    file, _, name = test.partition("::")
+    told = (SERVICE / file).read_text().partition(f"def {name.rpartition('::')[2]}(")[2]
+    assert told, test
+    return re.split(r"\n(?:    )?# --8<-- |\n\n\n", told)[0]
+
+
+@pytest.mark.holds(
+    "A user signs up while the broker is away: the answer is 500, and the user is stored all the same.",
+    "Don't send from the endpoint",
+    "Here the request sends the Celery task itself, once the user is committed:",
+    "While the broker is away, the client gets 500, the user is stored, and the welcome is lost.",
+)
+@pytest.mark.service(AWAY)
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/delayed.patch", REFUSED)])
+def test_without_a_broker_a_user_is_stored_and_answered(
+    service: Holds, patch: str | None, record_property: Any
+) -> None:
+    record_property("figure", re.findall(r"\d+", REFUSED)[0])
+    assert "(answer.status_code, users, messages) == (201, 1, 1)" in body(AWAY)
+    service()
+
+
+@pytest.mark.holds(
+    "Don't write the task as a coroutine",
+    "Celery calls the function, gets a coroutine, and reports success: nothing ran.",
+)
+@pytest.mark.service(AT_ONCE)
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/coroutine.patch", r"assert 0 == 3")])
+def test_a_task_sends_its_mails(service: Holds, patch: str | None) -> None:
+    success = body(AT_ONCE).index('.state == "SUCCESS"')
+    assert success < body(AT_ONCE).index("len(arrived) == 3"), "the state is compared first"
+    service()
+
+
+@pytest.mark.holds(
+    "Celery tries it again only while the database is away.",
+    "Don't retry a bug",
+    "A wrong value fails 4 times now, instead of once.",
+)
+@pytest.mark.service(BUG)
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/everything.patch", AGAIN)])
+def test_a_bug_is_tried_once(service: Holds, patch: str | None, record_property: Any) -> None:
+    tries = AGAIN.split()[1]
+    record_property("figure", f"{tries} times")
+    service()
+
+
+@pytest.mark.holds(
+    "Don't send what the database knows",
+    "This message takes a copy of the address along:",
+    "The user moves to another address before the worker comes to the message, and the mail goes to the old one.",
+    "Look at send: it takes ids, and reads all else from the database.",
+)
+@pytest.mark.service(ADDRESS)
+@pytest.mark.parametrize(
+    "patch", [None, failing(f"{FOLDER}/copied.patch", r"assert \{'ann@example")]
+)
+def test_a_mail_goes_to_the_address_of_now(service: Holds, patch: str | None) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "The service stores it in a table called outbox, and calls it a message.",
+    "The relay of the service sends the ids of messages over the broker, and Celery's worker calls this function with them:",
+    "The function is a plain def: a runner that its process keeps runs the coroutines, over the same connection.",
+)
+@pytest.mark.service(KEPT, "tests/test_relay.py::TestBroker::test_it_tells_how_many_messages_wait")
+@pytest.mark.proves(TASKS)
+def test_a_process_keeps_a_runner(service: Holds) -> None:
+    service()
+    told = (SOURCE / "tasks.py").read_text()
+    assert "\ndef send(task: Task[[list[str]], None], message_ids: list[str])" in told
+    assert "self.settings, self.runner = settings, asyncio.Runner()" in told
+    assert '__tablename__ = "outbox"' in (SOURCE / "models/message.py").read_text()
+    assert "self.app.send_task(DELIVER, [known]," in (SOURCE / "broker.py").read_text()
+
+
+@pytest.mark.holds(
+    "While the broker accepts and doesn't answer, .delay() blocks the event loop, and no other request goes on.",
+)
+@pytest.mark.service(
+    "tests/test_broker.py::test_a_process_that_sends_a_task_does_nothing_else_meanwhile"
+)
+@pytest.mark.proves(f"{FOLDER}/delayed.patch")
+def test_who_sends_a_task_blocks_the_loop(service: Holds) -> None:
+    service()
+    assert (
+        "+        send.delay([str(user.id)])" in (SNIPPETS / FOLDER / "delayed.patch").read_text()
+    )
+
+
+@pytest.mark.holds(
+    "A plain task that calls an asynchronous function gets a coroutine too: \"'coroutine' object has no attribute 'email'\".",
+)
+@pytest.mark.proves(f"{FOLDER}/coroutine.patch")
+def test_a_coroutine_is_no_user() -> None:
+    async def read_user(user_id: int) -> None:
+        """Read a user, as a repository does."""
+
+    user: Any = read_user(1)
+    with pytest.raises(AttributeError, match="'coroutine' object has no attribute 'email'"):
+        print(user.email)
+    user.close()
+
+
+@pytest.mark.holds(
+    "The worker claims a message before it works",
+    "The claim counts the try and is committed before the mail is sent, so that no transaction is open meanwhile:",
+    "Four workers that get one message at once send one mail.",
+    "A message that fails is due again after 1 minute, and after twice as long each time, up to an hour.",
+    "A bug is logged, and its message comes again too: the next release may mend it.",
+    "A message that nobody understands, or that kills its workers, is set aside with its error.",
+    "The commands of snippets/service/src/accounts/outbox.py list such messages, and send them again.",
+)
+@pytest.mark.service(
+    f"{WORKER}::test_no_transaction_is_open_while_the_mail_server_is_waited_for",
+    f"{WORKER}::test_workers_with_one_message_send_one_mail",
+    f"{WORKER}::test_each_try_is_later_than_the_one_before",
+    f"{WORKER}::test_a_message_that_nobody_understands_ends_with_people",
+    f"{WORKER}::test_a_bug_ends_with_people",
+    f"{WORKER}::test_what_kills_its_worker_ends_with_people",
+    f"{WORKER}::test_a_mail_that_fails_for_ever_ends_with_people",
+    "tests/test_backlog.py::test_what_was_set_aside_is_listed_and_sent_again",
+)
+@pytest.mark.proves(DELIVERY)
+def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> None:
+    service()
+    told = (SERVICE / WORKER).read_text()
+    (first,) = re.findall(r"\[\(0, (\d+)\), \(1, 120\), \(3, 480\), \(9, 3600\)\]", told)
+    assert "for _ in range(4))" in body(f"{WORKER}::test_workers_with_one_message_send_one_mail")
+    record_property("figure", f"{int(first) // 60} minute")
+    assert "`python -m accounts.outbox` lists it" in (SOURCE / "outbox.py").read_text()
+
+
+@pytest.mark.holds(
+    "Hand work to a worker and lose nothing",
+    "What goes wrong | What becomes of the message",
+    "The broker loses it, or no worker runs | Its id is sent again, less and less often",
+    "The service's tests take away each of these parts, and bring it back:",
+    "The broker is away, or accepts and doesn't answer | It stays in the outbox, and is sent when the broker answers",
+    "It comes to a worker twice | The second is dropped, and one mail is sent",
+    "A worker is killed in the middle of the mail | It comes again, and the mail is sent twice, with one Message-ID",
+    "The mail server is down for an hour | 6 tries fail, and the next one sends the mail",
+    "Nobody understands it: it is a poison message | It is set aside after its last try",
+)
+@pytest.mark.service(
+    f"{WORKER}::test_a_message_that_comes_twice_sends_one_mail",
+    f"{WORKER}::test_a_message_that_nobody_understands_ends_with_people",
+    "tests/survival/test_broker.py::test_requests_stay_fast_and_jobs_arrive_later",
+    "tests/test_relay.py::test_without_a_worker_no_message_is_lost",
+    "tests/test_repositories.py::test_a_message_that_nobody_settles_is_handed_over_less_often",
+    "tests/test_repositories.py::test_a_message_is_due_once_and_again_when_it_is_lost",
+    KILLED,
+    HOUR,
+    AWAY,
+)
+def test_nothing_is_lost(service: Holds, record_property: Any) -> None:
+    service()
+    (tries,) = re.findall(r'outcomes == \["delayed"\] \* (\d+) \+ \["sent"\]', body(HOUR))
+    record_property("figure", f"{tries} tries")
+    assert 'mail["Message-ID"]) for mail in inbox.mails' in body(KILLED)
+    assert "len(set(sent)) == 2" in body(KILLED)
+
+
+@pytest.mark.holds(
+    "Give the broker a timeout",
+    "socket_timeout, 2 seconds here, ends the call of a broker that accepts and doesn't answer.",
+    "Celery sets none by itself, and waits until the broker answers.",
+    "The relay logs the error, and asks again at its next turn: what the broker took is marked, and the rest stays due.",
+)
+@pytest.mark.service(
+    "tests/test_broker.py::test_a_broker_that_is_away_is_tried_once_and_soon_given_up",
+    "tests/test_broker.py::test_celery_by_itself_has_no_timeout",
+    "tests/test_relay.py::test_it_goes_on_until_it_is_stopped",
+    "tests/test_relay.py::test_what_the_broker_did_not_take_stays_due",
+)
+@pytest.mark.proves(BROKER)
+def test_a_broker_that_is_silent_is_given_up(service: Holds, record_property: Any) -> None:
+    service()
+    told = (SOURCE / "broker.py").read_text()
+    assert '"socket_timeout": PATIENCE,' in told
+    (patience,) = re.findall(r"^PATIENCE = ([\d.]+)$", told, re.MULTILINE)
+    record_property("figure", f"{float(patience):g} seconds")
+    assert "log.warning(event, error=" in (SOURCE / "background.py").read_text()
+
+
+@pytest.mark.holds("Without broker_url, Celery looks for RabbitMQ on its own machine.")
+@pytest.mark.proves(BROKER)
+def test_where_celery_looks_for_a_broker() -> None:
+    address = asked_of_celery("celery.Celery().connection_for_write().as_uri()")
+    assert re.fullmatch(r"amqp://.*@localhost:5672//", address)
+    assert '"broker_url": settings' in (SOURCE / "broker.py").read_text()
+
+
+@pytest.mark.holds(
+    "A periodic job has a row too",
+    "Of five schedulers at once, one does the job.",
+    "A job that fails is due at once, and the next scheduler does it.",
+)
+@pytest.mark.service(
+    "tests/test_verification.py::test_one_of_many_schedulers_does_a_job",
+    "tests/test_verification.py::test_a_job_that_fails_is_due_again",
+)
+@pytest.mark.proves(SCHEDULER)
+def test_one_scheduler_does_a_job(service: Holds) -> None:
+    service()
+    assert "for _ in range(5))" in body(
+        "tests/test_verification.py::test_one_of_many_schedulers_does_a_job"
+    )
+
+
+@pytest.mark.holds(
+    "Or a worker is killed in the middle of a mail, and nobody sends the mail again.",
+)
+def test_celery_forgets_a_task_early_and_a_result_late() -> None:
+    assert asked_of_celery("celery.Celery().conf.task_acks_late") == "False"
+    assert asked_of_celery("celery.Celery().conf.result_expires") == "1 day, 0:00:00"
+
+
+def asked_of_celery(expression: str) -> str:
+    """Return what Celery says in the environment of the service, where it is installed."""
+    code = f"import celery; print({expression})"
+    done = subprocess.run([BIN / "python", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.holds(
+    "The outbox still has the message, and the relay sends its id again until a worker has settled it.",
+)
+@pytest.mark.service("tests/test_relay.py::test_without_a_worker_no_message_is_lost")
+def test_the_relay_sends_an_id_again(service: Holds) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "The service has these tests:",
+    "The second test moves the time at which the message is due, instead of waiting for it.",
+)
+@pytest.mark.service(f"{WORKER}::test_a_message_that_comes_twice_sends_one_mail", HOUR)
+@pytest.mark.proves("service/tests/test_relay.py")
+def test_the_service_lets_an_hour_pass(service: Holds) -> None:
+    service()
+    assert "await pass_by(sessions)" in body(HOUR)
+
+
+@pytest.mark.service(f"{WORKER}::test_a_message_that_comes_twice_sends_one_mail")
+@pytest.mark.proves("service/tests/test_worker.py")
+def test_the_service_delivers_a_message_twice(service: Holds) -> None:
+    service()
