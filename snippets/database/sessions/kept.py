@@ -35,6 +35,11 @@ class Order(Base):
     item_id: Mapped[int] = mapped_column(ForeignKey(Item.id))
 
 
+# endregion
+# region the pool
+POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 5}
+
+
 async def create_tables(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         schema = CreateSchema(SCHEMA, if_not_exists=True)
@@ -42,19 +47,22 @@ async def create_tables(engine: AsyncEngine) -> None:
         await connection.run_sync(Base.metadata.create_all)
 
 
-# endregion
-POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 5}
-
-
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def opened() -> AsyncIterator[AsyncEngine]:
     url = os.environ["DATABASE_URL"]
     engine = create_async_engine(url, pool_pre_ping=True, **POOL)
     await create_tables(engine)  # stands for a migration
-    sessions = async_sessionmaker(engine, expire_on_commit=False)
-    async with sessions() as app.state.session:
-        yield
+    yield engine
     await engine.dispose()
+
+
+# endregion
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with opened() as engine:
+        sessions = async_sessionmaker(engine, expire_on_commit=False)
+        async with sessions() as app.state.session:
+            yield
 
 
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -67,11 +75,10 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/orders", status_code=201)
 async def place_orders(items: list[int], session: Session) -> list[int]:
-    orders: list[Order] = []
-    for number in items:
-        if await session.get(Item, number) is None:
-            raise HTTPException(404, f"no item {number}")
-        orders.append(Order(item_id=number))
-        session.add(orders[-1])
+    orders = [Order(item_id=number) for number in items]
+    for order in orders:
+        if await session.get(Item, order.item_id) is None:
+            raise HTTPException(404, f"no item {order.item_id}")
+        session.add(order)
     await session.commit()
     return [order.id for order in orders]

@@ -23,6 +23,7 @@ Connection = Annotated[str, Depends(get_connection)]
 async def export(connection: Connection) -> StreamingResponse:
     async def lines() -> AsyncIterator[str]:
         for number in range(3):
-            yield f"order {number}: {'read' if connection in OPEN else 'lost'}\n"
+            told = "read" if connection in OPEN else "lost"
+            yield f"order {number}: {told}\n"
 
     return StreamingResponse(lines(), media_type="text/plain")
