@@ -308,6 +308,26 @@ def test_a_cache_that_hangs_is_not_waited_for(
     assert took == pytest.approx([2 * snippet.PATIENCE] * 2)
 
 
+@pytest.mark.holds(
+    "A question that is given up closes its connection, so no later question gets its answer.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/aside.py"], indirect=True)
+def test_no_question_gets_the_answer_of_another(
+    snippet: ModuleType, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def give_up() -> list[Any]:
+        async with Redis.from_url(valkey) as cache, Redis.from_url(valkey) as other:
+            await cache.flushall()
+            first = await cache.client_id()
+            with monkeypatch.context() as hasty:
+                hasty.setattr(snippet, "PATIENCE", 0.01)
+                assert await snippet.ask(cache.blpop("queue")) is None
+            await other.rpush("queue", "late")
+            return [await snippet.ask(cache.get("key")), await cache.client_id() != first]
+
+    assert asyncio.run(give_up()) == [None, True]
+
+
 MANY = 100
 
 
