@@ -142,6 +142,14 @@ def test_blocks_are_short_and_show_the_idea(context: BrowserContext, address: st
     assert idea_all / shown_all >= IDEA, f"{idea_all} of {shown_all} lines"
 
 
+def test_nothing_that_a_reader_copies_is_wider_than_its_column() -> None:
+    """Python is counted above, an output is wrapped, and what is left is data or quotes a file."""
+    told = {"toml", "yaml", "sh", "ini", "sql"}
+    blocks = [one for page in prose.pages() for one in prose.blocks(page) if one.language in told]
+    wide = [one.path for one in blocks if max(map(len, one.text.splitlines())) > COLUMNS]
+    assert blocks and not wide
+
+
 def test_a_fold_opens_and_the_whole_file_is_compared(page: Page) -> None:
     block = page.locator(".highlight").first
     fold = block.get_by_role("button", name="what runs it")

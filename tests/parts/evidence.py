@@ -34,7 +34,10 @@ class Runs:
     def __init__(self, config: pytest.Config, items: list[pytest.Item], reports: Path) -> None:
         self.session, self.reports = config.stash[STATE], reports
         blocks = [block for block in self.session.blocks.values() if block.of_service]
-        self.files = {block.file for block in blocks if parses(block.file)}
+        self.shown = dict[Path, frozenset[int]]()
+        for block in blocks:
+            if parses(block.file):
+                self.shown[block.file] = self.shown.get(block.file, frozenset()) | block.lines
         resting = [item for item in items if item.get_closest_marker("service")]
         proves = [mark for item in resting for mark in item.iter_markers("proves")]
         self.declared = {mark.args[0] for mark in proves}  # files whose tests a page names
@@ -45,9 +48,8 @@ class Runs:
             self.told = self.pool.submit(every, reports)
         else:
             named = {name for _, names in keys for name in names}
-            shown = bool(self.files)
-            self.told = self.pool.submit(some, named, self.last(), shown=shown)
-            self.found = self.pool.submit(linted, self.files) if self.files else None
+            self.told = self.pool.submit(some, named, self.last(), self.shown)
+            self.found = self.pool.submit(linted, {*self.shown}) if self.shown else None
         self.twins: dict[Key, Future[Told]] = {
             key: self.pool.submit(patched, key[0], key[1]) for key in keys if key[0]
         }
@@ -55,7 +57,7 @@ class Runs:
     def last(self) -> set[str] | None:
         """Return the tests that ran the shown files last time, if all are known."""
         covers = self.session.previous.get("covers", {})
-        paths = [str(file.relative_to(SERVICE)) for file in self.files]
+        paths = [str(file.relative_to(SERVICE)) for file in self.shown]
         if any(p not in covers and f"service/{p}" not in self.declared for p in paths):
             return None
         return {test for path in paths for test in covers.get(path, ())}
@@ -74,7 +76,7 @@ class Runs:
             if end["outcome"] == "failed":
                 session.failed.add(HOME + test)
                 session.crashes[HOME + test] = SERVICE / end["path"], end["line"], end["said"]
-        if told.whole and session.passed.intersection(session.seconds):
+        if told.whole and not told.status:  # a test that failed ran lines too
             files = [path for path in told.lines if path.endswith(".py") and path[0] != "."]
             session.told["covers"] = {path: cover(session, path) for path in sorted(files)}
         if self.found:

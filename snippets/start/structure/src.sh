@@ -25,4 +25,5 @@ mv rates.py src/orders
 echo 'from orders.rates import VAT' > src/orders/__init__.py
 pytest --quiet | grep --only-matching '1 passed'
 uv pip install --quiet --offline --target installed .
-PYTHONPATH=installed python -P -c 'import orders; print("installed:", orders.VAT)'
+PYTHONPATH=installed python -P -c '
+import orders; print("installed:", orders.VAT)'
