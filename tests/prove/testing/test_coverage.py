@@ -1,5 +1,6 @@
 """What the page on coverage claims: its gates, each seen red and green on one small project."""
 
+import inspect
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from coverage.results import should_fail_under
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.engine.pages import SNIPPETS
 from tests.engine.plugin import STATE
@@ -22,7 +24,6 @@ from tests.parts.gates import TIERS
 from tests.parts.service import BIN, SERVICE, ended
 
 FOLDER = "testing/coverage"
-BEGIN = ["project.sh", "gate.sh"]
 WALKS = [["bare.sh", "nothing.sh", "installed.sh"], ["change.sh", "blind.sh", "planted.sh"]]
 SETTINGS = tomllib.loads((SNIPPETS / FOLDER / "pyproject.toml").read_text())["tool"]
 GREENLETS = """
@@ -46,7 +47,7 @@ INSTRUCTIONS = [
     "Measure the branches of your whole package, and see the gate refuse a change before you trust it.",
     "If you don't know which limit to take, ask for all of each change, and for what the whole has today.",
     "Install pytest-cov, and name the package, the branches and the limit in pyproject.toml:",
-    "Put these two files into a new folder, build a project there, and run the gate without a test of refunds.py and with one:",
+    "Put these two files into a new folder, and run the gate there, without a test of refunds.py and with one:",
     "Don't let the tests choose what is measured",
     "Don't trust a gate that compares nothing",
     "Don't measure another copy",
@@ -93,10 +94,10 @@ def walk(folders: list[Path], pytestconfig: pytest.Config) -> Walk:
             started, script = time.perf_counter(), SNIPPETS / FOLDER / name
             found[name] = done = run(folder, "sh", "-eu", script)
             session.runs[f"{FOLDER}/{name}"] = Run(seconds=time.perf_counter() - started)
-            if session.updating and name != "project.sh":
+            if session.updating:
                 script.with_suffix(".out").write_text(done.stdout)
 
-    take(folders[0], BEGIN)
+    take(folders[0], ["gate.sh"])
     shutil.copytree(folders[0], folders[1])
     with ThreadPoolExecutor() as pool:
         list(pool.map(take, folders, WALKS))
@@ -106,7 +107,7 @@ def walk(folders: list[Path], pytestconfig: pytest.Config) -> Walk:
 def told(walk: Walk, name: str) -> list[str]:
     """Return the lines that a step said, which are those that the page shows."""
     done, out = walk[name], (SNIPPETS / FOLDER / name).with_suffix(".out")
-    assert done.stdout == (out.read_text() if out.exists() else ""), done.stderr
+    assert done.stdout == out.read_text(), done.stderr
     return done.stdout.splitlines()
 
 
@@ -117,17 +118,16 @@ def told(walk: Walk, name: str) -> list[str]:
 )
 @pytest.mark.proves(f"{FOLDER}/gate.sh")
 def test_the_gate_is_red_and_then_green(walk: Walk) -> None:
-    assert told(walk, "project.sh") == []
     _, refunds, _, failed, _, tested, sums, passed = told(walk, "gate.sh")
     assert re.search(r"refunds.py +3 +3 +0 .* 0.00%", refunds)
     assert failed.startswith("FAIL Required test coverage of 80.01% not reached.")
     assert re.search(r"refunds.py +3 +0 +0 +0 100.00%", tested)
     assert sums.endswith("93.75%   18->17")
     assert passed.startswith("Required test coverage of 80.01% reached.")
-    project = (SNIPPETS / FOLDER / "project.sh").read_text()
+    project = (SNIPPETS / FOLDER / "gate.sh").read_text()
     assert "return 0 if late else cents" in project
     assert "paid=False" not in project
-    assert re.findall(r"days=(\d+)", (SNIPPETS / FOLDER / "gate.sh").read_text()) == ["31"]
+    assert re.findall(r"days=(\d+)", project) == ["31"]
 
 
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
@@ -216,24 +216,45 @@ def test_another_copy_is_measured(walk: Walk) -> None:
 @pytest.mark.holds(
     "This change mends average, first without a test and then with one:",
     "The whole reaches its limit each time, and diff-cover refuses the change that brings no test.",
-    "Without --branch-coverage, diff-cover misses line 21, whose branch no test takes.",
 )
 @pytest.mark.proves(f"{FOLDER}/change.sh")
-def test_each_line_of_a_change_is_asked_for(walk: Walk, folders: list[Path]) -> None:
+def test_each_line_of_a_change_is_asked_for(walk: Walk) -> None:
     before, missing, share, after, covered, all_of_it = told(walk, "change.sh")
     assert before.startswith("Required test coverage of 80.01% reached.")
     assert after.startswith("Required test coverage of 80.01% reached.")
     assert (missing, share) == ("src/orders/sums.py (0.0%): Missing lines 21-22", "Coverage: 0%")
     assert (covered, all_of_it) == ("src/orders/sums.py (100%)", "Coverage: 100%")
     assert "Failure. Coverage is below 100%." in walk["change.sh"].stderr
-    lines = shutil.copytree(folders[1], folders[1].parent / "lines")
+
+
+@pytest.mark.holds(
+    "Without --branch-coverage, diff-cover misses line 21, whose branch no test takes.",
+    "A changed file that coverage.xml doesn't name passes, and so does a new file before git add.",
+)
+@pytest.mark.proves(f"{FOLDER}/change.out")
+def test_what_diff_cover_does_not_see(walk: Walk, folders: list[Path]) -> None:
+    assert "Missing lines 21-22" in told(walk, "change.sh")[1]
+    folder = shutil.copytree(folders[1], folders[1].parent / "unseen")
+    (folder / "src/orders/added.py").write_text("VAT = 25\n")
+    run(folder, "git", "rm", "--quiet", "tests/test_unpaid.py")
+    run(folder, "pytest", "--cov", "--cov-report=xml")
     command = ["diff-cover", "coverage.xml", "--compare-branch=main", "--fail-under=100"]
-    run(lines, "git", "rm", "--quiet", "tests/test_unpaid.py")
-    run(lines, "pytest", "--cov", "--cov-report=xml")
-    for option, found in ([], "22"), (["--branch-coverage"], "21-22"):
-        done = run(lines, *command, *option)
-        assert done.returncode == 1
-        assert f"Missing lines {found}\n" in done.stdout
+
+    def missing(*options: str) -> list[str]:
+        done = run(folder, *command, *options)
+        found = re.findall(
+            r"^src/orders/(.*\.py) .*: Missing lines (.*)$", done.stdout, re.MULTILINE
+        )
+        assert done.returncode == bool(found), done.stderr
+        return [" ".join(each) for each in found]
+
+    assert missing() == ["sums.py 22"]
+    assert missing("--branch-coverage") == ["sums.py 21-22"]
+    report = folder / "coverage.xml"
+    report.write_text(report.read_text().replace("src/orders/sums.py", "orders/sums.py"))
+    assert missing("--branch-coverage") == []
+    run(folder, "git", "add", "src/orders/added.py")
+    assert missing() == ["added.py 1"]
 
 
 @pytest.mark.holds(
@@ -308,8 +329,9 @@ def test_both_tests_run_the_same_lines(snippet: ModuleType, record_property: Any
 @pytest.mark.proves("service/pyproject.toml")
 def test_the_service_follows_greenlets(tmp_path: Path) -> None:
     settings = tomllib.loads((SERVICE / "pyproject.toml").read_text())["tool"]["coverage"]
-    limits = [name for name, tier in TIERS["tiers"].items() if "coverage" in tier]
-    assert limits == ["s", "m", "l"]
+    assert "fail_under" not in settings["report"]
+    assert [name for name, tier in TIERS["tiers"].items() if "coverage" in tier] == ["s", "m", "l"]
+    assert "greenlet_spawn(" in inspect.getsource(AsyncSession.execute)
     (tmp_path / "store.py").write_text(GREENLETS)
     core = settings["run"]["core"]
     for concurrency, missing in ("thread", True), (",".join(settings["run"]["concurrency"]), False):
