@@ -47,7 +47,7 @@ INSTRUCTIONS = [
     "Give coverage a limit that can fail",
     "Measure the branches of your whole package, and see the gate refuse a change before you trust it.",
     "If you don't know which limit to take, ask for all of each change, and for what the whole has today.",
-    "Install pytest-cov, and name the package, the branches and the limit in pyproject.toml:",
+    "Install pytest-cov, and name the package, the branches and the limit, fail_under, in pyproject.toml:",
     "Put these two files into a new folder, and run the gate there, without a test of refunds.py and with one:",
     "Don't let the tests choose what is measured",
     "Don't trust a gate that compares nothing",
