@@ -139,6 +139,22 @@ def test_the_settings_are_those_of_the_gate(walk: Walk) -> None:
 
 
 @pytest.mark.holds(
+    "pytest --cov --cov-report=html writes htmlcov/index.html, which leads to each line and branch that the tests left out."
+)
+@pytest.mark.proves(f"{FOLDER}/gate.out")
+def test_the_report_leads_to_what_is_left_out(walk: Walk, folders: list[Path]) -> None:
+    assert told(walk, "gate.sh")[-2].endswith(" 18->17")
+    command = "pytest --cov --cov-report=html"
+    run(folders[0], *command.split())
+    index = (folders[0] / "htmlcov/index.html").read_text()
+    (page,) = set(re.findall(r'href="(\w+_sums_py.html)"', index))
+    told_of = (folders[0] / "htmlcov" / page).read_text()
+    assert re.findall(r'<p class="(?:par|mis) [^"]*"><span class="n"><a id="t(\d+)"', told_of) == [
+        "18"
+    ]
+
+
+@pytest.mark.holds(
     "All lines of average ran, and a day without a paid order raises ZeroDivisionError.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/sums.py"], indirect=True)
