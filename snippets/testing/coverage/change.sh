@@ -2,8 +2,8 @@ git init --quiet --initial-branch=main
 git add src tests
 git commit --quiet --message="Begin"
 git switch --quiet --create=mend
-sed -i 's/^    return total/    if not count:\n        return 0\n&/' \
-    src/orders/sums.py
+awk '/return total/ { print "    if not count:"; print "        return 0" }
+    { print }' sums.py > src/orders/sums.py
 check() {
     pytest --cov --cov-report=xml | grep 'coverage of'
     diff-cover coverage.xml --compare-branch=main \

@@ -14,7 +14,7 @@ def test_average() -> None:
     orders = [Order(100, paid=True), Order(300, paid=True)]
     assert average(orders) == 200
 END
-pytest --cov | grep 'orders/\|coverage of'
+pytest --cov | grep -E 'orders/|coverage of'
 cat > tests/test_refunds.py <<'END'
 from orders.refunds import refund
 
@@ -22,4 +22,4 @@ from orders.refunds import refund
 def test_refund() -> None:
     assert refund(100, days=31) == 0
 END
-pytest --cov | grep 'orders/\|coverage of'
+pytest --cov | grep -E 'orders/|coverage of'

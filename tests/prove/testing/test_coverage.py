@@ -49,6 +49,7 @@ INSTRUCTIONS = [
     "If you don't know which limit to take, ask for all of each change, and for what the whole has today.",
     "Install pytest-cov, and name the package, the branches and the limit, fail_under, in pyproject.toml:",
     "Put these two files into a new folder, and run the gate there, without a test of refunds.py and with one:",
+    "Run pytest --cov alone in your pipeline: grep shortens its output here, and hides its status.",
     "Don't let the tests choose what is measured",
     "Don't trust a gate that compares nothing",
     "Don't measure another copy",
