@@ -26,7 +26,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "4.4": 4,
     "5.3": 5,
     "5.4": 2,
-    "6.1": 6,
+    "6.1": 7,
     "structure": 1,
     "tiers": 8,
 }
