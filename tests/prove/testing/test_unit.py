@@ -94,7 +94,7 @@ def typed(folder: Path, text: str) -> list[str]:
     """Return what mypy finds in a text: each line, and the code of its error."""
     module = folder / "module.py"
     module.write_text(text)
-    command = ["mypy", "--no-error-summary", "--hide-error-context", module]
+    command = ["mypy", "--no-error-summary", "--hide-error-context", str(module)]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert told.returncode in (0, 1), told.stderr
     lines = text.splitlines()
