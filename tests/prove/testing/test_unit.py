@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest.mock import AsyncMock, create_autospec
+from unittest.mock import AsyncMock, create_autospec, patch
 
 import pytest
 
 from tests.engine.pages import DOCS, ROOT, SNIPPETS
+from tests.parts import rules
 from tests.parts.evidence import failing
 from tests.prove.sentences import sentences
 
@@ -37,7 +38,7 @@ INSTRUCTIONS = [
     "Give each test double the signatures of the real part, and run one test on the double and on the real part.",
     "If you don't know which double to take, use create_autospec.",
     "Run pytest with the file.",
-    "Don't take a mock that knows no part",
+    "Don't take a mock that accepts every call",
     "Don't ask only whether it was called",
     "Install sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
     "Don't let a double give what the real part forgot",
@@ -49,8 +50,8 @@ INSTRUCTIONS = [
     "Replace each AsyncMock() by create_autospec with the class of the part.",
     "Replace assert_called_once_with by assert_awaited_once_with where the method is async def.",
     "Move what a fake promises into one test, and run that on the real part too.",
+    "Let Ruff refuse the mocks that accept every call, with these lines in pyproject.toml:",
     "Copy check_orders, and run it on each double and on the part that it stands in for.",
-    "Rename a method of the part, and look whether a test without its database turns red.",
 ]
 
 
@@ -117,8 +118,7 @@ def twin(name: str, match: str) -> Any:
     "Look at create_autospec: the mock has the methods of OrderRepository, and each takes the same arguments.",
     "Rename get in the repository, and the test fails with AttributeError and asks no database.",
     "An AsyncMock() invents each method that somebody calls.",
-    "create_autospec reads the class when the test runs.",
-    "A renamed method isn't there, and an argument that is missing raises TypeError.",
+    "Add an argument that the call leaves out, and the test fails with TypeError.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -130,6 +130,10 @@ def twin(name: str, match: str) -> Any:
     indirect=True,
 )
 def test_a_renamed_method_turns_the_test_red(snippet: ModuleType, plant: Plant) -> None:
+    orders = snippet.OrderRepository()
+    for call in (orders.get(7), orders.save(snippet.Order(7))):
+        with pytest.raises(ConnectionError, match=r"db\.example\.org"):
+            asyncio.run(call)
     snippet.test_an_order_is_paid()
     renamed = plant(GET)
     assert not hasattr(renamed.OrderRepository, "get")
@@ -141,7 +145,7 @@ def test_a_renamed_method_turns_the_test_red(snippet: ModuleType, plant: Plant) 
 
 @pytest.mark.holds(
     "A method of the repository is renamed, all unit tests are green, and each request ends with an AttributeError.",
-    "The tests replaced the repository by a mock that takes every call.",
+    "The tests replaced the repository by a mock that accepts every call.",
     "mypy reports the call in pay with attr-defined, and nothing in the test.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/loose.py"], indirect=True)
@@ -154,17 +158,6 @@ def test_a_loose_mock_hides_what_each_request_meets(
         asyncio.run(renamed.OrderService(renamed.OrderRepository()).pay(7))
     call = "order = await self.orders.get(number)"
     assert typed(tmp_path, changed(snippet, GET)) == [f"{call} [attr-defined]"]
-
-
-@pytest.mark.parametrize(
-    "snippet", [f"{FOLDER}/{name}.py" for name in ("specced", "loose", "called")], indirect=True
-)
-def test_the_part_itself_asks_a_database(snippet: ModuleType) -> None:
-    orders = snippet.OrderRepository()
-    for call in (orders.get(7), orders.save(snippet.Order(7))):
-        with pytest.raises(ConnectionError, match=r"db\.example\.org"):
-            asyncio.run(call)
-    snippet.test_an_order_is_paid()
 
 
 @pytest.mark.holds(
@@ -206,7 +199,7 @@ def test_mypy_sees_a_forgotten_await(snippet: ModuleType, tmp_path: Path) -> Non
 @pytest.mark.holds(
     "Do: run one test on the double and on the real part",
     "Look at check_orders: the fake, the mock and the real part go through it.",
-    "The table is temporary, so the test leaves nothing behind.",
+    "The test on the database commits nothing, so it leaves nothing behind.",
     "Here add doesn't flush, and the session asks the database for the number later.",
     "The fake and the mock hand out numbers themselves, so their tests are green.",
     "Only the test on the database fails.",
@@ -215,13 +208,15 @@ def test_mypy_sees_a_forgotten_await(snippet: ModuleType, tmp_path: Path) -> Non
     "snippet", [f"{FOLDER}/alike.py", twin("unflushed", "/orders/None")], indirect=True
 )
 def test_the_real_part_passes_what_its_doubles_pass(
-    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
+    snippet: ModuleType, plant: Plant, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
     snippet.test_on_a_fake()
     snippet.test_on_a_mock()
     snippet.test_on_the_database()
-    snippet.test_on_the_database()  # which would find what the first one left
+    lasting = plant(('["TEMPORARY"]', "[]"))
+    for _ in range(2):  # the second would find a table that the first one left
+        lasting.test_on_the_database()
 
 
 @pytest.mark.holds(
@@ -233,7 +228,7 @@ def test_the_real_part_passes_what_its_doubles_pass(
     "What each double sees",
     "Each column is a change of SqlOrders, and each row what check_orders says of it:",
     "A fake has its own methods, so no change of the real part reaches it.",
-    "It knows no behaviour: what a method returns, raises or stores is what the test says.",
+    "A mock knows no behaviour: what its method returns, raises or stores is what the test says.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/alike.py"], indirect=True)
 def test_what_each_double_sees(
@@ -298,3 +293,29 @@ def test_the_service_stands_in_for_its_repositories(service: Holds) -> None:
     told = (SNIPPETS / "service/tests/test_services.py").read_text()
     assert told.count("create_autospec(") == told.count(", instance=True)") == 5
     assert "AsyncMock" not in told
+
+
+PATCHED = "from unittest.mock import patch\n\nwith patch('accounts.mail.send'):\n    pass\n"
+
+
+@pytest.mark.holds(
+    "Ruff reports the import in loose.py with TID251, and that in specced.py passes.",
+    "patch makes such a mock without an import, so give it autospec=True.",
+    "No rule of Ruff sees a double that gives what its part forgot.",
+)
+@pytest.mark.proves(f"{FOLDER}/banned.toml")
+def test_ruff_refuses_a_loose_mock(tmp_path: Path) -> None:
+    pages = SNIPPETS / FOLDER
+    (tmp_path / "pyproject.toml").write_text((pages / "banned.toml").read_text())
+    for name in ("loose.py", "specced.py"):
+        (tmp_path / name).write_text((pages / name).read_text())
+    (tmp_path / "patched.py").write_text(PATCHED)
+    command = ["ruff", "check", "--no-cache", "--ignore=RUF100", "--output-format=concise"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    (line,) = [line for line in told.splitlines() if ".py:" in line]
+    assert re.match(r"loose\.py:4:\d+: TID251 ", line)
+    with patch.object(asyncio, "iscoroutine") as mock:
+        mock()
+    with patch.object(asyncio, "iscoroutine", autospec=True) as mock, pytest.raises(TypeError):
+        mock()
+    assert rules.found_only_in(pages / "unflushed.py", pages / "alike.py") == set()
