@@ -52,6 +52,7 @@ JUDGEMENTS = [
     "stream | a response in which we send one event after another",
     "structured concurrency | our tasks end before the block ends that started them",
     "task | an asyncio.Task: a coroutine that we let run beside others",
+    "test double | what stands in for a part while one of our tests runs",
     "tier | the size of a change, by which we choose its gates, its review and its release",
     "timeout | the longest time that one of our callers waits for an answer",
     "token | a signed text that tells our service who sends a request",
