@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -28,10 +29,11 @@ HERE = SNIPPETS / FOLDER
 BARE = ["-p", "no:cacheprovider", "--noconftest", "--import-mode=importlib", "--quiet"]
 ROWS = {row.text for row in sentences(DOCS / f"{FOLDER}.md") if row.kind == "row"}
 WIDE = ["asyncio_default_fixture_loop_scope", "asyncio_default_test_loop_scope"]
+AUTO = "anyio_mode = auto"
 Ends = dict[str, tuple[str, str]]  # of tests by name: the outcome, and what was said of it
 TABLE = """
 import asyncio, pytest
-LEFT = []
+LEFT, SEEN = [], []
 marked = [pytest.mark.asyncio, pytest.mark.anyio]
 async def fail(): raise ConnectionError("it failed")
 @pytest.fixture
@@ -45,6 +47,16 @@ def test_sync(order): raise RuntimeError(f"it ran {order}")
 async def test_task(): await asyncio.wait([asyncio.create_task(fail())])
 async def test_left(): LEFT.append(asyncio.create_task(asyncio.Event().wait()))
 async def test_beside(): assert not LEFT[-1].done(), f"cancelled: {LEFT[-1].cancelled()}"
+@pytest.fixture
+async def seen():
+    SEEN.append(("fixture", asyncio.get_running_loop()))
+    yield
+    SEEN.append(("rest", asyncio.get_running_loop()))
+async def test_seen(seen): SEEN.append(("test", asyncio.get_running_loop()))
+def test_closed():
+    (first, opened), (second, used), (third, left) = SEEN[-3:]
+    assert [first, second, third] == ["fixture", "test", "rest"]
+    assert opened is used is left and left.is_closed()
 async def test_wide(loop): assert loop is asyncio.get_running_loop()
 async def test_wider(loop): assert loop is asyncio.get_running_loop()
 for each in test_marked, test_fixture, test_task, test_left, test_beside, test_wide, test_wider:
@@ -63,7 +75,7 @@ for name, options in json.loads(sys.argv[1]).items():
 
 
 INSTRUCTIONS = [
-    "Write asynchronous tests that really run",
+    "Write asynchronous tests that run",
     "Let one plugin run each async def test, turn each warning into an error, and close in a fixture what it opens.",
     "If you don't know whether a test can fail, change what it tests, and see the test fail.",
     "Install pytest and pytest-asyncio, and look at await in the test.",
@@ -73,7 +85,6 @@ INSTRUCTIONS = [
     "Install pytest-asyncio, sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
     "Don't return an open session",
     "Do: make for each test what belongs to its loop",
-    "Install pytest-asyncio, sqlalchemy[asyncio] and asyncpg.",
     "Don't share an engine between loops",
     "Write the settings, run the tests, and mend what is red.",
     "Search for an engine or a client that a test file makes on import, and move it into a fixture.",
@@ -106,7 +117,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, postgres: Any) -> Pytes
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     settings = tmp_path / "pytest.ini"
-    settings.write_text("[pytest]\nanyio_mode = auto\nmarkers = asyncio: of the other plugin\n")
+    settings.write_text(f"[pytest]\n{AUTO}\nmarkers = asyncio: of the other plugin\n")
 
     def inner(file: Path, *options: str, plugins: Any = ()) -> Noted:
         noted, known = Noted(), set(sys.modules)
@@ -227,7 +238,7 @@ def test_warnings_show_what_did_not_run(
     snippet: ModuleType, run: Pytest, batch: dict[str, Ends]
 ) -> None:
     file, name = file_of(snippet), "test_an_order_is_paid"
-    assert run(file, *"-W error".split()).ended[name][0] == "failed"
+    assert run(file, *shlex.split("-W error")).ended[name][0] == "failed"
     assert batch[file.stem][name][0] == "failed"
     assert asyncio.run(snippet.is_paid(1))
 
@@ -235,7 +246,7 @@ def test_warnings_show_what_did_not_run(
 @pytest.mark.holds("mypy with truthy-bool reports the missing await before anything runs.")
 def test_a_type_checker_sees_the_missing_await() -> None:
     files = [HERE / "awaited.py", HERE / "case.py", HERE / "unawaited.py"]
-    mypy = ["mypy", "--enable-error-code=truthy-bool", *files]
+    mypy = ["mypy", "--enable-error-code=truthy-bool", *map(str, files)]
     told = subprocess.run(mypy, cwd=ROOT, capture_output=True, text=True).stdout
     (reported,) = re.findall(r"(\w+)\.py:\d+: error: .*\[truthy-bool\]", told)
     assert reported == "unawaited"
@@ -280,7 +291,7 @@ OTHER = "attached to a different loop"
 
 @pytest.mark.holds(
     'Or a test passes alone, and with others ends in "attached to a different loop", or the run hangs where a table is dropped.',
-    "Each test has an event loop of its own, which is closed at its end.",
+    "Each test has an event loop of its own.",
     "The first test leaves its connection in the pool, and the second test gets it in another loop.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/looped.py", dont("shared", OTHER)], indirect=True)
@@ -321,6 +332,7 @@ def cell(end: tuple[str, str]) -> str:
     "the same fixture in a def test | refused | runs | refused",
     "a task that fails, and nobody awaits it | passes | passes | fails",
     "a task that has not ended | passes | passes | passes",
+    "AnyIO comes with FastAPI, and its plugin reads anyio_mode where pytest-asyncio reads asyncio_mode.",
     "strict is what each plugin does without a setting.",
     "Without a plugin, pytest refuses each async def test.",
     "When a loop is closed, the plugin cancels the tasks that still run in it.",
@@ -331,7 +343,11 @@ def test_what_each_plugin_runs(
 ) -> None:
     table = tmp_path / "test_table.py"
     table.write_text(TABLE)
-    anyio, strict = run(table).ended, run(table, "-o", "anyio_mode=strict").ended
+    unset = tmp_path / "unset.ini"
+    assert AUTO.startswith("anyio_mode")
+    assert 'asyncio_mode = "auto"' in (HERE / "pyproject.toml").read_text()
+    unset.write_text("[pytest]\nmarkers = asyncio: of the other plugin\n")
+    anyio, strict = run(table).ended, run(table, "-c", str(unset)).ended
     of = {
         "an async def test": "test_plain",
         "an async def test with the plugin's mark": "test_marked",
@@ -343,9 +359,13 @@ def test_what_each_plugin_runs(
     ways = batch["strict"], batch["auto"], anyio
     assert {" | ".join([row, *(cell(way[of[row]]) for way in ways)]) for row in of} == ROWS
     assert (cell(strict["test_plain"]), cell(strict["test_marked"])) == ("refused", "runs")
+    for name, needed in (("fastapi", "starlette"), ("starlette", "anyio")):
+        needs = importlib.metadata.requires(name) or []
+        assert any(need.startswith(needed) for need in needs)
     assert {cell(end) for end in batch["none"].values()} == {"refused"}
     for way in ways:
         assert "cancelled: True" in way["test_beside"][1]
+    assert {way["test_closed"] for way in (batch["auto"], anyio)} == {("passed", "")}
     versions = {name: importlib.metadata.version(name) for name in ("pytest", "anyio")}
     shown = subprocess.run(
         [f"{BIN}/python", "-c", "import pytest_asyncio as p; print(p.__version__)"],
