@@ -1,17 +1,12 @@
 """What the page on asynchronous tests and fixtures claims."""
 
 import asyncio
-import gc
 import importlib.metadata
 import inspect
-import json
-import logging
 import os
 import re
 import shlex
 import subprocess
-import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,17 +15,16 @@ from typing import Any
 import pytest
 
 from tests.engine.pages import DOCS, ROOT, SNIPPETS
+from tests.parts.inner import Ends, Noted, told_by, watched
 from tests.parts.postgres import column
 from tests.parts.service import BIN
 from tests.prove.sentences import sentences
 
 FOLDER = "testing/fixtures"
 HERE = SNIPPETS / FOLDER
-BARE = ["-p", "no:cacheprovider", "--noconftest", "--import-mode=importlib", "--quiet"]
 ROWS = {row.text for row in sentences(DOCS / f"{FOLDER}.md") if row.kind == "row"}
 WIDE = ["asyncio_default_fixture_loop_scope", "asyncio_default_test_loop_scope"]
 AUTO = "anyio_mode = auto"
-Ends = dict[str, tuple[str, str]]  # of tests by name: the outcome, and what was said of it
 TABLE = """
 import asyncio, pytest
 LEFT, SEEN = [], []
@@ -66,12 +60,6 @@ IDLE = """
 SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
 WHERE datname = current_database() AND state = 'idle in transaction'
 """
-DRIVER = """
-import json, pytest, sys
-for name, options in json.loads(sys.argv[1]).items():
-    print(f"= {name}")
-    pytest.main(options)
-"""
 
 
 INSTRUCTIONS = [
@@ -93,21 +81,6 @@ INSTRUCTIONS = [
 ]
 
 
-class Noted:
-    """A plugin that notes how each test ended."""
-
-    def __init__(self) -> None:
-        self.ended = Ends()
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note the end of a test; what fails beside it is an error."""
-        name = report.nodeid.rpartition("::")[2].partition("[")[0]
-        if report.when == "call" or report.failed:
-            crash = getattr(report.longrepr, "reprcrash", None)
-            outcome = report.outcome if report.when == "call" else "error"
-            self.ended[name] = outcome, crash.message if crash else report.longreprtext
-
-
 Pytest = Callable[..., Noted]
 
 
@@ -120,25 +93,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, postgres: Any) -> Pytes
     settings.write_text(f"[pytest]\n{AUTO}\nmarkers = asyncio: of the other plugin\n")
 
     def inner(file: Path, *options: str, plugins: Any = ()) -> Noted:
-        noted, known = Noted(), set(sys.modules)
         if "DATABASE_URL" in file.read_text():
             monkeypatch.setenv("DATABASE_URL", f"postgresql+asyncpg:{postgres.create()}")
-        own = ["-c", str(settings), "-p", "anyio", "-p", "no:faulthandler", *BARE, *options]
-        gc.freeze()  # pytest collects garbage at its end, and none of this is its own
-        with warnings.catch_warnings(record=True), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(logging.root, "handlers", [logging.NullHandler()])  # others keep records
-            warnings.simplefilter("default")  # as in a process of its own
-            assert pytest.main([str(file), *own], plugins=[noted, *plugins]) in (0, 1)
-            for name in set(sys.modules) - known:
-                if getattr(sys.modules[name], "__file__", "") == str(file):
-                    vars(sys.modules.pop(name)).clear()  # a package that pytest made has it too
-            for name in ("last_type", "last_value", "last_traceback", "last_exc"):
-                vars(sys).pop(name, None)  # it holds what was open where a test failed
-            patch.setattr(sys, "unraisablehook", lambda _: None)  # its plugin saw what it left
-            for _ in range(3):
-                gc.collect()  # what ends leaves garbage of its own
-        gc.unfreeze()
-        return noted
+        return watched(file, ["-c", str(settings), "-p", "anyio", *options], plugins)
 
     return inner
 
@@ -162,24 +119,8 @@ def batch(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> dict[str, 
         "unawaited": [*page, str(HERE / "unawaited.py")],
         "case": [*page, str(HERE / "case.py")],
     }
-    told = {name: ["-p", "asyncio", "-rA", *BARE, *options] for name, options in runs.items()}
-    environment = {
-        **{name: value for name, value in os.environ.items() if "PYTEST" not in name},
-        "COLUMNS": "500",
-        "DATABASE_URL": f"postgresql+asyncpg:{postgres.create()}",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    command = [f"{BIN}/python", "-c", DRIVER, json.dumps(told)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    ended: dict[str, Ends] = {}
-    for name, said in re.findall(
-        r"^= (\w+)$(.*?)(?=^= |\Z)", done.stdout, re.MULTILINE | re.DOTALL
-    ):
-        lines = re.findall(r"^(PASSED|FAILED|ERROR) \S*::(\w+)(?: - (.*))?$", said, re.MULTILINE)
-        ended[name] = {test: (outcome.lower(), words) for outcome, test, words in lines}
-    assert ended.keys() == runs.keys(), done.stderr
-    return ended
+    told = {name: ["-p", "asyncio", *options] for name, options in runs.items()}
+    return told_by(f"{BIN}/python", told, f"postgresql+asyncpg:{postgres.create()}", folder)
 
 
 def dont(name: str, match: str) -> Any:
