@@ -95,6 +95,7 @@ def settings(database_url: str, redis_url: str) -> ServerSettings:
     )
 
 
+# --8<-- [start:sessions]
 @pytest.fixture
 async def sessions(settings: Settings) -> AsyncIterator[Sessions]:
     """Sessions of the test's own, apart from those of the app."""
@@ -109,6 +110,9 @@ async def app(settings: ServerSettings) -> AsyncIterator[FastAPI]:
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app
+
+
+# --8<-- [end:sessions]
 
 
 @pytest.fixture
