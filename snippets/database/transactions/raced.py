@@ -71,7 +71,6 @@ async def main() -> None:
     await race(engine, call(), call())
     print(ran)
     #> ['first', 'first', 'second', 'second']
-    # > ['first', 'first', 'second', 'second']
     await engine.dispose()
 
 
