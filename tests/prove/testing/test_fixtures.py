@@ -193,6 +193,11 @@ def test_a_type_checker_sees_the_missing_await() -> None:
     assert reported == "unawaited"
 
 
+def left(postgres: Any) -> int:
+    """Return how many connections the last run didn't close."""
+    return int(asyncio.run(postgres.left(os.environ["DATABASE_URL"].rpartition("/")[2])))
+
+
 HANGS = "It waits for a lock: .* lock timeout"
 
 
@@ -201,12 +206,15 @@ HANGS = "It waits for a lock: .* lock timeout"
     "The test passes, and its transaction stays open: DROP TABLE waits for its lock, and without lock_timeout the run hangs.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/closed.py", dont("unclosed", HANGS)], indirect=True)
-def test_a_session_is_closed(snippet: ModuleType, run: Pytest, tmp_path: Path) -> None:
+def test_a_session_is_closed(
+    snippet: ModuleType, run: Pytest, tmp_path: Path, postgres: Any
+) -> None:
     failing = tmp_path / "test_failing.py"
     failing.write_text(file_of(snippet).read_text().replace('== "book"', '== "pen"'))
     outcome, said = run(file_of(snippet)).ended["test_an_order_is_stored"]
     assert outcome == "passed", f"It waits for a lock: {said.splitlines()[0].rpartition(') ')[2]}"
     assert run(failing).ended["test_an_order_is_stored"][0] == "failed"
+    assert left(postgres) == 0
 
 
 class Ending:
@@ -236,10 +244,11 @@ OTHER = "attached to a different loop"
     "The first test leaves its connection in the pool, and the second test gets it in another loop.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/looped.py", dont("shared", OTHER)], indirect=True)
-def test_each_test_has_its_loop(snippet: ModuleType, run: Pytest) -> None:
+def test_each_test_has_its_loop(snippet: ModuleType, run: Pytest, postgres: Any) -> None:
     first, second = run(file_of(snippet)).ended.values()
     assert first == ("passed", "")
     assert second == ("passed", ""), f"The connection is {second[1].rpartition('> ')[2]}"
+    assert left(postgres) == 0
 
 
 @pytest.mark.holds("Each of them passes alone.")
