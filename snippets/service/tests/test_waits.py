@@ -27,7 +27,8 @@ LIMITS = {
 }
 ASK = "SELECT name, setting FROM pg_settings WHERE name = ANY (:names)"
 TAKEN = """SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name LIKE 'accounts-%'"""
+    WHERE datname = current_database()
+    AND application_name LIKE 'accounts-%'"""
 LISTENS = """SELECT application_name FROM pg_stat_activity
     WHERE query LIKE :like AND pid <> pg_backend_pid()"""
 
