@@ -120,3 +120,14 @@ def test_nothing_is_forked_while_a_thread_starts_a_process(
         for thread in threads:
             thread.join()
     assert steps == ["started", "forked after 1"]
+
+
+def test_a_line_that_the_named_tests_leave_out_is_found() -> None:
+    name = "src/accounts/api/errors.py"
+    text = (service.SERVICE / name).read_text().splitlines()
+    code = {n for n, line in enumerate(text, 1) if line.strip().startswith(("raise", "log."))}
+    lines = {service.SERVICE / name: frozenset(code)}
+    told = service.Told({}, {name: {"the first": [min(code)], "the last": [max(code)]}})
+    assert len(code) == 2 and not service.left_out(told, lines)
+    del told.lines[name]["the last"]
+    assert service.left_out(told, lines) and not service.left_out(told, {})

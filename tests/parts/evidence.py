@@ -48,7 +48,14 @@ class Runs:
             self.told = self.pool.submit(every, reports)
         else:
             named = {name for _, names in keys for name in names}
-            self.told = self.pool.submit(some, named, self.last(), self.shown)
+            covers = self.session.previous.get("covers", {})
+            doubted = {
+                file: lines
+                for file, lines in self.shown.items()
+                if str(file.relative_to(SERVICE)) not in covers
+            }
+            shown = bool(self.shown)
+            self.told = self.pool.submit(some, named, self.last(), doubted, shown=shown)
             self.found = self.pool.submit(linted, {*self.shown}) if self.shown else None
         self.twins: dict[Key, Future[Told]] = {
             key: self.pool.submit(patched, key[0], key[1]) for key in keys if key[0]

@@ -129,9 +129,9 @@ def pytest_in(
         return process.returncode, output.read()
 
 
-def left_out(told: Told, shown: dict[Path, frozenset[int]]) -> bool:
-    """Tell whether the tests ran less than all code of the shown lines."""
-    for path, lines in shown.items():
+def left_out(told: Told, wanted: dict[Path, frozenset[int]]) -> bool:
+    """Tell whether the tests ran less than all code of the lines."""
+    for path, lines in wanted.items():
         tests = told.lines.get(str(path.relative_to(SERVICE)), {})
         file = coverage.python.PythonFileReporter(str(path), coverage.Coverage(data_file=None))
         if file.lines() & lines - file.translate_lines(set().union(*tests.values())):
@@ -139,23 +139,29 @@ def left_out(told: Told, shown: dict[Path, frozenset[int]]) -> bool:
     return False
 
 
-def some(named: set[str], ran: set[str] | None, shown: dict[Path, frozenset[int]]) -> Told:
+def some(
+    named: set[str],
+    ran: set[str] | None,
+    doubted: dict[Path, frozenset[int]],
+    *,
+    shown: bool,
+) -> Told:
     """Run the tests that pages name, and those that ran the shown files last time.
 
-    Where nobody knows the latter, or where they pass and leave out a line that is shown, all run
-    that record lines. Where no file is shown, nobody asks which lines ran, and to measure that
-    takes as long again. Where no test is named either, as on a page with a patch that other tests
-    take, there is nothing to run.
+    Where nobody knows the latter, all run that record lines; also where the named tests pass and
+    leave out a doubted line, which is shown of a file that nobody knows. Where no file is shown,
+    nobody asks which lines ran, and to measure that takes as long again. Where no test is named
+    either, as on a page with a patch that other tests take, there is nothing to run.
     """
     with tempfile.TemporaryDirectory(prefix="playbook-") as base:
         folder, told = Path(base), (0, "")
         if ran is not None and (named or ran or shown):
-            told = those(named | ran, folder, measured=bool(shown))
+            told = those(named | ran, folder, measured=shown)
         known, green = recorded(folder), not told[0]
         if (
             whole := ran is None
             or bool(ran - known.ended.keys())
-            or (green and left_out(known, shown))
+            or (green and left_out(known, doubted))
         ):
             suite = shlex.split(GATES["suite"].format(coverage="--cov"))[1:]
             told = pytest_in(SERVICE, folder, "suite", *suite)
