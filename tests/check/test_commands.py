@@ -109,7 +109,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / ".venv").symlink_to(sys.prefix)
     listed = (copy / COMMANDS).read_text()
     (copy / COMMANDS).write_text(
-        re.sub(r'"tests/.*"', '"tests/check/test_room.py::test_room"', listed)
+        re.sub(r'= "tests/.*"', '= "tests/check/test_room.py::test_room"', listed)
     )
     for room in ("check", "refuse", "service"):
         shutil.rmtree(copy / "tests" / room)

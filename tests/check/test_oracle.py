@@ -57,8 +57,13 @@ def shown(block: Tag) -> str:
     return hashlib.sha256(block.get_text().rstrip("\n").encode()).hexdigest()
 
 
+def stub(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Tell whether a function on one line only says that it is there, as in a protocol."""
+    return node.body[0].lineno == node.lineno and ast.unparse(node.body[0]) == "..."
+
+
 def executable(source: str) -> set[int]:
-    """Return the first line of each statement that isn't a docstring."""
+    """Return the first line of each statement that isn't a docstring, nor a stub on one line."""
     lines: set[int] = set()
     docstrings: set[int] = set()
     for node in ast.walk(ast.parse(source)):
@@ -69,6 +74,8 @@ def executable(source: str) -> set[int]:
             lines |= {decorator.lineno for decorator in getattr(node, "decorator_list", [])}
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
             docstrings.add(node.body[0].lineno)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and stub(node):
+            docstrings.add(node.lineno)
     return lines - docstrings
 
 

@@ -30,7 +30,7 @@ from tests.refuse.edits import (
 from tests.refuse.fences import FENCES
 
 BLOCKING = "snippets/concurrency/blocking"
-OUTBOX = "snippets/concurrency/background/outbox.py"
+COUNTED = "snippets/database/sessions/counted.py"
 STALE = "    if not asyncio:\n        print(1)\n        #> 1\n"
 EXIT = "    raise SystemExit(3)\n"
 SLEEP = '["sleep", "600"]{}'  # longer than any session
@@ -195,10 +195,10 @@ BREAKS = [
     ),
     Break(
         "connection left behind",
-        edit(OUTBOX, "    await engine.dispose()\n", ""),
-        OUTBOX,
+        edit(COUNTED, "    await engine.dispose()\n", ""),
+        COUNTED,
         "it leaves 1 connection to the database",
-        ("docs/concurrency/background.md", "-k", "(run and outbox.py) or nobody_keeps"),
+        ("docs/database/sessions.md", "-k", "(run and counted.py) or older_guides"),
     ),
     Break(
         "process left behind",

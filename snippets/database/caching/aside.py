@@ -25,12 +25,10 @@ async def read(engine: AsyncEngine, user_id: int) -> int:
 
 
 # endregion
-SECONDS = 60  # how long a total may be wrong
-PATIENCE = 0.1  # seconds that a request waits for an answer of the cache
+SECONDS, PATIENCE = 60, 0.1  # a total may be wrong, a request waits so long
 
 
 async def ask(question: Awaitable[T]) -> T | None:
-    """Return what the cache answers, or None if it doesn't do so in time."""
     try:
         return await asyncio.wait_for(question, PATIENCE)
     except (RedisError, OSError, TimeoutError) as error:
@@ -42,15 +40,13 @@ async def total(cache: Redis, engine: AsyncEngine, user_id: int) -> int:
     key = f"shop:user:{user_id}:total"
     if (kept := await ask(cache.get(key))) is not None:
         return int(kept)
-    cents = await read(engine, user_id)
-    await ask(cache.set(key, cents, ex=SECONDS))
+    await ask(cache.set(key, cents := await read(engine, user_id), ex=SECONDS))
     return cents
 
 
 async def place_order(
     cache: Redis, engine: AsyncEngine, user_id: int, cents: int
 ) -> None:
-    order = {"user_id": user_id, "cents": cents}
     async with engine.begin() as connection:
-        await connection.execute(PLACE, order)
+        await connection.execute(PLACE.bindparams(user_id=user_id, cents=cents))
     await ask(cache.delete(f"shop:user:{user_id}:total"))

@@ -28,7 +28,6 @@ SECONDS = 60  # how long a total may be wrong
 
 
 async def ask(question: Awaitable[T]) -> T | None:
-    """Return what the cache answers, or None if it doesn't do so."""
     try:
         return await question
     except (RedisError, OSError) as error:
@@ -40,15 +39,13 @@ async def total(cache: Redis, engine: AsyncEngine, user_id: int) -> int:
     key = f"shop:user:{user_id}:total"
     if (kept := await ask(cache.get(key))) is not None:
         return int(kept)
-    cents = await read(engine, user_id)
-    await ask(cache.set(key, cents, ex=SECONDS))
+    await ask(cache.set(key, cents := await read(engine, user_id), ex=SECONDS))
     return cents
 
 
 async def place_order(
     cache: Redis, engine: AsyncEngine, user_id: int, cents: int
 ) -> None:
-    order = {"user_id": user_id, "cents": cents}
     async with engine.begin() as connection:
-        await connection.execute(PLACE, order)
+        await connection.execute(PLACE.bindparams(user_id=user_id, cents=cents))
     await ask(cache.delete(f"shop:user:{user_id}:total"))

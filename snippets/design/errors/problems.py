@@ -1,4 +1,4 @@
-# region imports
+# region imports, and the app
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -6,10 +6,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-# endregion
 app = FastAPI()
 
 
+# endregion
 def problem(status: int) -> JSONResponse:
     """Answer as RFC 9457 says."""
     told = {"title": HTTPStatus(status).phrase, "status": status}

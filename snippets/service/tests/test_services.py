@@ -47,13 +47,12 @@ class TestUserService:
         self.users.get.assert_awaited_once_with(1)
         self.cache.put.assert_awaited_once_with(user)
 
+    # --8<-- [end:service]
     async def test_get_raises_for_an_unknown_user(self) -> None:
         self.users.get.return_value = None
 
         with pytest.raises(UserNotFoundError):
             await self.service.get(999)
-
-    # --8<-- [end:service]
 
     async def test_get_asks_the_cache_first(self) -> None:
         user = self.cache.get.return_value = User(id=1, **ANN)

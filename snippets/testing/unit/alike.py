@@ -1,4 +1,4 @@
-# region imports, a table, and what the use case needs
+# region imports, a table, and the use case
 import asyncio
 import os
 from typing import Protocol
@@ -27,6 +27,12 @@ class Orders(Protocol):
     async def add(self, order: Order) -> None: ...
 
 
+async def place_order(orders: Orders, item: str) -> str:
+    order = Order(item=item)
+    await orders.add(order)
+    return f"/orders/{order.id}"
+
+
 # endregion
 class SqlOrders:
     def __init__(self, session: AsyncSession) -> None:
@@ -44,12 +50,6 @@ class FakeOrders:
     async def add(self, order: Order) -> None:
         self.rows.append(order)
         order.id = len(self.rows)
-
-
-async def place_order(orders: Orders, item: str) -> str:
-    order = Order(item=item)
-    await orders.add(order)
-    return f"/orders/{order.id}"
 
 
 async def check_orders(orders: Orders) -> None:
