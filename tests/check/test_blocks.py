@@ -120,9 +120,9 @@ def test_blocks_are_short_and_show_the_idea(context: BrowserContext, address: st
     tab, shown_all, idea_all = context.new_page(), 0, 0
     long, wide = set[str](), set[str]()
     for source in prose.pages():
-        if not [block for block in prose.blocks(source) if block.language == "python"]:
-            continue
         blocks = [block for block in prose.blocks(source) if block.language == "python"]
+        if not blocks:
+            continue
         tab.goto(f"{address}{source.relative_to(DOCS).with_suffix('')}/")
         for block, (path, numbers) in zip(blocks, tab.evaluate(SHOWN_LINES, PYTHON), strict=True):
             assert path == block.path

@@ -33,6 +33,7 @@ class Runs:
 
     def __init__(self, config: pytest.Config, items: list[pytest.Item], reports: Path) -> None:
         self.session, self.reports = config.stash[STATE], reports
+        self.covers: dict[str, list[str]] = self.session.previous.get("covers", {})
         blocks = [block for block in self.session.blocks.values() if block.of_service]
         self.shown = dict[Path, frozenset[int]]()
         for block in blocks:
@@ -48,11 +49,10 @@ class Runs:
             self.told = self.pool.submit(every, reports)
         else:
             named = {name for _, names in keys for name in names}
-            covers = self.session.previous.get("covers", {})
             doubted = {
                 file: lines
                 for file, lines in self.shown.items()
-                if str(file.relative_to(SERVICE)) not in covers
+                if str(file.relative_to(SERVICE)) not in self.covers
             }
             shown = bool(self.shown)
             self.told = self.pool.submit(some, named, self.last(), doubted, shown=shown)
@@ -63,11 +63,10 @@ class Runs:
 
     def last(self) -> set[str] | None:
         """Return the tests that ran the shown files last time, if all are known."""
-        covers = self.session.previous.get("covers", {})
         paths = [str(file.relative_to(SERVICE)) for file in self.shown]
-        if any(p not in covers and f"service/{p}" not in self.declared for p in paths):
+        if any(p not in self.covers and f"service/{p}" not in self.declared for p in paths):
             return None
-        return {test for path in paths for test in covers.get(path, ())}
+        return {test for path in paths for test in self.covers.get(path, ())}
 
     @cached_property
     def evidence(self) -> Told:
