@@ -12,6 +12,7 @@ import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,15 @@ def pairs(items: list[pytest.Item]) -> Pairs:
             if item.get_closest_marker("xfail") and dos:
                 found.setdefault(path, dos[0])
     return found
+
+
+def dont(
+    path: str, match: str, *marks: pytest.MarkDecorator, error: type[Exception] = AssertionError
+) -> Any:
+    """Return a "don't" for the parameter `snippet`, which must fail as `match` says."""
+    raises = pytest.RaisesExc(error, match=match)
+    fails = pytest.mark.xfail(strict=True, raises=raises)  # its page says why
+    return pytest.param(path, marks=[fails, *marks])
 
 
 def scaffold(source: str) -> set[int]:

@@ -48,10 +48,10 @@ INSTRUCTIONS = [
     "Don't: block in a coroutine",
     "Set the timeout in the blocking client itself, so that its thread ends, and give each service a limiter of its own.",
     "List the libraries that your endpoints call, and find those whose calls you don't await.",
+    "Change an async def endpoint that blocks and awaits nothing to def, if what it shares with others may be used from threads.",
     "Give the blocking call to asyncio.to_thread where the endpoint awaits something else too.",
     "Set a timeout in each blocking client.",
     "Take an asynchronous library instead, if the call is frequent.",
-    "Change an async def endpoint that blocks and awaits nothing to def, if what it shares with others may be used from threads.",
 ]
 
 
@@ -176,7 +176,8 @@ def test_calls_that_block_run_one_after_the_other(
 ) -> None:
     notes = notes_of(snippet, monkeypatch, calls=3)
     assert [note for note in notes if note != "ping"] == ["begin", "end"] * 3
-    record_property("figure", f"{notes.count('begin')} calls")
+    began = notes.count("begin")
+    record_property("figure", f"{began} calls")
 
 
 @pytest.mark.holds(

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.parts import clock, rules
 from tests.parts.server import free_port
+from tests.prove.twins import dont
 
 FOLDER = "database/caching"
 LATE = importlib.import_module("snippets.database.caching.late")
@@ -90,13 +91,6 @@ async def shop(
         await engine.dispose()
 
 
-def bad(name: str, match: str) -> Any:
-    """Return the parameter `snippet` of a file that must fail with these words."""
-    raises = pytest.RaisesExc(AssertionError, match=match)
-    marks = pytest.mark.xfail(strict=True, raises=raises)  # the page says how it fails
-    return pytest.param(f"{FOLDER}/{name}.py", marks=marks)
-
-
 def counted(engine: AsyncEngine) -> list[str]:
     """Return the list to which an engine adds its queries."""
     statements = list[str]()
@@ -140,7 +134,7 @@ def test_one_request_after_the_other(snippet: ModuleType, database: str, valkey:
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/aside.py", bad("unexpiring", "the wrong total never expires")],
+    [f"{FOLDER}/aside.py", dont(f"{FOLDER}/unexpiring.py", "the wrong total never expires")],
     indirect=True,
 )
 def test_what_is_wrong_ends(snippet: ModuleType, database: str, valkey: str) -> None:
@@ -226,7 +220,7 @@ def test_a_missed_change_ends_too(snippet: ModuleType, database: str, valkey: st
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/aside.py", bad("early", "the cache tells 100 instead of 300")],
+    [f"{FOLDER}/aside.py", dont(f"{FOLDER}/early.py", "the cache tells 100 instead of 300")],
     indirect=True,
 )
 def test_a_reader_between_finds_the_change(snippet: ModuleType, database: str, valkey: str) -> None:
@@ -247,7 +241,7 @@ def test_a_reader_between_finds_the_change(snippet: ModuleType, database: str, v
 @pytest.mark.holds("Bob is told what Ann's orders come to.")
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/aside.py", bad("shared", "Bob is told 100, which are Ann's")],
+    [f"{FOLDER}/aside.py", dont(f"{FOLDER}/shared.py", "Bob is told 100, which are Ann's")],
     indirect=True,
 )
 def test_each_user_gets_their_own(snippet: ModuleType, database: str, valkey: str) -> None:
@@ -275,7 +269,9 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     "With PATIENCE, each request still waits twice while the cache hangs: Leave a silent cache alone.",
 )
 @pytest.mark.parametrize(
-    "snippet", [f"{FOLDER}/aside.py", bad("untimed", "the request waited 2 minutes")], indirect=True
+    "snippet",
+    [f"{FOLDER}/aside.py", dont(f"{FOLDER}/untimed.py", "the request waited 2 minutes")],
+    indirect=True,
 )
 def test_a_cache_that_hangs_is_not_waited_for(
     snippet: ModuleType,
@@ -288,7 +284,8 @@ def test_a_cache_that_hangs_is_not_waited_for(
 
     async def ask() -> tuple[int, list[float]]:
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
-        async with server, Redis(port=server.sockets[0].getsockname()[1]) as cache:
+        host, port = server.sockets[0].getsockname()  # a name is looked up in a thread
+        async with server, Redis(host=host, port=port) as cache:
             client = cache.connection_pool.connection_kwargs
             defaults = client["socket_timeout"], client["retry"].get_retries()
             assert defaults == (5, 10)

@@ -25,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.postgres import Postgres, column, connected, running
 from tests.parts.server import beside
+from tests.prove.twins import dont
 
 FOLDER = "database/sessions"
 OWN = importlib.import_module("snippets.database.sessions.own")
@@ -63,13 +64,6 @@ INSTRUCTIONS = [
     "Add up the connections of all programs before you add a process.",
     "Open all connections of a pool, and ask the server how many there are.",
 ]
-
-
-def bad(name: str, match: str) -> Any:
-    """Return the parameter `snippet` of a file that must fail with these words."""
-    raises = pytest.RaisesExc(AssertionError, match=match)
-    marks = pytest.mark.xfail(strict=True, raises=raises)  # the page says how it fails
-    return pytest.param(f"{FOLDER}/{name}.py", marks=marks)
 
 
 @asynccontextmanager
@@ -133,7 +127,10 @@ def stored(snippet: ModuleType, database: str) -> list[Any]:
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/own.py", bad("kept", "stored with the next one, the refused order of item 1")],
+    [
+        f"{FOLDER}/own.py",
+        dont(f"{FOLDER}/kept.py", "stored with the next one, the refused order of item 1"),
+    ],
     indirect=True,
 )
 def test_a_refused_order_is_not_stored(snippet: ModuleType, database: str) -> None:
@@ -150,7 +147,10 @@ def test_a_refused_order_is_not_stored(snippet: ModuleType, database: str) -> No
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/own.py", bad("expired", "the order of item 2 is stored, and answered 500")],
+    [
+        f"{FOLDER}/own.py",
+        dont(f"{FOLDER}/expired.py", "the order of item 2 is stored, and answered 500"),
+    ],
     indirect=True,
 )
 def test_a_stored_order_is_answered(snippet: ModuleType, database: str) -> None:

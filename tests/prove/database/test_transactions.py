@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateSchema
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
 from tests.parts.postgres import column
+from tests.prove.twins import dont
 
 FOLDER = "database/transactions"
 RACED = importlib.import_module("snippets.database.transactions.raced")
@@ -97,13 +98,6 @@ async def stored(engine: AsyncEngine, snippet: ModuleType, what: str) -> list[An
         return list(await connection.scalars(text(what.format(snippet.SCHEMA))))
 
 
-def bad(name: str, match: str, error: type[Exception] = AssertionError) -> Any:
-    """Return the parameter `snippet` of a file that must fail with these words."""
-    raises = pytest.RaisesExc(error, match=match)
-    marks = pytest.mark.xfail(strict=True, raises=raises)  # the page says how it fails
-    return pytest.param(f"{FOLDER}/{name}.py", marks=marks)
-
-
 @pytest.mark.holds(
     "Make a change whole or not at all",
     "An order is stored and the stock still counts the item, or two users bought the last one.",
@@ -112,7 +106,7 @@ def bad(name: str, match: str, error: type[Exception] = AssertionError) -> Any:
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/whole.py", bad("halves", "1 order, but 2 items are gone")],
+    [f"{FOLDER}/whole.py", dont(f"{FOLDER}/halves.py", "1 order, but 2 items are gone")],
     indirect=True,
 )
 def test_both_are_written_or_neither(snippet: ModuleType, database: str) -> None:
@@ -183,7 +177,7 @@ async def last_item(snippet: ModuleType, database: str, **options: Any) -> list[
     "snippet",
     [
         f"{FOLDER}/locked.py",
-        bad("lost", "2 users bought the last item"),
+        dont(f"{FOLDER}/lost.py", "2 users bought the last item"),
     ],
     indirect=True,
 )
@@ -328,7 +322,7 @@ async def exchange(snippet: ModuleType, database: str) -> list[Any]:
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/ordered.py", bad("crossed", "deadlock detected", DBAPIError)],
+    [f"{FOLDER}/ordered.py", dont(f"{FOLDER}/crossed.py", "deadlock detected", error=DBAPIError)],
     indirect=True,
 )
 def test_two_users_give_to_each_other(snippet: ModuleType, database: str) -> None:
@@ -372,7 +366,10 @@ def test_one_gift_after_the_other_meets_no_deadlock(snippet: ModuleType, databas
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/savepoint.py", bad("poisoned", "rolled back", PendingRollbackError)],
+    [
+        f"{FOLDER}/savepoint.py",
+        dont(f"{FOLDER}/poisoned.py", "rolled back", error=PendingRollbackError),
+    ],
     indirect=True,
 )
 def test_the_rest_is_imported(snippet: ModuleType, database: str) -> None:
@@ -430,7 +427,7 @@ def test_the_last_refusal_is_silent(snippet: ModuleType, database: str) -> None:
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/taken.py", bad("asked", "uq_users_email", IntegrityError)],
+    [f"{FOLDER}/taken.py", dont(f"{FOLDER}/asked.py", "uq_users_email", error=IntegrityError)],
     indirect=True,
 )
 def test_an_address_is_given_once(snippet: ModuleType, database: str) -> None:
@@ -478,7 +475,9 @@ async def changed(snippet: ModuleType, database: str, body: str) -> Any:
     "The request changed a name and erased a number that it didn't mention.",
 )
 @pytest.mark.parametrize(
-    "snippet", [f"{FOLDER}/partial.py", bad("full", "the phone number is None")], indirect=True
+    "snippet",
+    [f"{FOLDER}/partial.py", dont(f"{FOLDER}/full.py", "the phone number is None")],
+    indirect=True,
 )
 def test_what_is_not_named_stays(snippet: ModuleType, database: str) -> None:
     user = asyncio.run(changed(snippet, database, '{"name": "Anna"}'))

@@ -18,6 +18,7 @@ from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.evidence import failing
 from tests.parts.gates import TIERS
 from tests.parts.server import asked
+from tests.prove.twins import dont
 
 FOLDER = "design/errors"
 ERRORS = "service/src/accounts/api/errors.py"
@@ -77,13 +78,6 @@ def statuses(app: FastAPI, *requests: str) -> list[int]:
     return [status for status, _, _ in ask(app, *requests)]
 
 
-def twin(name: str, match: str, *marks: Any) -> Any:
-    """Return a "don't", which must fail as `match` says."""
-    raises = pytest.RaisesExc(AssertionError, match=match)
-    fails = pytest.mark.xfail(strict=True, raises=raises)  # each breaks the promise in its way
-    return pytest.param(f"{FOLDER}/{name}.py", marks=[fails, *marks])
-
-
 @pytest.mark.holds(
     "A client asks for an order that doesn't exist.",
     "One endpoint answers 404, another 500, and a third 200 with null.",
@@ -100,15 +94,15 @@ def twin(name: str, match: str, *marks: Any) -> Any:
     "snippet",
     [
         f"{FOLDER}/answered.py",
-        twin(
-            "swallowed",
+        dont(
+            f"{FOLDER}/swallowed.py",
             "it answered 200 with null",
             pytest.mark.finding("ruff", "SIM105", line=10),
             pytest.mark.finding("ruff", "BLE001", line=12),
             pytest.mark.finding("ruff", "S110", line=12),
         ),
-        twin(
-            "unimported",
+        dont(
+            f"{FOLDER}/unimported.py",
             "it answered 500, and the log names NameError",
             pytest.mark.finding("mypy", "name-defined", line=13),
             pytest.mark.finding("mypy", "no-any-return", line=13),
@@ -146,7 +140,10 @@ def test_a_known_order_hides_what_is_not_imported(snippet: ModuleType) -> None:
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/answered.py", twin("telling", "the client is told postgresql://orders:hunter2@db")],
+    [
+        f"{FOLDER}/answered.py",
+        dont(f"{FOLDER}/telling.py", "the client is told postgresql://orders:hunter2@db"),
+    ],
     indirect=True,
 )
 def test_the_client_learns_nothing_of_what_broke(
@@ -182,7 +179,7 @@ def test_a_debugged_app_tells_the_client(snippet: ModuleType) -> None:
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/answered.py", twin("broad", "it says that there is no such order")],
+    [f"{FOLDER}/answered.py", dont(f"{FOLDER}/broad.py", "it says that there is no such order")],
     indirect=True,
 )
 def test_a_store_that_is_away_is_no_unknown_order(snippet: ModuleType) -> None:

@@ -19,6 +19,7 @@ from tests.parts.inner import Ends, Noted, told_by, watched
 from tests.parts.postgres import column
 from tests.parts.service import BIN
 from tests.prove.sentences import sentences
+from tests.prove.twins import dont
 
 FOLDER = "testing/fixtures"
 HERE = SNIPPETS / FOLDER
@@ -123,13 +124,6 @@ def batch(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> dict[str, 
     return told_by(f"{BIN}/python", told, f"postgresql+asyncpg:{postgres.create()}", folder)
 
 
-def dont(name: str, match: str) -> Any:
-    """Return a snippet that must fail as `match` says."""
-    raises = pytest.RaisesExc(AssertionError, match=match)
-    marks = pytest.mark.xfail(strict=True, raises=raises)  # its page says why
-    return pytest.param(f"{FOLDER}/{name}.py", marks=marks)
-
-
 def file_of(snippet: ModuleType) -> Path:
     """Return the file of a snippet."""
     return Path(str(snippet.__file__))
@@ -145,7 +139,11 @@ GREEN = "No order is paid, and the test passes"
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/awaited.py", dont("unawaited", GREEN), dont("case", GREEN)],
+    [
+        f"{FOLDER}/awaited.py",
+        dont(f"{FOLDER}/unawaited.py", GREEN),
+        dont(f"{FOLDER}/case.py", GREEN),
+    ],
     indirect=True,
 )
 def test_a_test_can_fail(snippet: ModuleType, run: Pytest, tmp_path: Path) -> None:
@@ -205,7 +203,9 @@ HANGS = "It waits for a lock: .* lock timeout"
     "pytest runs the lines after yield when the test has ended, also when it failed.",
     "The test passes, and its transaction stays open: DROP TABLE waits for its lock, and without lock_timeout the run hangs.",
 )
-@pytest.mark.parametrize("snippet", [f"{FOLDER}/closed.py", dont("unclosed", HANGS)], indirect=True)
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/closed.py", dont(f"{FOLDER}/unclosed.py", HANGS)], indirect=True
+)
 def test_a_session_is_closed(
     snippet: ModuleType, run: Pytest, tmp_path: Path, postgres: Any
 ) -> None:
@@ -243,7 +243,9 @@ OTHER = "attached to a different loop"
     "Each test has an event loop of its own.",
     "The first test leaves its connection in the pool, and the second test gets it in another loop.",
 )
-@pytest.mark.parametrize("snippet", [f"{FOLDER}/looped.py", dont("shared", OTHER)], indirect=True)
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/looped.py", dont(f"{FOLDER}/shared.py", OTHER)], indirect=True
+)
 def test_each_test_has_its_loop(snippet: ModuleType, run: Pytest, postgres: Any) -> None:
     first, second = run(file_of(snippet)).ended.values()
     assert first == ("passed", "")

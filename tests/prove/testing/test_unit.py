@@ -18,6 +18,7 @@ from tests.engine.pages import DOCS, ROOT, SNIPPETS
 from tests.parts import rules
 from tests.parts.evidence import failing
 from tests.prove.sentences import sentences
+from tests.prove.twins import dont
 
 FOLDER = "testing/unit"
 GET = "async def get(", "async def read("
@@ -106,13 +107,6 @@ def typed(folder: Path, text: str) -> list[str]:
     ]
 
 
-def twin(name: str, match: str) -> Any:
-    """Return a "don't", which must fail as `match` says."""
-    raises = pytest.RaisesExc(AssertionError, match=match)
-    fails = pytest.mark.xfail(strict=True, raises=raises)  # each of them is blind in its way
-    return pytest.param(f"{FOLDER}/{name}.py", marks=fails)
-
-
 @pytest.mark.holds(
     "Test a use case without its database",
     "Look at create_autospec: the mock has the methods of OrderRepository, and each takes the same arguments.",
@@ -125,7 +119,7 @@ def twin(name: str, match: str) -> Any:
     [
         f"{FOLDER}/specced.py",
         f"{FOLDER}/called.py",
-        twin("loose", "the repository has no get, and the test is green"),
+        dont(f"{FOLDER}/loose.py", "the repository has no get, and the test is green"),
     ],
     indirect=True,
 )
@@ -167,7 +161,10 @@ def test_a_loose_mock_hides_what_each_request_meets(
 )
 @pytest.mark.parametrize(
     "snippet",
-    [f"{FOLDER}/specced.py", twin("called", "pay forgot its await, and the test is green")],
+    [
+        f"{FOLDER}/specced.py",
+        dont(f"{FOLDER}/called.py", "pay forgot its await, and the test is green"),
+    ],
     indirect=True,
 )
 def test_a_forgotten_await_turns_the_test_red(snippet: ModuleType, plant: Plant) -> None:
@@ -205,7 +202,7 @@ def test_mypy_sees_a_forgotten_await(snippet: ModuleType, tmp_path: Path) -> Non
     "Only the test on the database fails.",
 )
 @pytest.mark.parametrize(
-    "snippet", [f"{FOLDER}/alike.py", twin("unflushed", "/orders/None")], indirect=True
+    "snippet", [f"{FOLDER}/alike.py", dont(f"{FOLDER}/unflushed.py", "/orders/None")], indirect=True
 )
 def test_the_real_part_passes_what_its_doubles_pass(
     snippet: ModuleType, plant: Plant, database: str, monkeypatch: pytest.MonkeyPatch
