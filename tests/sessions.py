@@ -59,10 +59,15 @@ def session(*command: str, aside: bool = False) -> Iterator[Session]:
         try:
             yield started
         finally:
-            while started.process.poll() is None:
-                started.process.send_signal(signal.SIGINT)  # a library may swallow one
-                with suppress(subprocess.TimeoutExpired):
-                    started.process.wait(20)
+            interrupt(started.process, signal.SIGINT)
+
+
+def interrupt(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a process a signal until it ends: `asyncio` may make a cancelled task of an interrupt."""
+    while process.poll() is None:
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
 
 
 @contextmanager

@@ -121,6 +121,26 @@ def test_a_link_to_a_row_opens_and_marks_it_and_back_restores_the_place(
     page.wait_for_function("place => Math.abs(scrollY - place) < 50", arg=place)
 
 
+def test_a_link_keeps_its_anchor_though_its_page_comes_late(page: Page, address: str) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.clock.install()
+    page.goto(address + TIMEOUTS)
+    page.wait_for_load_state("networkidle")
+    page.route("**/proof/", hold)
+    page.evaluate("scrollTo(0, 400)")
+    page.locator(f".proof-link[data-block='{ROW}']").evaluate("link => link.click()")
+    expect(page).to_have_url(f"{address}proof/#{ROW}")
+    page.evaluate("scrollBy(0, 10)")  # is noted once it has rested for a while
+    page.clock.run_for(1000)
+    while held:
+        held.pop().continue_()
+    expect(page.locator(f"[id='{ROW}']")).to_be_in_viewport()
+
+
 def test_a_click_right_after_scrolling_gets_the_right_address(page: Page, address: str) -> None:
     page.goto(address + TIMEOUTS)
     page.wait_for_load_state("networkidle")  # until the sitemap is there, no click is instant

@@ -17,6 +17,7 @@ from tests.refuse.breaks import BREAKS
 from tests.refuse.conftest import Answer
 from tests.refuse.edits import Break
 from tests.refuse.sections import SECTIONS
+from tests.sessions import interrupt
 
 pytestmark = pytest.mark.refusal
 LEDGER = "docs/ledger.json"
@@ -88,7 +89,8 @@ def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
         clock.wait(functools.partial(missing, ledger))  # it takes it away when it begins
         session.send_signal(number)
     for number, session in sessions.items():
-        assert session.wait() != 0, f"{number.name} does not end it"
+        interrupt(session, number)
+        assert session.returncode != 0, f"{number.name} is taken for a good end"
         ledger = tmp_path / number.name / LEDGER
         blocks = json.loads(ledger.read_text())["blocks"] if ledger.exists() else []
         proven = {block["page"] for block in blocks}
