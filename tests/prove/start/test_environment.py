@@ -58,8 +58,10 @@ class Shell:
             pack(name, self.wheels)
         shutil.copytree(SNIPPETS / FOLDER, self.folder)
         kept = {name: told for name, told in os.environ.items() if not HIDDEN.match(name)}
+        mine = [sysconfig.get_path("scripts"), f"{sys.base_prefix}/bin"]  # this Python, not another
         self.environment = {
             **kept,
+            "PATH": os.pathsep.join([*mine, kept["PATH"]]),
             "NO_COLOR": "1",
             "PIP_COMPILE": "0",  # the wheels bring their bytecode
             "PIP_CONFIG_FILE": os.devnull,
