@@ -1,0 +1,75 @@
+"""What contributors meet on a server: forms, a template, a dependency bot."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.check.test_workflow import audit
+from tests.engine.pages import ROOT
+
+HOME = ROOT / ".github"
+FORMS = sorted(set(HOME.glob("ISSUE_TEMPLATE/*.yml")) - {HOME / "ISSUE_TEMPLATE/config.yml"})
+BOT = HOME / "dependabot.yml"
+SCHEMAS = {
+    BOT: "dependabot",
+    HOME / "ISSUE_TEMPLATE/config.yml": "github-issue-config",
+    **dict.fromkeys(FORMS, "github-issue-forms"),
+}
+MARKS = {
+    "uv": r"requirements\.txt",
+    "github-actions": r"\.github/workflows/test\.yml",
+    "docker": "Dockerfile",
+}
+
+
+def refused(file: Path, schema: str) -> str:
+    """Hold a file against a schema; return what is wrong with it."""
+    command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", SCHEMAS, ids=lambda path: path.name)
+def test_each_file_keeps_its_schema(file: Path) -> None:
+    assert not refused(file, SCHEMAS[file])
+
+
+def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
+    form = tmp_path / "form.yml"
+    form.write_text(FORMS[0].read_text().replace("type: textarea", "type: text_area", 1))
+    assert "text_area" in refused(form, "github-issue-forms")
+
+
+def test_the_bot_sees_each_lock_workflow_and_image() -> None:
+    told = yaml.safe_load(BOT.read_text())["updates"]
+    listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True)
+    for each in told:
+        seen = each.get("directories", [each.get("directory")])
+        marks = MARKS[each["package-ecosystem"]]
+        homes = re.findall(rf"^(.*?)/?{marks}$", listed, re.MULTILINE)
+        assert {*seen} == {f"/{home}" for home in homes}
+    assert {each["package-ecosystem"] for each in told} == {*MARKS}
+
+
+def test_the_bot_waits_before_it_proposes_a_release(tmp_path: Path) -> None:
+    folder = tmp_path / ".github"
+    folder.mkdir()
+    copy = folder / BOT.name
+    copy.write_text(BOT.read_text())
+    done = audit(folder.parent, tmp_path / "cache")
+    assert done.returncode == 0, done.stdout + done.stderr
+    copy.write_text(BOT.read_text().replace("default-days: 7", "default-days: 1", 1))
+    assert "dependabot-cooldown" in audit(folder.parent, tmp_path / "cache").stdout
+
+
+@pytest.mark.parametrize("file", sorted(HOME.glob("*.md")), ids=lambda path: path.name)
+def test_what_a_text_names_is_there(file: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for name in re.findall(r"`([^`]+)`", file.read_text()):
+        if name.startswith("make "):
+            assert re.search(rf"^{name[5:]}:", makefile, re.MULTILINE), name
+        else:
+            assert name == "main" or (ROOT / name).exists(), name
