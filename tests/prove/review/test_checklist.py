@@ -42,11 +42,11 @@ INSTRUCTIONS = [
     "Don't take a line that asks nothing",
     "Copy the list of a tier",
     "Read both runs in Name the tier of a change.",
+    "Copy snippets/service/tiers.toml, questions.toml and checklist.py, and write your own gates and questions.",
     "Let the server run the tier, so that nobody ticks the first box by hand.",
     "Put the list of the tier into the description of each pull request.",
     "Take a question out when nobody answers it any more, and let a gate settle it where one can.",
     "Run python checklist.py tiers.toml questions.toml m in the build.",
-    "Copy tiers.toml, questions.toml and checklist.py, and write your own gates and questions.",
 ]
 
 
@@ -76,7 +76,7 @@ def found(text: str) -> set[str]:
 
 
 @pytest.mark.holds(
-    "Review a change by commands and questions",
+    "Write a checklist of commands and questions",
     "Look at vague: it names each line that is no question.",
     '"Docstrings on complex functions" stands in the list, and each reviewer ticks it.',
     "A line that asks nothing ends it with the file, the line and what to do.",
