@@ -29,7 +29,8 @@ def checklist(
     if limit := told.get("coverage"):
         gates.append(f"    - tests that run {limit}% of the package, or less")
     end = [f"- Review: {told['review']}", f"- Release: {told['release']}"]
-    return [f"- [ ] `make {tier}` passes, and refuses", *gates, *questions, *end]
+    first = f"- [ ] `make {tier}` passes, and refuses"
+    return [first, *gates, *questions, *end]
 
 
 # region main
