@@ -44,7 +44,7 @@ INSTRUCTIONS = [
     "Read both runs in Name the tier of a change.",
     "Copy snippets/service/tiers.toml, questions.toml and checklist.py, and write your own gates and questions.",
     "Let the server run the tier, so that nobody ticks the first box by hand.",
-    "Put the list of the tier into the description of each pull request.",
+    "Put the list of the tier into the template of your pull requests.",
     "Take a question out when nobody answers it any more, and let a gate settle it where one can.",
     "Run python checklist.py tiers.toml questions.toml m in the build.",
 ]

@@ -59,7 +59,7 @@ pytestmark = pytest.mark.timeout(600)  # seconds: it waits for all else, on a bu
 INSTRUCTIONS = [
     "Read a change for what no tool sees",
     "Look for such a fault where a task is cancelled, where a part fails, and where two tasks run at once.",
-    "Ask of each changed line what becomes of it when it is cancelled, when it fails, and when two tasks run it.",
+    "Ask of each line of a pull request what becomes of it when it is cancelled, when it fails, and when two tasks run it.",
     "If you don't know the answer, ask for a test that does.",
     "Put these questions to each line",
     "Ask who else runs between two lines: at an await, all others may.",
@@ -76,7 +76,7 @@ INSTRUCTIONS = [
     "Look for a function that came as an argument, and is called without await.",
     "Look for an await that goes away, and ask how long its call takes.",
     "Look for each line that notes a success, and ask what it is worth when the next line fails.",
-    "Look for an await or an async with between a check and what it guards.",
+    "Look for an await or an async with between a check and what it guards: search for race condition, its name.",
     "Look for a queue, a list or a gather that nothing limits.",
     "Look for while True, and ask what ends it.",
     "Look for each timeout that goes away, and for each wait without a timeout.",
@@ -285,7 +285,7 @@ def test_the_page_tells_what_each_test_says(
 @pytest.mark.holds(
     "At the deadline, timeout_at cancels the talk, and suppress ends the cancellation: the mailer returns as if the mail were sent.",
     "change() makes a coroutine, and nobody awaits it: the message stays in the outbox when its work is done.",
-    "mypy reports a coroutine that nobody awaits, and the type of this one is Awaitable.",
+    "mypy reports the forgotten await of a coroutine, and the type of this one is Awaitable.",
     "The broker fails, and the message is marked as taken: the next turn of the relay leaves it out.",
     "The server gets no limits: lock_timeout is 0 instead of 2s.",
     "The payload holds the secret that confirms the address, and the log tells it.",
