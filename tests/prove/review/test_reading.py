@@ -76,7 +76,7 @@ INSTRUCTIONS = [
     "Look for a function that came as an argument, and is called without await.",
     "Look for an await that goes away, and ask how long its call takes.",
     "Look for each line that notes a success, and ask what it is worth when the next line fails.",
-    "Look for an await or an async with between a check and what it guards: search for race condition, its name.",
+    "Look for an await or an async with between a check and what it guards, which lets a race condition in.",
     "Look for a queue, a list or a gather that nothing limits.",
     "Look for while True, and ask what ends it.",
     "Look for each timeout that goes away, and for each wait without a timeout.",
@@ -197,7 +197,7 @@ def test_each_fault_fails_a_test_that_passes_without_it(
 
 
 @pytest.mark.holds(
-    "ruff check, mypy and lint-imports find nothing in a change, and with it a mail gets lost.",
+    "ruff check, mypy and lint-imports find nothing in a change, and with it a mail that never left counts as sent.",
     "No rule of Ruff, also of those in preview, finds more in the service with all ten than without them.",
 )
 @pytest.mark.proves(patch_of("swallowed"))
