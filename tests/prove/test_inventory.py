@@ -27,6 +27,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "5.3": 5,
     "5.4": 2,
     "6.1": 7,
+    "7": 12,
     "structure": 1,
     "tiers": 8,
 }

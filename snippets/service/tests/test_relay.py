@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import signal
+import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -104,6 +105,26 @@ async def test_what_the_broker_did_not_take_stays_due(
     first, failed, again = broker.hand_over.call_args_list
     assert first != failed
     assert failed == again
+
+
+async def test_the_broker_is_waited_for_in_another_thread(
+    settings: Settings, sessions: Sessions
+) -> None:
+    threads = list[threading.Thread]()
+
+    def held() -> int:
+        threads.append(threading.current_thread())
+        return 0
+
+    def hand_over(_: Sequence[UUID]) -> None:
+        threads.append(threading.current_thread())
+
+    await add(sessions)
+    broker = create_autospec(Broker, instance=True)
+    broker.held.side_effect, broker.hand_over.side_effect = held, hand_over
+    assert await relay.relay(sessions, broker, settings) == 1
+    own = threading.current_thread()
+    assert [thread is own for thread in threads] == [False, False]
 
 
 # --8<-- [start:fresh]
