@@ -283,7 +283,8 @@ def test_blame_passes_over_the_layout(tmp_path: Path) -> None:
     first, last = run(folder, "git", "log", "--format=%H", "--reverse").stdout.split()
 
     def blamed() -> set[str]:
-        lines = run(folder, *"git blame".split(), "-l", "-s", "invoices.py").stdout.splitlines()
+        blame = "git blame"
+        lines = run(folder, *blame.split(), "-l", "-s", "invoices.py").stdout.splitlines()
         return {re.split("[ )]", line.lstrip("^?"))[0][:39] for line in lines}
 
     assert blamed() == {first[:39], last[:39]}
