@@ -37,7 +37,7 @@ INSTRUCTIONS = [
     "Install ruff, or flake8, or pylint, and keep its settings in a file that each command reads:",
     "Don't give two commands two limits",
     "Don't hide a line from all rules",
-    "Select one family, and run ruff check --statistics to see what it costs.",
+    "Select one family, and count what it finds.",
     "Mend what it finds, or switch off a rule that isn't worth it for the files where it isn't.",
     "Take the next family.",
     "Put a fault into your code, and see your own settings refuse it:",
