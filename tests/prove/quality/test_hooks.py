@@ -24,6 +24,7 @@ INSTRUCTIONS = [
     "Refuse a bad commit before it is made",
     "Let a hook check what you commit and change nothing, and let the pipeline run the same hooks on all files.",
     "Install prek and ruff.",
+    "Write the hooks into a file that git tracks, and install them in each clone:",
     "Don't let a hook rewrite what it checks",
     "Don't check the folder in place of the commit",
     "Take into a hook what ends in seconds, and leave the tests to the push or to the pipeline.",
@@ -210,6 +211,7 @@ def test_the_hooks_of_the_service_call_make(tmp_path: Path) -> None:
     assert commit(folder, "gates", "xs\n")
     assert run(folder, "git", "init", "--quiet", "--bare", "../there").returncode == 0
     assert run(folder, "git", "push", "../there", "main").returncode == 1
+    assert [run(folder, "make", gate).returncode for gate in ("xs", "s")] == [0, 2]  # by hand
     assert commit(folder, "gates", "xs push\n")
     assert run(folder, "git", "push", "../there", "main").returncode == 0
 
