@@ -1,7 +1,7 @@
 cat > invoices.py <<'PY'
 import os, sys
 from decimal import Decimal,ROUND_HALF_UP
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
 
 def later( names:list[str],first:int )->list[str] :

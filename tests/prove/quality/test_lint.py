@@ -26,6 +26,7 @@ FOLDER = "quality/lint"
 PAGE = DOCS / "quality/lint.md"
 SETTINGS = SERVICE / "pyproject.toml"
 LINT = tomllib.loads(SETTINGS.read_text())["tool"]["ruff"]["lint"]
+MARK = "  # " + "noqa"  # in two parts, so that nobody takes it for one of ours
 APP = "from fastapi import FastAPI\napp = FastAPI()\n"
 LOG = "import logging\nlog = logging.getLogger('orders')\n"
 
@@ -139,7 +140,7 @@ FAMILIES = {
         "each order gets the same answer",
         "FAST003",
         APP + "@app.get('/orders/{number}')\ndef read() -> int: return 1",
-        "assert not app.routes[-1].dependant.path_params",
+        "assert 'parameters' not in app.openapi()['paths']['/orders/{number}']['get']",
     ),
     "FURB": Family(
         "math.log(1000, 10)",
@@ -187,12 +188,12 @@ FAMILIES = {
         "assert seen == [1, 2]",
     ),
     "PGH": Family(
-        "# noqa without a code",
+        "noqa without a code",
         "the line hides each later fault",
         "PGH004",
-        "import os  # noqa",
-        "assert found('import os, oders; print(paid)  # noqa') == {'PGH004'}\n"
-        "assert 'F821' in found('import os, oders; print(paid)  # noqa: F401')",
+        "import os" + MARK,
+        "assert found('import os, absent; print(paid)" + MARK + "') == {'PGH004'}\n"
+        "assert 'F821' in found('import os, absent; print(paid)" + MARK + ": F401')",
     ),
     "PIE": Family(
         "PAID = 1 and SENT = 1 in an Enum",
@@ -205,7 +206,7 @@ FAMILIES = {
         "an import in a function",
         "a missing module fails at the first call",
         "PLC0415",
-        "def pay() -> None:\n    import oders",
+        "def pay() -> None:\n    import absent",
         "with raises(ModuleNotFoundError): pay()",
     ),
     "PLE": Family(
@@ -423,7 +424,7 @@ def test_each_family_finds_its_fault(planted: Path) -> None:
     "LOG | exc_info=True outside an except | the log says NoneType: None",
     "N | def total(cents) in a class | cents is the object itself",
     "PERF | for order in list(orders) of a list | the whole list is copied first",
-    "PGH | # noqa without a code | the line hides each later fault",
+    "PGH | noqa without a code | the line hides each later fault",
     "PIE | PAID = 1 and SENT = 1 in an Enum | Status.SENT is Status.PAID",
     "PLC | an import in a function | a missing module fails at the first call",
     'PLE | log.warning("%s paid %s", "Ann") | the message is lost',
