@@ -30,7 +30,7 @@ INSTRUCTIONS = [
     "Take into a hook what ends in seconds, and leave the tests to the push or to the pipeline.",
     "Call prek install where your project is set up.",
     "Let your repository refuse a merge until prek run --all-files has passed in the pipeline.",
-    "Go around the hook, and see the pipeline refuse the commit:",
+    "Go around the hook with --no-verify, and see the pipeline refuse the commit:",
 ]
 
 
