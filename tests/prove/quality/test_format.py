@@ -154,8 +154,8 @@ def test_both_tabs_write_the_same_file(walk: Walk, base: Path, tmp_path: Path) -
 
 
 @pytest.mark.holds(
-    "With these settings, Black and isort change nothing in the service's src but for two cases.",
-    "Black counts a trailing noqa comment towards the width of a line, and Ruff leaves it out.",
+    "With these settings, isort changes nothing in the service's src, and Black only lines that end with a mark such as noqa.",
+    "Black counts such a mark towards the width of a line, and Ruff leaves it out.",
 )
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
 def test_they_agree_on_the_service(tmp_path: Path) -> None:
