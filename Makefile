@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve new parts test site update mutate bench bare lock
+.PHONY: help serve new parts test site publish retract update mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
-export NAME TO
+REMOTE ?= origin
+BRANCH ?= gh-pages
+export NAME TO VERSION REMOTE BRANCH
 BIN := .venv/bin
 READY := .venv/ready
 SERVICE := snippets/service
@@ -36,6 +38,12 @@ test: $(READY) $(SERVICE_READY)  ## Prove every block, then check the site again
 
 site: $(READY)  ## Build the site strictly into site/.
 	$(BIN)/mkdocs build --strict
+
+publish: $(READY)  ## Publish this commit's site as a version: make publish VERSION=1.2
+	@$(BIN)/python -m tests.publish publish "$$VERSION" "$$REMOTE" "$$BRANCH"
+
+retract: $(READY)  ## Take a published version down: make retract VERSION=1.2
+	@$(BIN)/python -m tests.publish retract "$$VERSION" "$$REMOTE" "$$BRANCH"
 
 update: $(READY)  ## Rewrite shown outputs, versions and pictures, and show the diff.
 	$(BIN)/pytest --update-examples docs tests/prove; status=$$?; \
