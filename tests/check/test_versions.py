@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.check.conftest import serving
 from tests.check.test_commands import commit, shrink
 from tests.parts.copies import copied
+from tests.service.conftest import shell
 
 CHANGES = "\n## [{}]\n\n- Something changed for readers.\n"
 
@@ -211,6 +212,15 @@ def test_the_branch_is_as_before_where_the_push_does_not_end(copy: Path, end: st
     assert done.returncode == (-9 if end == "killed" else 1), done.stderr
     assert end == "killed" or "Nothing was changed: git push failed" in done.stderr
     assert state(copy) == before
+
+
+@pytest.mark.usefixtures("address")
+def test_make_publishes_what_it_is_told(copy: Path) -> None:
+    make = ["make", "--silent", "--assume-old=.venv/ready"]  # the environment is this one
+    for target, said in ("publish", "origin has no v1.2"), ("retract", "1.2 isn't published"):
+        command = [*make, target, "VERSION=1.2"]
+        done = subprocess.run(command, cwd=copy, env=shell(), capture_output=True, text=True)
+        assert f"Nothing was changed: {said}" in done.stderr
 
 
 @pytest.mark.usefixtures("address")
