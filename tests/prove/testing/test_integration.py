@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from tests.engine.pages import DOCS, SNIPPETS
 from tests.parts.evidence import failing
-from tests.parts.inner import watched
+from tests.parts.inner import ends
 from tests.parts.postgres import column, connected
 from tests.prove.sentences import sentences
 from tests.prove.twins import dont
@@ -118,27 +118,11 @@ JUDGEMENTS = [
 
 
 @pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: str) -> Ended:
+def ended(tmp_path: Path, database: str) -> Ended:
     """What tells how the tests of a file end, with some of its text replaced and more behind it."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    settings = tmp_path / "pytest.ini"
-    settings.write_text("[pytest]\nanyio_mode = auto\n")
-    options = ["-c", str(settings), "-p", "anyio", "-W", "error"]
 
-    def inner(
-        snippet: ModuleType | Path, *changes: tuple[str, str], more: str = ""
-    ) -> dict[str, str]:
-        file = snippet if isinstance(snippet, Path) else Path(str(snippet.__file__))
-        told = file.read_text() + more
-        if changes or more:
-            file = tmp_path / f"test_{file.stem}_{len(list(tmp_path.iterdir()))}.py"
-            for old, new in changes:
-                assert told.count(old) == 1, old
-                told = told.replace(old, new)
-            file.write_text(told)
-        found = watched(file, options).ended
-        return {name: outcome for name, (outcome, _) in found.items()}
+    def inner(snippet: ModuleType, *changes: tuple[str, str], more: str = "") -> dict[str, str]:
+        return ends(tmp_path, Path(str(snippet.__file__)), *changes, more=more)
 
     return inner
 
@@ -244,13 +228,13 @@ def test_a_refused_commit_turns_the_test_red(
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/rolled_back.py"], indirect=True)
 def test_what_a_test_can_see(
-    snippet: ModuleType, ended: Ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snippet: ModuleType, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = tmp_path / "found.json"
     monkeypatch.setenv("FOUND", str(told))
     seen = list[dict[str, bool]]()
     for file in (SNIPPETS / FOLDER / "templated.py", Path(str(snippet.__file__))):
-        assert set(ended(file, more=PROBES).values()) == {"passed"}
+        assert set(ends(tmp_path, file, more=PROBES).values()) == {"passed"}
         seen.append(json.loads(told.read_text()))
     words = {True: "yes", False: "no"}
     rows = [" | ".join([row, *(words[each[row]] for each in seen)]) for row in seen[0]]
