@@ -23,7 +23,7 @@ async def invoice() -> Response:
 async def client() -> AsyncIterator[AsyncClient]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         served = asyncio.create_task(server.serve(sockets=[listening]))
         async with AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             yield client
