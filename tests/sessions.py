@@ -63,11 +63,12 @@ def session(*command: str, aside: bool = False) -> Iterator[Session]:
 
 
 def interrupt(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a process a signal until it ends: `asyncio` may cancel a task instead."""
-    while process.poll() is None:
-        process.send_signal(number)
+    """End a process by a signal, sent again where `asyncio` made a cancelled task of it."""
+    for each in (*[number] * 6, signal.SIGKILL):
+        process.send_signal(each)
         with suppress(subprocess.TimeoutExpired):
             process.wait(20)
+            return
 
 
 @contextmanager
