@@ -22,10 +22,10 @@ async def invoice() -> Response:
 @pytest.fixture
 async def client() -> AsyncIterator[AsyncClient]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         served = asyncio.create_task(server.serve(sockets=[listening]))
-        async with AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with AsyncClient(base_url=url, timeout=60) as client:
             yield client
         server.should_exit = True
         await served
