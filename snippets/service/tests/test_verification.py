@@ -207,7 +207,6 @@ async def wait_of(sessions: Sessions, job: str) -> timedelta:
         return (await session.scalars(select(wait).where(Job.name == job))).one()
 
 
-# --8<-- [start:fails]
 @pytest.mark.parametrize(
     "query", ["SELECT 1 / 0", "SELECT pg_terminate_backend(pg_backend_pid())"]
 )
@@ -238,9 +237,6 @@ async def test_a_job_that_fails_keeps_no_other_from_its_turn(
         await session.execute(update(Job).values(due_at=func.now()))
     await scheduler.forget(sessions, settings)
     assert await wait_of(sessions, "forget") > scheduler.PAUSE
-
-
-# --8<-- [end:fails]
 
 
 async def test_a_job_stays_due_while_the_database_is_away(
