@@ -54,7 +54,7 @@ INSTRUCTIONS = [
     "If you don't know what became of a job, send its id again, and let the worker drop what is done.",
     "Read in Store the job with the data how a request stores its job.",
     "Search for dual write, the name of this mistake, to read what others saw.",
-    "Name in autoretry_for only what passes within seconds, such as a database that is away.",
+    "Name in autoretry_for only what passes within seconds, such as a database that is away: the outbox tries the rest again later.",
     "Let a periodic job that calls a remote service store messages instead, and the worker does the rest.",
     "Take FastAPI's own background tasks for work that may be lost, as Store the job with the data says.",
     "Write the message in the transaction of the change, and let nothing but the relay speak to the broker.",
@@ -206,7 +206,6 @@ def test_a_coroutine_is_no_user() -> None:
     "Four workers that get one message at once send one mail.",
     "A message that fails is due again after 1 minute, and after twice as long each time, up to an hour.",
     "A bug is logged, and its message comes again: the next release may mend it.",
-    "The outbox tries all else again later, and counts the tries.",
     "A message that nobody understands, or that kills its workers, is set aside with its error.",
     "The commands of snippets/service/src/accounts/outbox.py list such messages, and send them again.",
 )
