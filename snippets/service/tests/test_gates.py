@@ -137,8 +137,11 @@ def test_the_gate_of_wiring_lets_pass_what_is_there_once(copy: Path) -> None:
 
 def test_the_gate_of_coverage_refuses_too_little(copy: Path) -> None:
     (copy / "test_planted.py").write_text("def test_nothing(): import accounts")
+    (copy / "src/accounts/planted").mkdir()
+    (copy / "src/accounts/planted/alone.py").write_text("ALONE = True\n")
     status, written = run(copy, gate.commands("s", "test_planted.py")["module"])
     assert status != 0
+    assert re.search(r"src/accounts/planted/alone.py .* 0.00%", written)
     assert "Required test coverage of 50.01% not reached" in written
 
 

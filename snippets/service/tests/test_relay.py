@@ -238,6 +238,35 @@ async def test_a_mail_server_that_is_down_for_an_hour_costs_no_mail(
 # --8<-- [end:hour]
 
 
+@pytest.mark.parametrize(
+    ("step", "outcomes", "hours"),
+    [
+        ("BANNER", ["delayed"] * 19 + ["set_aside"], 14),
+        ("END", ["doubtful"] * 2 + ["set_aside"], 0),
+    ],
+)
+async def test_a_mail_server_that_stays_away_ends_with_people(
+    settings: Settings,
+    sessions: Sessions,
+    held: Broker,
+    taken: list[UUID],
+    script: Script,
+    step: str,
+    outcomes: list[str],
+    hours: int,
+) -> None:
+    message_id, came, passed = await add(sessions), list[str](), 0.0
+    script.replies[step] = DROP
+    while "set_aside" not in came:
+        await relay.relay(sessions, held, settings)
+        assert taken.pop() == message_id
+        came.append(await deliver(sessions, settings, message_id))
+        if came[-1] != "set_aside":
+            passed += await pass_by(sessions)
+    assert came == outcomes
+    assert passed // 3600 == hours
+
+
 async def test_a_worker_may_be_quicker_than_the_relay(
     settings: Settings, sessions: Sessions, script: Script
 ) -> None:

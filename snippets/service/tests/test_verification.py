@@ -1,14 +1,16 @@
 """How an address is confirmed, and users that never did it are forgotten."""
 
 import asyncio
+import json
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Interval, func, select, text, type_coerce, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from accounts import background, scheduler
+from accounts import background, logs, scheduler
 from accounts.config import Settings
 from accounts.database import Sessions
 from accounts.mail import Mail, SmtpMailer
@@ -198,17 +200,78 @@ async def test_one_of_many_schedulers_does_a_job(
     assert done == ["forget"] * 2
 
 
-async def test_a_job_that_fails_is_due_again(
+async def wait_of(sessions: Sessions, job: str) -> timedelta:
+    """Return how long a job is not due yet."""
+    async with sessions() as session:
+        wait = type_coerce(Job.due_at - func.now(), Interval)
+        return (await session.scalars(select(wait).where(Job.name == job))).one()
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT 1 / 0", "SELECT pg_terminate_backend(pg_backend_pid())"]
+)
+async def test_a_job_that_fails_keeps_no_other_from_its_turn(
+    settings: Settings,
+    sessions: Sessions,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    query: str,
+) -> None:
+    logs.configure()
+    stopped = asyncio.Event()
+
+    async def fail(users: UserRepository, *_: object) -> int:
+        stopped.set()
+        await users.session.execute(text(query))
+        return 0
+
+    with monkeypatch.context() as broken:
+        broken.setattr(UserRepository, "forget", fail)
+        await scheduler.schedule_until(stopped, settings)
+    told = map(json.loads, capsys.readouterr().out.splitlines())
+    failed = [line["job"] for line in told if line["event"] == "job_failed"]
+    assert failed == ["forget"]
+    assert timedelta() < await wait_of(sessions, "forget") <= scheduler.PAUSE
+    assert scheduler.PAUSE < await wait_of(sessions, "forget_keys") <= scheduler.EVERY
+    async with sessions.begin() as session:
+        await session.execute(update(Job).values(due_at=func.now()))
+    await scheduler.forget(sessions, settings)
+    assert await wait_of(sessions, "forget") > scheduler.PAUSE
+
+
+async def test_a_job_stays_due_while_the_database_is_away(
     settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object) -> int:
+    async def away(*_: object) -> bool:
         raise ConnectionError
 
-    monkeypatch.setattr(UserRepository, "forget", fail)
-    with pytest.raises(ConnectionError):
-        await scheduler.forget(sessions, settings)
+    async def fail(*_: object) -> int:
+        broken.setattr(JobRepository, "lock", away)
+        raise ConnectionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(UserRepository, "forget", fail)
+        with pytest.raises(ConnectionError):
+            await scheduler.forget(sessions, settings)
     async with sessions.begin() as session:
         assert await JobRepository(session).lock("forget")
+
+
+async def test_a_job_holds_its_row_and_a_transaction(sessions: Sessions) -> None:
+    seen = list[object]()
+
+    async def look(session: AsyncSession) -> int:
+        told = {"own": await session.scalar(select(func.pg_backend_pid()))}
+        state = text("SELECT state FROM pg_stat_activity WHERE pid = :own")
+        async with sessions() as other:
+            seen.append(await other.scalar(state, told))
+        seen.append(await scheduler.do_if_due(sessions, "look", look))
+        return 0
+
+    async with sessions.begin() as session:
+        session.add(Job(name="look", due_at=func.now()))
+    assert await scheduler.do_if_due(sessions, "look", look) == 0
+    assert seen == ["idle in transaction", None]
 
 
 async def test_many_are_forgotten_in_parts(

@@ -1,11 +1,14 @@
 """What the page on jobs claims."""
 
+import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.engine.pages import SNIPPETS
 from tests.parts.evidence import failing
@@ -23,12 +26,26 @@ BUG = "tests/test_tasks.py::test_only_a_database_that_is_away_is_tried_again"
 ADDRESS = (
     "tests/test_verification.py::test_a_mail_goes_to_the_address_that_the_user_has_when_it_is_sent"
 )
+FOR_GOOD = "tests/test_relay.py::test_a_mail_server_that_stays_away_ends_with_people"
 HOUR = "tests/test_relay.py::test_a_mail_server_that_is_down_for_an_hour_costs_no_mail"
 WORKER = "tests/test_worker.py"
 KILLED = "tests/survival/test_worker.py::test_a_killed_worker_loses_nothing"
 KEPT = "tests/test_tasks.py::test_a_process_keeps_its_connection"
-REFUSED = r"assert \(500, 1, 0\) == \(201, 1, 1\)"  # the status, the users, the messages
+REFUSED = r"assert \(500, 1, 1\) == \(201, 1, 1\)"  # the status, the users, the messages
 AGAIN = r"assert 4 == 1"
+COROUTINE = """
+import celery.app.trace
+
+async def send() -> None:
+    print("it ran")
+
+def end(backend: str | None) -> object:
+    app = celery.Celery(backend=backend, set_as_current=False)
+    work = celery.app.trace.build_tracer("send", app.task(send), app=app)
+    return work("1", (), {}, {"id": "1"}).retval
+
+print(repr(end("cache+memory://")), end(None), sep="\\n")
+"""
 Holds = Callable[[], None]
 
 
@@ -37,10 +54,10 @@ INSTRUCTIONS = [
     "If you don't know what became of a job, send its id again, and let the worker drop what is done.",
     "Read in Store the job with the data how a request stores its job.",
     "Search for dual write, the name of this mistake, to read what others saw.",
-    "Name in autoretry_for the errors that pass by themselves, such as a database that is away.",
+    "Name in autoretry_for only what passes within seconds, such as a database that is away: the outbox tries the rest again later.",
+    "Let a periodic job that calls a remote service store messages instead, and the worker does the rest.",
     "Take FastAPI's own background tasks for work that may be lost, as Store the job with the data says.",
     "Write the message in the transaction of the change, and let nothing but the relay speak to the broker.",
-    "Run the relay, the worker and the scheduler as processes of their own.",
     "Give each message a last try, and keep it with its error after that.",
     "Count the messages that wait and those that were set aside, and watch the age of the oldest.",
     "Send the message's id along, so that the receiver can drop the second mail.",
@@ -64,8 +81,8 @@ def body(test: str) -> str:
 @pytest.mark.holds(
     "A user signs up while the broker is away: the answer is 500, and the user is stored all the same.",
     "Don't send from the endpoint",
-    "Here the request sends the Celery task itself, once the user is committed:",
-    "While the broker is away, the client gets 500, the user is stored, and the welcome is lost.",
+    "Here the request sends the message's id itself, once the user is committed:",
+    "While the broker is away, the client gets 500, the user is stored, and without a relay, nobody sends the welcome.",
 )
 @pytest.mark.service(AWAY)
 @pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/delayed.patch", REFUSED)])
@@ -74,6 +91,9 @@ def test_without_a_broker_a_user_is_stored_and_answered(
 ) -> None:
     record_property("figure", re.findall(r"\d+", REFUSED)[0])
     assert "(answer.status_code, users, messages) == (201, 1, 1)" in body(AWAY)
+    asks = [file.name for file in SOURCE.rglob("*.py") if "send_task(" in file.read_text()]
+    uses = [file.name for file in SOURCE.rglob("*.py") if " Broker()" in file.read_text()]
+    assert (asks, uses) == (["broker.py"], ["relay.py"]), "nothing else sends a message's id"
     service()
 
 
@@ -90,8 +110,18 @@ def test_a_task_sends_its_mails(service: Holds, patch: str | None) -> None:
 
 
 @pytest.mark.holds(
+    "Where Celery stores results, the task fails instead: Object of type coroutine is not JSON serializable.",
+)
+@pytest.mark.proves(f"{FOLDER}/coroutine.patch")
+def test_a_coroutine_is_no_result() -> None:
+    stored, dropped = told_of_celery(COROUTINE).splitlines()
+    assert "Object of type coroutine is not JSON serializable" in stored
+    assert dropped.startswith("<coroutine object send at ")
+
+
+@pytest.mark.holds(
     "Celery tries it again only while the database is away.",
-    "Don't retry a bug",
+    "Don't let Celery try a bug again",
     "A wrong value fails 4 times now, instead of once.",
 )
 @pytest.mark.service(BUG)
@@ -119,13 +149,24 @@ def test_a_mail_goes_to_the_address_of_now(service: Holds, patch: str | None) ->
 @pytest.mark.holds(
     "The service stores it in a table called outbox, and calls it a message.",
     "The relay of the service sends the ids of messages over the broker, and Celery's worker calls this function with them:",
-    "The function is a plain def: a runner that its process keeps runs the coroutines, over the same connection.",
+    "Install celery[redis].",
+    "The function is a plain def, and process() returns what its worker process keeps:",
+    "The first task makes the runner and the engine, never before the fork: an engine belongs to one event loop.",
+    "Each message of a batch has a session of its own.",
 )
-@pytest.mark.service(KEPT, "tests/test_relay.py::TestBroker::test_it_tells_how_many_messages_wait")
+@pytest.mark.service(
+    KEPT, AT_ONCE, "tests/test_relay.py::TestBroker::test_it_tells_how_many_messages_wait"
+)
 @pytest.mark.proves(TASKS)
 def test_a_process_keeps_a_runner(service: Holds) -> None:
     service()
+    project = tomllib.loads((SERVICE / "pyproject.toml").read_text())["project"]
+    assert "celery[redis]" in project["dependencies"]
+    made = "from accounts import tasks; print(tasks.process.cache_info().currsize)"
+    assert told_of_celery(made) == "0"
     told = (SOURCE / "tasks.py").read_text()
+    each = told.partition("\nasync def deliver(")[2]
+    assert each.partition("async with sessions() as session:")[2].count(".deliver(message_id)") == 1
     assert "\ndef send(task: Task[[list[str]], None], message_ids: list[str])" in told
     assert "self.settings, self.runner = settings, asyncio.Runner()" in told
     assert '__tablename__ = "outbox"' in (SOURCE / "models/message.py").read_text()
@@ -141,9 +182,8 @@ def test_a_process_keeps_a_runner(service: Holds) -> None:
 @pytest.mark.proves(f"{FOLDER}/delayed.patch")
 def test_who_sends_a_task_blocks_the_loop(service: Holds) -> None:
     service()
-    assert (
-        "+        send.delay([str(user.id)])" in (SNIPPETS / FOLDER / "delayed.patch").read_text()
-    )
+    sent = "+        send.delay([str(message.id)])"
+    assert sent in (SNIPPETS / FOLDER / "delayed.patch").read_text()
 
 
 @pytest.mark.holds(
@@ -165,7 +205,7 @@ def test_a_coroutine_is_no_user() -> None:
     "The claim counts the try and is committed before the mail is sent, so that no transaction is open meanwhile:",
     "Four workers that get one message at once send one mail.",
     "A message that fails is due again after 1 minute, and after twice as long each time, up to an hour.",
-    "A bug is logged, and its message comes again too: the next release may mend it.",
+    "A bug is logged, and its message comes again: the next release may mend it.",
     "A message that nobody understands, or that kills its workers, is set aside with its error.",
     "The commands of snippets/service/src/accounts/outbox.py list such messages, and send them again.",
 )
@@ -198,6 +238,8 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
     "It comes to a worker twice | The second is dropped, and one mail is sent",
     "A worker is killed in the middle of the mail | It comes again, and the mail is sent twice, with one Message-ID",
     "The mail server is down for an hour | 6 tries fail, and the next one sends the mail",
+    "The mail server is down for good | It is set aside after its last try: the 20th, some 14 hours later",
+    "The mail server takes the mail, and gives no answer | It is set aside after 3 tries, which may have sent the mail",
     "Nobody understands it: it is a poison message | It is set aside after its last try",
 )
 @pytest.mark.service(
@@ -209,12 +251,20 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
     "tests/test_repositories.py::test_a_message_is_due_once_and_again_when_it_is_lost",
     KILLED,
     HOUR,
+    FOR_GOOD,
     AWAY,
 )
 def test_nothing_is_lost(service: Holds, record_property: Any) -> None:
     service()
     (tries,) = re.findall(r'outcomes == \["delayed"\] \* (\d+) \+ \["sent"\]', body(HOUR))
     record_property("figure", f"{tries} tries")
+    ends = r'\["(\w+)"\] \* (\d+) \+ \["set_aside"\], (\d+)\)'
+    told = re.findall(ends, (SERVICE / FOR_GOOD.partition("::")[0]).read_text())
+    (_, delayed, hours), (_, doubtful, _) = told
+    assert [each[0] for each in told] == ["delayed", "doubtful"]
+    record_property("figure", f"{int(delayed) + 1}th")
+    record_property("figure", f"{hours} hours")
+    record_property("figure", f"{int(doubtful) + 1} tries")
     assert 'mail["Message-ID"]) for mail in inbox.mails' in body(KILLED)
     assert "len(set(sent)) == 2" in body(KILLED)
 
@@ -252,15 +302,21 @@ def test_where_celery_looks_for_a_broker() -> None:
 @pytest.mark.holds(
     "A periodic job has a row too",
     "Of five schedulers at once, one does the job.",
-    "A job that fails is due at once, and the next scheduler does it.",
+    "A job that fails is logged, and due again after 10 minutes: the others go on.",
+    "While work runs, its transaction is open, and the job's row is locked.",
 )
 @pytest.mark.service(
     "tests/test_verification.py::test_one_of_many_schedulers_does_a_job",
-    "tests/test_verification.py::test_a_job_that_fails_is_due_again",
+    "tests/test_verification.py::test_a_job_that_fails_keeps_no_other_from_its_turn",
+    "tests/test_verification.py::test_a_job_stays_due_while_the_database_is_away",
+    "tests/test_verification.py::test_a_job_holds_its_row_and_a_transaction",
 )
 @pytest.mark.proves(SCHEDULER)
-def test_one_scheduler_does_a_job(service: Holds) -> None:
+def test_one_scheduler_does_a_job(service: Holds, record_property: Any) -> None:
     service()
+    told = (SOURCE / "scheduler.py").read_text()
+    (pause,) = re.findall(r"^PAUSE = timedelta\((minutes=\d+)\)$", told, re.MULTILINE)
+    record_property("figure", f"{pause.partition('=')[2]} minutes")
     assert "for _ in range(5))" in body(
         "tests/test_verification.py::test_one_of_many_schedulers_does_a_job"
     )
@@ -274,9 +330,34 @@ def test_celery_forgets_a_task_early_and_a_result_late() -> None:
     assert asked_of_celery("celery.Celery().conf.result_expires") == "1 day, 0:00:00"
 
 
+@pytest.mark.holds(
+    "Run celery --app=accounts.broker:celery worker, python -m accounts.relay and python -m accounts.scheduler as processes of their own.",
+)
+@pytest.mark.service(
+    "tests/test_rules.py::test_the_parts_of_the_compose_file_are_those_of_the_readme",
+    "tests/test_startup.py::test_each_process_ends_at_once_and_shows_no_value",
+)
+def test_the_service_starts_its_processes(service: Holds) -> None:
+    service()
+    parts = yaml.safe_load((SERVICE / "compose.yaml").read_text())["services"]
+    started = (SERVICE / "tests/test_startup.py").read_text()
+    for name, command in {
+        "worker": "celery --app=accounts.broker:celery worker",
+        "relay": "python -m accounts.relay",
+        "scheduler": "python -m accounts.scheduler",
+    }.items():
+        assert parts[name]["command"].startswith(command)
+        words = command.removeprefix("python -m ").split()
+        assert f'"{name}": {json.dumps(words)},' in started
+
+
 def asked_of_celery(expression: str) -> str:
-    """Return what Celery says in the environment of the service, where it is installed."""
-    code = f"import celery; print({expression})"
+    """Return what Celery says."""
+    return told_of_celery(f"import celery; print({expression})")
+
+
+def told_of_celery(code: str) -> str:
+    """Return what code prints in the environment of the service, where Celery is installed."""
     done = subprocess.run([BIN / "python", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -60,7 +61,7 @@ INSTRUCTIONS = [
     "Don't call code without an assertion",
     "Copy the settings, with the name of your own package.",
     "Write the total of today as the limit, and raise it when the total rises.",
-    "Let diff-cover compare each pull request with the branch that it goes into.",
+    "Check out the whole history, in GitHub's workflows with fetch-depth: 0, and let diff-cover compare each pull request with the branch that it goes into, such as origin/main.",
 ]
 
 
@@ -135,6 +136,8 @@ def test_the_gate_is_red_and_then_green(walk: Walk) -> None:
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
 def test_the_settings_are_those_of_the_gate(walk: Walk) -> None:
     assert SETTINGS["coverage"]["run"] == {"branch": True, "source_pkgs": ["orders"]}
+    assert SETTINGS["coverage"]["report"]["include_namespace_packages"] is True
+    assert SETTINGS["pytest"]["minversion"] == "9.0"
     limit = SETTINGS["coverage"]["report"]["fail_under"]
     assert f"coverage of {limit}% reached" in walk["gate.sh"].stdout
 
@@ -277,6 +280,25 @@ def test_what_diff_cover_does_not_see(walk: Walk, folders: list[Path]) -> None:
     assert missing() == ["added.py 1"]
 
 
+@pytest.mark.holds('In a shallow clone, diff-cover finds "no merge base", and fails.')
+@pytest.mark.proves(f"{FOLDER}/change.sh")
+def test_a_shallow_clone_has_no_merge_base(walk: Walk, folders: list[Path]) -> None:
+    assert told(walk, "change.sh")
+    clone = ["git", "clone", "--quiet", "--branch=tidy", "--no-single-branch"]
+    ends = list[subprocess.CompletedProcess[str]]()
+    for name, depth in ("shallow", ["--depth=1"]), ("deep", []):
+        there = folders[1].with_name(name)
+        run(folders[1].parent, *clone, *depth, f"file://{folders[1]}", there)
+        shutil.copy(folders[1] / "coverage.xml", there)
+        command = ["diff-cover", "coverage.xml", "--compare-branch=origin/main"]
+        ends.append(run(there, *command))
+    shallow, deep = ends
+    assert shallow.returncode != 0
+    assert "no merge base" in shallow.stderr
+    assert deep.returncode == 0, deep.stderr
+    assert "src/orders/sums.py" in deep.stdout
+
+
 @pytest.mark.holds(
     "The next change deletes the tests of sums.py:",
     "The change has no line of code, so diff-cover passes it.",
@@ -344,20 +366,38 @@ def test_both_tests_run_the_same_lines(snippet: ModuleType, record_property: Any
 
 
 @pytest.mark.holds(
-    "The service has these settings, and takes the limit from the tier of the change:",
+    "The service has these settings without a fail_under, and alone they refuse nothing:",
+    "Its gate adds --cov-fail-under with the limit of the change's tier.",
+)
+@pytest.mark.service("tests/test_gates.py::test_coverage_must_be_above_its_limit")
+@pytest.mark.proves("service/pyproject.toml")
+def test_the_limit_of_the_service_is_its_gates(service: Callable[[], None]) -> None:
+    service()
+    settings = Coverage(config_file=str(SERVICE / "pyproject.toml"))
+    limit = settings.get_option("report:fail_under")
+    assert isinstance(limit, (int, float))
+    assert not should_fail_under(0.0, limit, 2)
+    assert settings.get_option("report:include_namespace_packages") is True
+    assert [name for name, tier in TIERS["tiers"].items() if "coverage" in tier] == ["s", "m", "l"]
+
+
+@pytest.mark.holds(
     "SQLAlchemy's asynchronous calls switch greenlets.",
-    "Without concurrency, coverage.py misses the lines after such a call.",
+    "Without concurrency, the core ctrace, the default before Python 3.14, misses the lines after such a call.",
 )
 @pytest.mark.proves("service/pyproject.toml")
 def test_the_service_follows_greenlets(tmp_path: Path) -> None:
     settings = tomllib.loads((SERVICE / "pyproject.toml").read_text())["tool"]["coverage"]
-    assert "fail_under" not in settings["report"]
-    assert [name for name, tier in TIERS["tiers"].items() if "coverage" in tier] == ["s", "m", "l"]
     assert "greenlet_spawn(" in inspect.getsource(AsyncSession.execute)
     (tmp_path / "store.py").write_text(GREENLETS)
-    core = settings["run"]["core"]
-    for concurrency, missing in ("thread", True), (",".join(settings["run"]["concurrency"]), False):
-        (tmp_path / ".coveragerc").write_text(f"[run]\ncore = {core}\n")
+    named = f"core = {settings['run']['core']}\n"
+    assert named == "core = ctrace\n"
+    for core, concurrency, missing in (
+        (named, "thread", True),
+        ("", "thread", sys.version_info < (3, 14)),
+        (named, ",".join(settings["run"]["concurrency"]), False),
+    ):
+        (tmp_path / ".coveragerc").write_text(f"[run]\n{core}")
         made = run(tmp_path, "coverage", "run", f"--concurrency={concurrency}", "store.py")
         assert made.stdout == "after 1\n", made.stderr
         said = run(tmp_path, "coverage", "report", "--show-missing").stdout
@@ -366,7 +406,32 @@ def test_the_service_follows_greenlets(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds(
-    "Plant a module that no test imports, larger than the rest, and see the gate refuse it:",
+    "With include_namespace_packages, it counts folders without an __init__.py too, but orders itself must have this file.",
+)
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+def test_folders_without_an_init_are_counted(walk: Walk, folders: list[Path]) -> None:
+    assert told(walk, "gate.sh")
+    folder = shutil.copytree(folders[0], folders[0].with_name("folders"))
+    (folder / "tests/test_refunds.py").unlink()
+    (folder / "src/orders/new").mkdir()
+    (folder / "src/orders/new/late.py").write_text("DAYS = 30\n")
+    settings = folder / "pyproject.toml"
+
+    def counted() -> set[str]:
+        done = run(folder, "pytest", "--cov")
+        return set(re.findall(r"^src/orders/(\S+\.py) ", done.stdout, re.MULTILINE))
+
+    assert counted() == {"__init__.py", "new/late.py", "refunds.py", "sums.py"}
+    (folder / "src/orders/__init__.py").unlink()
+    assert counted() == {"sums.py"}
+    (folder / "src/orders/__init__.py").touch()
+    line = "include_namespace_packages = true"
+    settings.write_text(settings.read_text().replace(line, ""))
+    assert counted() == {"__init__.py", "refunds.py", "sums.py"}
+
+
+@pytest.mark.holds(
+    "Plant a module that no test imports, larger than the rest and in a folder without __init__.py, and see the gate refuse it:",
 )
 @pytest.mark.proves(f"{FOLDER}/planted.sh")
 def test_a_planted_module_is_refused(walk: Walk) -> None:

@@ -21,6 +21,8 @@ from accounts.repositories.user_repository import UserRepository
 BATCH = 1000
 """Rows that one transaction deletes."""
 EVERY = timedelta(hours=1)
+PAUSE = timedelta(minutes=10)
+"""After this time, a job that failed is due again."""
 log = structlog.get_logger()
 
 
@@ -28,18 +30,26 @@ log = structlog.get_logger()
 async def do_if_due(
     sessions: Sessions, name: str, work: Callable[[AsyncSession], Awaitable[int]]
 ) -> int | None:
-    """Do a job that is due; return how many rows it deleted, None if it isn't due.
+    """Do a job that is due; return how many rows it deleted, None if it did nothing.
 
     One of any number of schedulers does it: the one that locks the job's row. Job and
     row end in one transaction, so a scheduler that dies has done nothing, and another
-    one does it.
+    one does it. `work` changes rows over this session, and nothing else.
     """
-    async with sessions.begin() as session:
-        jobs = JobRepository(session)
-        if not await jobs.lock(name):
-            return None
-        gone = await work(session)
-        await jobs.done(name, timedelta() if gone == BATCH else EVERY)
+    try:
+        async with sessions.begin() as session:
+            jobs = JobRepository(session)
+            if not await jobs.lock(name):
+                return None
+            gone = await work(session)
+            await jobs.done(name, timedelta() if gone == BATCH else EVERY)
+    except Exception:
+        async with sessions.begin() as session:  # fails while the database is away
+            jobs = JobRepository(session)
+            if await jobs.lock(name):
+                await jobs.done(name, PAUSE)
+        log.exception("job_failed", job=name)
+        return None
     return gone
 
 

@@ -56,6 +56,9 @@ class Process:
         self.runner.close()
 
 
+# --8<-- [end:process]
+
+
 @cache
 def process() -> Process:
     """Return what this process keeps, made by its first task: never before a fork."""
@@ -68,9 +71,6 @@ def close(**_: object) -> None:
     if process.cache_info().currsize:
         process().close()
         process.cache_clear()
-
-
-# --8<-- [end:process]
 
 
 # --8<-- [start:task]
