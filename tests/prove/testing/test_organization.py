@@ -102,7 +102,7 @@ INSTRUCTIONS = [
     "Don't try again until it is green",
     "Let pytest-rerunfailures try this test again when it fails:",
     "Let the database decide where the stock is a row.",
-    "Run the tests ten times with these settings, which take a new seed each time, and mend what is red.",
+    "Run the tests several times with these settings, which take a new seed each time, and mend what is red.",
     "Set the time limit, and then let two workers run the tests.",
     "Take each rerun away, and mend its race.",
     "Put own.py and the settings into a new folder, and refuse each file with a test that pytest doesn't collect:",
