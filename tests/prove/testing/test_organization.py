@@ -95,9 +95,11 @@ INSTRUCTIONS = [
     "Install pytest, pytest-timeout, pytest-xdist and pytest-random-order.",
     "Share between tests what none of them can change, and make the rest anew for each test:",
     "Don't let a test need another",
+    "Put the settings and both files into one folder.",
     "Do: write to a folder of the test's own",
     "Don't share a file between workers",
     "Set a time limit that limits",
+    "Run this script beside it and the settings:",
     "Do: mend what a flaky test found",
     "Don't try again until it is green",
     "Let pytest-rerunfailures try this test again when it fails:",
@@ -169,7 +171,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
             )
 
     steps: list[Callable[[], None]] = [*(lambda name=name: take(name) for name in SCRIPTS)]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(5) as pool:
         for done in [pool.submit(step) for step in [*steps, workers, scopes]]:
             done.result()
     return found
@@ -377,7 +379,7 @@ def test_each_worker_has_a_session(walk: Walk) -> None:
 
 
 @pytest.mark.holds(
-    "A fixed port ends in Address already in use: let the server listen on port 0, and ask it which port it got.",
+    "A fixed port in two workers ends in Address already in use: let the server listen on port 0, and ask it which port it got.",
 )
 def test_a_fixed_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as first:
