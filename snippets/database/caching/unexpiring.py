@@ -30,7 +30,8 @@ PATIENCE = 0.1  # seconds that a request waits for an answer of the cache
 
 async def ask(question: Awaitable[T]) -> T | None:
     try:
-        return await asyncio.wait_for(question, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            return await question
     except (RedisError, OSError, TimeoutError) as error:
         log.warning("no answer from the cache: %r", error)
         return None

@@ -38,6 +38,7 @@ class Order(Base):
 # endregion
 # region the pool
 POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 5}
+WAITS = {"timeout": 2, "command_timeout": 5}  # seconds, as asyncpg takes them
 
 
 async def create_tables(engine: AsyncEngine) -> None:
@@ -50,7 +51,9 @@ async def create_tables(engine: AsyncEngine) -> None:
 @asynccontextmanager
 async def opened() -> AsyncIterator[AsyncEngine]:
     url = os.environ["DATABASE_URL"]
-    engine = create_async_engine(url, pool_pre_ping=True, **POOL)
+    engine = create_async_engine(
+        url, pool_pre_ping=True, connect_args=WAITS, **POOL
+    )
     await create_tables(engine)  # stands for a migration
     yield engine
     await engine.dispose()

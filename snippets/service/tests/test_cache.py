@@ -66,6 +66,15 @@ async def test_an_older_user_never_replaces_a_newer_one(users: UserCache) -> Non
 # --8<-- [end:newer]
 
 
+async def test_a_cache_that_lost_a_user_takes_an_older_one(users: UserCache) -> None:
+    await users.put(ann(2))
+    await users.cache.client.flushdb()
+    await users.put(ann(1))
+    kept = await users.get(1)
+    assert kept is not None
+    assert kept.version == 1
+
+
 async def test_what_is_kept_is_the_whole_user(users: UserCache) -> None:
     user = ann(1)
     await users.put(user)

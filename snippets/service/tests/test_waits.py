@@ -10,10 +10,11 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from accounts import database, events
 from accounts.config import ServerSettings
-from accounts.database import Probe, create_engine, create_sessions
+from accounts.database import Probe, create_engine, create_sessions, root
 from accounts.events import Feed
 from accounts.turns import Turns
 from tests.conftest import OPERATOR
@@ -88,6 +89,24 @@ def test_a_connection_is_named_for_its_program(
 
 
 # --8<-- [end:limits]
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_a_statement_of_another_connection_is_known_behind_no_pooler(
+    settings: ServerSettings, pooled: bool
+) -> None:
+    past = {"direct_database_url": settings.database_url} if pooled else {}
+    engine, errors = create_engine(settings.model_copy(update=past)), list[type]()
+    for _ in range(2):
+        try:
+            async with engine.begin() as connection:
+                await connection.execute(text("SELECT 1"))
+        except DBAPIError as error:
+            errors.append(type(root(error)))
+        async with engine.begin() as connection:  # as if another one came next
+            await connection.exec_driver_sql("DEALLOCATE ALL")
+    await engine.dispose()
+    assert errors == ([] if pooled else [asyncpg.InvalidSQLStatementNameError])
 
 
 # --8<-- [start:most]

@@ -53,9 +53,9 @@ class FakeOrders:
 
 
 async def check_orders(orders: Orders) -> None:
-    for link in ("/orders/1", "/orders/2"):
-        found = await place_order(orders, "book")
-        assert found == link, found  # noqa: S101  it is a test
+    links = {await place_order(orders, "book") for _ in range(2)}
+    numbered = links - {"/orders/None"}
+    assert len(numbered) == 2, f"only {links}"  # noqa: S101  it is a test
 
 
 # region the same test, three times

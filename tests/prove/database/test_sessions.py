@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
 import pytest
-from sqlalchemy import func, text
+from fastapi import Depends, FastAPI
+from fastapi.responses import StreamingResponse
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import NullPool, func, make_url, text
 from sqlalchemy.exc import DBAPIError, MissingGreenlet
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -23,12 +26,15 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tests.engine.pages import ROOT, SNIPPETS
+from tests.parts import clock
 from tests.parts.postgres import Postgres, column, connected, running
 from tests.parts.server import beside
 from tests.prove.twins import dont
 
 FOLDER = "database/sessions"
+SERVICE = SNIPPETS / "service"
 OWN = importlib.import_module("snippets.database.sessions.own")
+get_session = OWN.get_session
 POOL = {"pool_size": 5, "max_overflow": 5}
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 SYNCED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -42,7 +48,7 @@ INSTRUCTIONS: list[str] = []
 
 INSTRUCTIONS = [
     "Open a session for each request",
-    "Open a session in each request, close it before the answer is sent, and let the pools of all processes fit into the server.",
+    "Open a session in each request, close it before the answer is sent unless that is a stream, and let the pools of all processes fit into the server.",
     "If you don't know how large a pool must be, take the POOL below, and count the processes.",
     "Look at get_session: it opens a session for one request, and closes it whatever happens.",
     "Install fastapi, uvicorn, sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
@@ -60,8 +66,6 @@ INSTRUCTIONS = [
     "Open one engine in the lifespan of each process, and dispose of it at the end.",
     "Give each endpoint its session by a dependency that only closes it.",
     "Set expire_on_commit=False once, where the sessions are made.",
-    "Give each wait a limit: for a place in the pool, for a new connection, and for a statement.",
-    "Add up the connections of all programs before you add a process.",
     "Open all connections of a pool, and ask the server how many there are.",
 ]
 
@@ -209,6 +213,40 @@ def test_the_session_is_closed_before_the_answer(
 
 
 @pytest.mark.holds(
+    "A closed session that a stream uses again takes a connection that nobody gives back.",
+    "Give a stream Depends(get_session) without a scope: see Do: keep what a stream uses until its end.",
+)
+@pytest.mark.parametrize(
+    ("session", "taken"),
+    [(OWN.Session, 1), (Annotated[AsyncSession, Depends(get_session)], 0)],
+)
+def test_a_stream_keeps_its_session(database: str, session: Any, taken: int) -> None:
+    app, used = FastAPI(), list[AsyncSession]()
+
+    async def stream(session: Any) -> StreamingResponse:
+        async def body() -> AsyncIterator[str]:
+            used.append(session)
+            yield str(await session.scalar(text("SELECT 300")))
+
+        return StreamingResponse(body())
+
+    stream.__annotations__["session"] = session
+    app.get("/orders")(stream)
+
+    async def ask() -> tuple[str, int]:
+        async with (
+            OWN.lifespan(app),
+            AsyncClient(transport=ASGITransport(app), base_url="http://test") as client,
+        ):
+            answer = await client.get("/orders")  # it returns when the app has ended
+            still = app.state.sessions.kw["bind"].pool.checkedout()
+            await used[0].close()
+            return answer.text, still
+
+    assert asyncio.run(ask()) == ("300", taken)
+
+
+@pytest.mark.holds(
     "The session has no connection before the first query, and none after the commit.",
     "A session without a transaction is an object in memory, so you can afford one for each request.",
 )
@@ -277,7 +315,7 @@ def test_what_an_object_knows_after_the_commit(database: str, eager: Any) -> Non
 @pytest.fixture(scope="module")
 def small() -> Iterator[Postgres]:
     """A server for 25 connections, whose commits wait for another one if they are told so."""
-    with running(max_connections="25", synchronous_standby_names="nobody") as server:
+    with running(max_connections="36", synchronous_standby_names="nobody") as server:
         asyncio.run(server.tell("CREATE ROLE app LOGIN"))
         yield server
 
@@ -294,16 +332,18 @@ def fitting(snippet: ModuleType, database: str) -> int:
     return asyncio.run(ask())
 
 
-def refused(database: str, processes: int, pool: dict[str, int]) -> str:
-    """Let some pools open all that they may; return why one gets no connection."""
+def refused(database: str, processes: int, pool: dict[str, int], beside: int) -> str:
+    """Let some processes open all that they may; return why one gets no connection."""
 
     async def fill() -> None:
         async with AsyncExitStack() as stack:
             for _ in range(processes):
                 engine = create_async_engine(database, **pool)
                 stack.push_async_callback(engine.dispose)
-                for _ in range(sum(pool.values())):
-                    await stack.enter_async_context(engine.connect())
+                outside = create_async_engine(database, poolclass=NullPool)
+                for each, number in ((engine, sum(pool.values())), (outside, beside)):
+                    for _ in range(number):
+                        await stack.enter_async_context(each.connect())
 
     try:
         asyncio.run(fill())
@@ -325,25 +365,25 @@ UNCOUNTED = pytest.param(
 @pytest.mark.holds(
     'Or a new process gets "remaining connection slots are reserved", though no pool of yours is used up.',
     "A pool belongs to one process, and the server knows only the sum.",
-    "Look at the last line of processes_that_fit: a busy process opens max_overflow connections beyond its pool_size.",
+    "Look at the last line of processes_that_fit: a busy process opens max_overflow connections beyond its pool_size, and BESIDE outside its pool.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/counted.py", UNCOUNTED], indirect=True)
 def test_so_many_processes_fit(snippet: ModuleType, small: Postgres, database: str) -> None:
     own = f"postgresql+asyncpg:{small.create()}".replace("postgres@", "app@")
     assert snippet.POOL == POOL
     number = fitting(snippet, own)
-    said = refused(own, number, snippet.POOL)
+    said = refused(own, number, snippet.POOL, snippet.BESIDE)
     assert not said, f"one of {number} processes is told: {said}"
-    assert refused(own, number + 1, snippet.POOL) == RESERVED
+    assert refused(own, number + 1, snippet.POOL, snippet.BESIDE) == RESERVED
 
 
 @pytest.mark.holds(
-    "A server with PostgreSQL's default settings has room for 9 such processes.",
-    "For the same server, this version finds room for 19 processes.",
+    "A server with PostgreSQL's default settings has room for 8 such processes.",
+    "For the same server, this version finds room for 13 processes.",
 )
 @pytest.mark.parametrize(
     ("snippet", "number"),
-    [(f"{FOLDER}/counted.py", 9), (f"{FOLDER}/uncounted.py", 19)],
+    [(f"{FOLDER}/counted.py", 8), (f"{FOLDER}/uncounted.py", 13)],
     indirect=["snippet"],
 )
 def test_how_many_processes_a_server_by_default_takes(
@@ -364,7 +404,7 @@ def test_a_quiet_day_hides_what_is_not_counted(
 ) -> None:
     own = f"postgresql+asyncpg:{small.create()}".replace("postgres@", "app@")
     number = fitting(snippet, own)
-    assert not refused(own, number, {"pool_size": 1, "max_overflow": 0})
+    assert not refused(own, number, {"pool_size": 1, "max_overflow": 0}, snippet.BESIDE)
 
 
 @pytest.mark.holds(
@@ -506,7 +546,7 @@ def test_a_connection_that_died_is_replaced(
     statuses: list[int],
 ) -> None:
     def create(url: str, *, pool_pre_ping: bool, **options: Any) -> AsyncEngine:
-        assert (pool_pre_ping, options) == (True, snippet.POOL)
+        assert (pool_pre_ping, options) == (True, {"connect_args": snippet.WAITS, **snippet.POOL})
         return create_async_engine(url, pool_pre_ping=pinged, **options)
 
     monkeypatch.setattr(snippet, "create_async_engine", create)
@@ -526,6 +566,84 @@ async def killed(database: str, which: str = "true") -> None:
         assert set(await other.fetch(OTHERS + which)) == {(True,)}
         while await other.fetch(OTHERS + which):
             pass  # until they are gone
+
+
+class Line:
+    """What stands between a client and its server, and can go silent."""
+
+    def __init__(self, database: str) -> None:
+        self.port = make_url(database).port
+        self.silent, self.asked = False, asyncio.Event()
+        self.clients = list[asyncio.StreamWriter]()
+
+    async def pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        """Pass on what comes, and when it is silent drop it."""
+        while data := await source.read(65536):
+            if self.silent:
+                self.asked.set()
+            else:
+                sink.write(data)
+        if self.asked.is_set():
+            sink.write(b"X\0\0\0\4")  # the client has gone: let the server know
+        sink.close()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Connect a client to the server."""
+        self.clients.append(writer)
+        answers, questions = await asyncio.open_connection("127.0.0.1", self.port)
+        await asyncio.gather(self.pump(reader, questions), self.pump(answers, writer))
+
+
+@pytest.mark.holds(
+    "If the server takes that question and gives no answer, command_timeout ends the wait, and pool_timeout doesn't: the request fails, and the next gets a new connection.",
+    "Give each wait a limit: pool_timeout for a place in the pool, asyncpg's timeout for a new connection, and its command_timeout for a statement.",
+)
+@pytest.mark.parametrize(("removed", "ended"), [(None, True), ("command_timeout", False)])
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/own.py"], indirect=True)
+def test_a_silent_server_is_left(
+    snippet: ModuleType,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    removed: str | None,
+    ended: bool,
+) -> None:
+    assert snippet.WAITS == {"timeout": 2, "command_timeout": 5}
+    assert snippet.POOL["pool_timeout"] == 5
+    snippet.WAITS.pop(removed, None)
+    said = list[str]()
+
+    async def read(engine: AsyncEngine) -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def ask() -> bool:
+        loop, line = asyncio.get_running_loop(), Line(database)
+        real, minutes = loop.time, iter(range(0, 10**9, 60))
+        server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("DATABASE_URL", database.replace(f":{line.port}/", f":{port}/"))
+        async with server, snippet.opened() as engine:
+            line.silent = True
+            request = asyncio.create_task(read(engine))
+            await line.asked.wait()
+            for _ in range(60):  # an hour of this loop's clock
+                now = next(minutes)
+                monkeypatch.setattr(loop, "time", lambda now=now: real() + now)
+                await asyncio.sleep(clock.POLL)  # a turn, in which timers fire
+            ended = request.done()
+            line.silent = False
+            for client in line.clients:
+                client.close()
+            said.extend(
+                type(each).__name__
+                for each in await asyncio.gather(request, return_exceptions=True)
+            )
+            await read(engine)
+            assert engine.pool.checkedout() == 0
+        return ended
+
+    assert asyncio.run(ask()) is ended
+    assert said == ["TimeoutError" if ended else "NoneType"]
 
 
 @pytest.mark.holds(
@@ -586,7 +704,7 @@ def test_the_service_limits_each_wait(
     service: Callable[[], None], record_property: Callable[[str, object], None]
 ) -> None:
     service()
-    told = (SNIPPETS / "service/tests/test_outage.py").read_text()
+    told = (SERVICE / "tests/test_outage.py").read_text()
     for name in ("a_full_pool_is_answered", "requests_are_answered"):
         body = told.partition("class TestSlow")[2].partition(f"def test_{name}")[2]
         record_property("figure", body.partition("status_code == ")[2][:3])
@@ -595,15 +713,19 @@ def test_the_service_limits_each_wait(
 @pytest.mark.holds(
     "Behind a pooler, each transaction is told its limits anew",
     "The service sets its limits at the start of each transaction, where direct_database_url tells it of a pooler:",
-    "Streams go past the pooler by that address.",
+    "Set asyncpg's statement_cache_size=0 where the pooler keeps no prepared statements: without it, a query fails with InvalidSQLStatementNameError.",
+    "Let streams connect to direct_database_url.",
 )
 @pytest.mark.service(
     "tests/test_waits.py::test_each_connection_has_limits_and_a_name",
+    "tests/test_waits.py::test_a_statement_of_another_connection_is_known_behind_no_pooler",
     "tests/test_waits.py::test_streams_and_probe_know_the_way_past_a_pooler",
 )
 @pytest.mark.proves("service/src/accounts/database.py")
 def test_the_service_knows_a_pooler(service: Callable[[], None]) -> None:
     service()
+    assert "statement_cache_size=0 if pooled" in (SERVICE / "src/accounts/database.py").read_text()
+    assert "InvalidSQLStatementNameError" in (SERVICE / "tests/test_waits.py").read_text()
 
 
 @pytest.mark.holds(

@@ -6,7 +6,9 @@ import inspect
 import os
 import re
 import shlex
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.engine.pages import DOCS, ROOT, SNIPPETS
-from tests.parts.inner import Ends, Noted, told_by, watched
+from tests.parts.inner import BARE, Ends, Noted, told_by, watched
 from tests.parts.postgres import column
 from tests.parts.service import BIN
 from tests.prove.sentences import sentences
@@ -71,13 +73,14 @@ INSTRUCTIONS = [
     "Don't forget await",
     "Don't write an async def test in a TestCase",
     "Do: close in a fixture what it opens",
+    "Put what must run into finally, and begin by removing what a killed run left, in a database of the tests' own.",
     "Install pytest-asyncio, sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
     "Don't return an open session",
     "Do: make for each test what belongs to its loop",
     "Don't share an engine between loops",
     "Write the settings, run the tests, and mend what is red.",
     "Search for an engine or a client that a test file makes on import, and move it into a fixture.",
-    "Give each fixture an async with, or a line after yield that closes.",
+    "Give each fixture an async with, or a finally that closes.",
     "Cancel or await each task before its test ends.",
 ]
 
@@ -93,8 +96,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, postgres: Any) -> Pytes
     settings = tmp_path / "pytest.ini"
     settings.write_text(f"[pytest]\n{AUTO}\nmarkers = asyncio: of the other plugin\n")
 
-    def inner(file: Path, *options: str, plugins: Any = ()) -> Noted:
-        if "DATABASE_URL" in file.read_text():
+    def inner(file: Path, *options: str, plugins: Any = (), anew: bool = True) -> Noted:
+        if anew and "DATABASE_URL" in file.read_text():
             monkeypatch.setenv("DATABASE_URL", f"postgresql+asyncpg:{postgres.create()}")
         return watched(file, ["-c", str(settings), "-p", "anyio", *options], plugins)
 
@@ -129,7 +132,7 @@ def file_of(snippet: ModuleType) -> Path:
     return Path(str(snippet.__file__))
 
 
-GREEN = "No order is paid, and the test passes"
+GREEN = "where no order is paid, the test passes too"
 
 
 @pytest.mark.holds(
@@ -200,7 +203,6 @@ HANGS = "It waits for a lock: .* lock timeout"
 
 
 @pytest.mark.holds(
-    "pytest runs the lines after yield when the test has ended, also when it failed.",
     "The test passes, and its transaction stays open: DROP TABLE waits for its lock, and without lock_timeout the run hangs.",
 )
 @pytest.mark.parametrize(
@@ -214,6 +216,46 @@ def test_a_session_is_closed(
     outcome, said = run(file_of(snippet)).ended["test_an_order_is_stored"]
     assert outcome == "passed", f"It waits for a lock: {said.splitlines()[0].rpartition(') ')[2]}"
     assert run(failing).ended["test_an_order_is_stored"][0] == "failed"
+    assert left(postgres) == 0
+
+
+CHECKED = '    assert found == "book"'
+DROPPED = """    await session.execute(text("DROP TABLE orders"))
+    await session.commit()
+    assert found == "book\""""
+
+
+@pytest.mark.holds(
+    "pytest runs the lines after yield also when the test failed, but not when the process was killed, or when one of them failed before.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/closed.py"], indirect=True)
+def test_what_runs_after_yield(
+    snippet: ModuleType, run: Pytest, tmp_path: Path, postgres: Any
+) -> None:
+    source, name = file_of(snippet).read_text(), "test_an_order_is_stored"
+    changes = {
+        "killed": "    os.kill(os.getpid(), 9)",
+        "dropped": DROPPED,
+        "failing": "    assert 0",
+    }
+    files = {each: tmp_path / f"test_{each}.py" for each in changes}
+    for each, file in files.items():
+        assert CHECKED in source
+        file.write_text(source.replace(CHECKED, changes[each]))
+
+    def remaining() -> list[Any]:
+        return column(os.environ["DATABASE_URL"], "SELECT to_regclass('orders')::text")
+
+    assert run(files["failing"]).ended[name][0] == "failed"
+    assert remaining() == [None]
+    options = [*BARE, "-c", str(tmp_path / "pytest.ini"), "-p", "anyio", str(files["killed"])]
+    killed = subprocess.run([sys.executable, "-m", "pytest", *options], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert remaining() == ["orders"]
+    assert run(file_of(snippet), anew=False).ended == {name: ("passed", "")}
+    outcome, said = run(files["dropped"]).ended[name]
+    assert outcome == "error"
+    assert 'table "orders" does not exist' in said
     assert left(postgres) == 0
 
 
@@ -262,7 +304,8 @@ def test_alone_each_passes(snippet: ModuleType, run: Pytest) -> None:
 
 @pytest.mark.holds("Write the settings of the plugin once, in pyproject.toml:")
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
-def test_the_settings_run_all(batch: dict[str, Ends]) -> None:
+def test_the_settings_run_all(batch: dict[str, Ends], record_property: Any) -> None:
+    record_property("figure", importlib.metadata.version("pytest").partition(".")[0])
     passed = ["test_an_order_is_paid", "test_an_order_is_stored", "test_orders_are_counted"]
     assert [batch["page"][name][0] for name in passed] == ["passed"] * 3
     assert OTHER in batch["page"]["test_invoices_are_counted"][1]

@@ -17,6 +17,7 @@ import pytest
 from tests.engine.pages import DOCS, ROOT, SNIPPETS
 from tests.parts import rules
 from tests.parts.evidence import failing
+from tests.parts.postgres import column
 from tests.prove.sentences import sentences
 from tests.prove.twins import dont
 
@@ -31,6 +32,8 @@ CHANGES = {
     "add doesn't flush": ("        await self.session.flush()\n", ""),
 }
 ROWS = [row.text.split(" | ") for row in sentences(DOCS / f"{FOLDER}.md") if row.kind == "row"]
+MIGRATED = "CREATE TABLE orders (id serial PRIMARY KEY, item text)"
+GIVEN = "SELECT last_value FROM orders_id_seq"
 Holds = Callable[[], None]
 Plant = Callable[..., ModuleType]
 
@@ -111,6 +114,7 @@ def typed(folder: Path, text: str) -> list[str]:
     "Test a use case without its database",
     "Look at create_autospec: the mock has the methods of OrderRepository, and each takes the same arguments.",
     "Rename get in the repository, and the test fails with AttributeError and asks no database.",
+    "Rename get in this repository, and the test stays green:",
     "An AsyncMock() invents each method that somebody calls.",
     "Add an argument that the call leaves out, and the test fails with TypeError.",
 )
@@ -119,7 +123,7 @@ def typed(folder: Path, text: str) -> list[str]:
     [
         f"{FOLDER}/specced.py",
         f"{FOLDER}/called.py",
-        dont(f"{FOLDER}/loose.py", "the repository has no get, and the test is green"),
+        dont(f"{FOLDER}/loose.py", "without get in the repository, the test is green"),
     ],
     indirect=True,
 )
@@ -132,7 +136,7 @@ def test_a_renamed_method_turns_the_test_red(snippet: ModuleType, plant: Plant) 
     renamed = plant(GET)
     assert not hasattr(renamed.OrderRepository, "get")
     found = raised(renamed.test_an_order_is_paid)
-    assert found == "AttributeError", "the repository has no get, and the test is green"
+    assert found == "AttributeError", "without get in the repository, the test is green"
     needs = plant((GET[0] + "self, number: int", GET[0] + "self, number: int, user: int"))
     assert raised(needs.test_an_order_is_paid) == "TypeError"
 
@@ -140,7 +144,7 @@ def test_a_renamed_method_turns_the_test_red(snippet: ModuleType, plant: Plant) 
 @pytest.mark.holds(
     "A method of the repository is renamed, all unit tests are green, and each request ends with an AttributeError.",
     "The tests replaced the repository by a mock that accepts every call.",
-    "mypy reports the call in pay with attr-defined, and nothing in the test.",
+    "mypy reports the call in pay with attr-defined then, and nothing in the test.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/loose.py"], indirect=True)
 def test_a_loose_mock_hides_what_each_request_meets(
@@ -156,14 +160,14 @@ def test_a_loose_mock_hides_what_each_request_meets(
 
 @pytest.mark.holds(
     "A call of an async def does nothing until it is awaited, and a mock counts it before.",
-    "The second await in pay was forgotten: nothing is saved, and the test is green.",
-    "assert_awaited_once_with fails.",
+    "Take the second await out of this pay: nothing is saved, and the test stays green.",
+    "With assert_awaited_once_with in its place, the test fails.",
 )
 @pytest.mark.parametrize(
     "snippet",
     [
         f"{FOLDER}/specced.py",
-        dont(f"{FOLDER}/called.py", "pay forgot its await, and the test is green"),
+        dont(f"{FOLDER}/called.py", "without that await, the test is green"),
     ],
     indirect=True,
 )
@@ -184,7 +188,7 @@ def test_a_forgotten_await_turns_the_test_red(snippet: ModuleType, plant: Plant)
         found = raised(forgetful.test_an_order_is_paid)
         gc.collect()
     assert not saved
-    assert found == "AssertionError", "pay forgot its await, and the test is green"
+    assert found == "AssertionError", "without that await, the test is green"
 
 
 @pytest.mark.holds("mypy reports the line with unused-coroutine.")
@@ -196,7 +200,8 @@ def test_mypy_sees_a_forgotten_await(snippet: ModuleType, tmp_path: Path) -> Non
 @pytest.mark.holds(
     "Do: run one test on the double and on the real part",
     "Look at check_orders: the fake, the mock and the real part go through it.",
-    "The test on the database commits nothing, so it leaves nothing behind.",
+    "The test on the database commits nothing, so it leaves no row behind.",
+    "A sequence doesn't take back a number, so check_orders expects no number of its own.",
     "Here add doesn't flush, and the session asks the database for the number later.",
     "The fake and the mock hand out numbers themselves, so their tests are green.",
     "Only the test on the database fails.",
@@ -214,6 +219,13 @@ def test_the_real_part_passes_what_its_doubles_pass(
     lasting = plant(('["TEMPORARY"]', "[]"))
     for _ in range(2):  # the second would find a table that the first one left
         lasting.test_on_the_database()
+    create = "                await connection.execute(CreateTable(TABLE))\n"
+    migrated = plant(('["TEMPORARY"]', "[]"), (create, ""))
+    assert column(database, MIGRATED) == []
+    for given in (2, 4):
+        migrated.test_on_the_database()
+        assert column(database, GIVEN) == [given]
+        assert column(database, "SELECT id FROM orders") == []
 
 
 @pytest.mark.holds(

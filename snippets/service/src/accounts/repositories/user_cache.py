@@ -12,7 +12,7 @@ so that a change by one release replaces what another one keeps."""
 
 
 class UserCache:
-    """Users by id. What is older than the last change is never kept."""
+    """Users by id. None replaces a newer version that the cache has."""
 
     def __init__(self, cache: Cache, namespace: str = "") -> None:
         self.cache, self.prefix = cache, f"{namespace}user:"
