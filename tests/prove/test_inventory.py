@@ -28,6 +28,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "5.3": 5,
     "5.4": 2,
     "6.1": 7,
+    "6.2": 2,
     "7": 12,
     "structure": 1,
     "tiers": 8,

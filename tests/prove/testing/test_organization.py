@@ -53,19 +53,28 @@ def pytest_runtest_call(item):
     while len([*MEET.glob(f"{item.path.stem}-*")]) < 2:
         time.sleep(0.01)  # the other worker's fixtures have not run
 """
+TEARDOWN = """
+import pytest
+
+@pytest.fixture(autouse=True)
+def torn(request):
+    yield
+    with open("torn", "a") as file:
+        file.write(f"{request.config.option.timeout_method} {request.node.name}\\n")
+"""
 THREAD = """
 import asyncio, os
-READ = int(os.environ["READ"])
+READ, NOTES = int(os.environ["READ"]), int(os.environ["NOTES"])
 
 def block() -> None:
     os.read(READ, 1)
-    os.write(1, b"released\\n")
+    os.write(NOTES, b"released\\n")
 
 async def ask() -> None:
     try:
         await asyncio.to_thread(block)
     finally:
-        os.write(1, b"cancelled\\n")
+        os.write(NOTES, b"cancelled\\n")
 
 def test_a_thread() -> None:
     asyncio.run(ask())
@@ -83,18 +92,22 @@ INSTRUCTIONS = [
     "Give each test one place, and any order",
     "Let each test make what it changes, end by a time limit, and pass in any order and beside any other test.",
     "If you don't know where a fixture belongs, put it into the conftest.py of the narrowest folder that uses it.",
+    "Install pytest, pytest-timeout, pytest-xdist and pytest-random-order.",
     "Share between tests what none of them can change, and make the rest anew for each test:",
     "Don't let a test need another",
+    "Put the settings and both files into one folder.",
     "Do: write to a folder of the test's own",
     "Don't share a file between workers",
     "Set a time limit that limits",
+    "Run this script beside it and the settings:",
     "Do: mend what a flaky test found",
     "Don't try again until it is green",
-    "Run this test with pytest-rerunfailures and --reruns=1:",
+    "Let pytest-rerunfailures try this test again when it fails:",
+    "Let the database decide where the stock is a row.",
+    "Run the tests several times with these settings, which take a new seed each time, and mend what is red.",
     "Set the time limit, and then let two workers run the tests.",
     "Take each rerun away, and mend its race.",
-    "Put own.py into a new folder, and name each file with a test that pytest doesn't collect:",
-    "Install pytest>=9, pytest-timeout, pytest-xdist and pytest-random-order.",
+    "Put own.py and the settings into a new folder, and refuse each file with a test that pytest doesn't collect:",
 ]
 
 
@@ -122,8 +135,11 @@ def walk(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
 
     def take(name: str) -> None:
         here = shutil.copytree(HERE, folder / name)
+        (here / "conftest.py").write_text(TEARDOWN)
         begun, script = time.perf_counter(), HERE / name
         found[name] = done = ended(["sh", "-eu", str(script)], cwd=here, env=environment())
+        torn = (here / "torn").read_text() if (here / "torn").exists() else ""
+        found[f"torn by {name}"] = subprocess.CompletedProcess(name, 0, torn)
         session.runs[f"{FOLDER}/{name}"] = Run(seconds=time.perf_counter() - begun)
         if session.updating:
             script.with_suffix(".out").write_text(done.stdout)
@@ -146,13 +162,16 @@ def walk(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
             file.parent.mkdir(parents=True, exist_ok=True)
             fixture = "@pytest.fixture\n" * name.endswith("conftest.py")
             file.write_text(f"import pytest\n{fixture}{text}\n")
-        for mode in "importlib", "prepend":
-            command = ["pytest", "-rA", f"--import-mode={mode}", "."]
+        shutil.copy(HERE / "pyproject.toml", folder / "scopes")
+        for mode in [], ["--import-mode=prepend", "-q"]:
+            command = ["pytest", "-rA", "--numprocesses=0", *mode, "."]
             inside = environment(COLUMNS="300")
-            found[mode] = ended(command, cwd=folder / "scopes", env=inside)
+            found["prepend" if mode else "settings"] = ended(
+                command, cwd=folder / "scopes", env=inside
+            )
 
     steps: list[Callable[[], None]] = [*(lambda name=name: take(name) for name in SCRIPTS)]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(5) as pool:
         for done in [pool.submit(step) for step in [*steps, workers, scopes]]:
             done.result()
     return found
@@ -207,6 +226,7 @@ ALONE = "Alone, test_a_basket_is_paid fails"
 
 
 @pytest.mark.holds(
+    "A test passes with the others and fails alone.",
     "Without an option, pytest-random-order leaves the order as it is written.",
     "In the order of the file both tests pass.",
 )
@@ -241,6 +261,7 @@ def test_a_seed_finds_what_rests_on_order(walk: Walk) -> None:
 @pytest.mark.holds(
     "With signal, the blocked task gets the exception, nobody reads it, and a test that took too long is green.",
     "With thread, pytest-timeout writes where each thread is, and ends the process: no test is reported.",
+    "With thread, no line after yield runs in a fixture of that test, so a server that it started goes on.",
     "In workers, only the worker ends, pytest-xdist names the test, and the rest runs.",
     "The output of that worker is lost: run that test with --numprocesses=0 to see in which call it hangs.",
 )
@@ -253,6 +274,10 @@ def test_a_limit_limits(walk: Walk) -> None:
     assert sorted(lines[first + 1 : second]) == [f"PASSED {mail}", f"PASSED {orders}"]
     assert lines[second + 1 : third] == ["in deliver"]
     assert sorted(lines[third + 1 :]) == [f"FAILED {mail}", f"PASSED {orders}"]
+    torn = walk["torn by limits.sh"].stdout
+    assert "signal test_a_mail_is_sent" in torn
+    assert "thread test_an_order_is_listed" in torn
+    assert "thread test_a_mail_is_sent" not in torn
 
 
 @pytest.mark.holds(
@@ -276,24 +301,30 @@ def test_a_task_keeps_its_exception(snippet: ModuleType, monkeypatch: pytest.Mon
 
 
 @pytest.mark.holds(
-    "With signal, a thread that blocks keeps the run from its end, though its test has failed.",
+    "Or a run hangs, and nothing says in which call.",
+    "With signal, a thread that blocks keeps the run from its end, though the limit has ended its test.",
 )
 def test_a_thread_outlives_the_signal(tmp_path: Path) -> None:
     (tmp_path / "test_thread.py").write_text(THREAD)
-    read, write = os.pipe()
-    command = ["pytest", "-s", "--timeout=1", "--timeout-method=signal", "--numprocesses=0"]
-    options: dict[str, Any] = {"stdout": subprocess.PIPE, "pass_fds": [read]}
-    with started(command, cwd=tmp_path, env=environment(READ=str(read)), **options) as process:
-        for line in process.stdout:
-            if line.strip().endswith("cancelled"):
-                break  # the limit has ended the test
+    (read, write), (noted, notes) = os.pipe(), os.pipe()
+    command = ["pytest", "--timeout=1", "--timeout-method=signal", "--numprocesses=0"]
+    inside = environment(READ=str(read), NOTES=str(notes))
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "pass_fds": [read, notes]}
+    with started(command, cwd=tmp_path, env=inside, **options) as process, open(noted) as seen:
+        os.close(notes)
+        assert seen.readline() == "cancelled\n"  # by the limit
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.5)
+        assert process.stdout
+        said = os.read(process.stdout.fileno(), 10000).decode()
         os.write(write, b"x")
         rest = process.communicate()[0]
+        assert seen.readline() == "released\n"
     os.close(read)
     os.close(write)
-    assert "released" in rest
+    assert "collected 1 item" in said
+    assert "block" not in said
+    assert "in block" in rest
     assert "1 failed" in rest
     assert process.returncode == 1
 
@@ -339,14 +370,16 @@ def test_two_workers_share_no_file(snippet: ModuleType, walk: Walk) -> None:
     assert len(re.findall(rf"^PASSED {file.name}::\S+", said, re.MULTILINE)) == 2, said
 
 
-@pytest.mark.holds('Each worker makes a fixture with scope="session" of its own.')
+@pytest.mark.holds(
+    'A worker is a process, so each makes a fixture with scope="session" of its own.'
+)
 def test_each_worker_has_a_session(walk: Walk) -> None:
     assert 'scope="session"' in SETUP
     assert walk["made"].stdout.split() == ["made-gw0", "made-gw1"]
 
 
 @pytest.mark.holds(
-    "A fixed port ends in Address already in use: let the server listen on port 0, and ask it which port it got.",
+    "A fixed port in two workers ends in Address already in use: let the server listen on port 0, and ask it which port it got.",
 )
 def test_a_fixed_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as first:
@@ -363,7 +396,8 @@ RERUN = "The first try fails, the second passes, and the run is green"
 @pytest.mark.holds(
     "The first try finds no price in PRICES, so each buyer awaits between the look at the stock and the sale.",
     "The rerun finds the price that the first try left, and passes.",
-    "After each start of the service, its last book is sold twice.",
+    "After each start of the service, two buyers at once get its last book.",
+    "Or a second try is green, and the race that the first try found goes into production.",
 )
 @pytest.mark.parametrize(
     "snippet", [f"{FOLDER}/sold.py", dont(f"{FOLDER}/raced.py", RERUN)], indirect=True
@@ -381,15 +415,19 @@ def test_no_rerun_is_needed(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
+    "With one, the head of a run names its seed, unless you pass -q.",
     "pytest gives a fixture to the tests in the folder of its conftest.py and below, and of two with one name the nearer.",
     "With --import-mode=importlib, two folders may each have a file of one name.",
 )
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
 def test_a_conftest_is_for_its_folder(walk: Walk) -> None:
-    said = walk["importlib"].stdout
+    said = walk["settings"].stdout
     ends = re.findall(r"^(PASSED|ERROR) \S+::(\w+)", said, re.MULTILINE)
     assert sorted(ends) == [("ERROR", "test_not"), ("PASSED", "test_far"), ("PASSED", "test_near")]
     assert "fixture 'order' not found" in said
-    assert "import file mismatch" in walk["prepend"].stdout
+    prepended = walk["prepend"].stdout
+    assert "import file mismatch" in prepended
+    assert ["Using --random-order-seed=" in each for each in (said, prepended)] == [True, False]
     assert "--import-mode=importlib" in SETTINGS["addopts"]
 
 
@@ -429,8 +467,7 @@ def tree(folder: Path, indent: str = "") -> Iterator[str]:
             label = label or f"test_{names[0]}.py"
             lines.append([f"{label:<21} {first if len(tests) > 1 else ''}".rstrip()])
             lines[-1] += [" " * 22 + line for line in more]
-    for below in folders:
-        lines.append([f"{below.name}/", *tree(below)])
+    lines += [[f"{below.name}/", *tree(below)] for below in folders]
     for at, (first, *more) in enumerate(lines):
         last = at == len(lines) - 1
         yield f"{'└' if last else '├'}── {first}"
@@ -456,4 +493,6 @@ def test_the_tree_is_that_of_the_service(pytestconfig: pytest.Config) -> None:
 )
 @pytest.mark.proves(f"{FOLDER}/uncollected.sh")
 def test_a_file_that_is_not_collected_is_named(walk: Walk) -> None:
-    assert told(walk, "uncollected.sh") == ["missed: tests/orders/tests_basket.py", "missed: "]
+    nothing, name, refused, passed = told(walk, "uncollected.sh")
+    assert nothing == "refused: no test at all"
+    assert (name, refused, passed) == ("tests/orders/tests_basket.py", "refused", "passed")
