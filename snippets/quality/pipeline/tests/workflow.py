@@ -2,7 +2,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # of pyyaml
 
 # endregion
 GATES = "bash .ci/run"  # the command that ends with yours
