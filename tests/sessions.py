@@ -63,7 +63,7 @@ def session(*command: str, aside: bool = False) -> Iterator[Session]:
 
 
 def interrupt(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a process a signal until it ends: `asyncio` may make a cancelled task of an interrupt."""
+    """Send a process a signal until it ends: `asyncio` may cancel a task instead."""
     while process.poll() is None:
         process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):

@@ -1,5 +1,6 @@
 """Versions of the site, published into a remote: the selector, the banner, and what is refused."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,16 +12,18 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.check.conftest import serving
-from tests.check.test_commands import COMMANDS, commit, shrink
+from tests.check.test_commands import commit, shrink
 from tests.parts.copies import copied
+from tests.service.conftest import shell
 
-HERE = "tests/check/test_versions.py::test_the_selector_shows_both_versions"
 CHANGES = "\n## [{}]\n\n- Something changed for readers.\n"
 
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder; return what it printed."""
-    done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -38,7 +41,7 @@ def release(copy: Path, version: str) -> None:
     commit(copy, f"Release {version}")
     git(copy, "tag", f"v{version}")
     git(copy, "push", "--quiet", "origin", "main", f"v{version}")
-    command = [sys.executable, "-m", "pytest", "-q", "docs", "tests/prove"]
+    command = [sys.executable, "-m", "pytest", "-q", "docs/concurrency/timeouts.md"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
@@ -65,10 +68,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("versions")
     copy, bare = base / "copy", base / "remote.git"
     shrink(copied(copy))
-    listed = copy / COMMANDS
-    listed.write_text(re.sub(r'"tests/.*"', f'"{HERE}"', listed.read_text()))
     (copy / ".venv").symlink_to(sys.prefix)
-    leave_out(copy, "drawing.md")  # its blocks are proven by tests that this copy lacks
+    leave_out(copy, "drawing.md")  # no test proves its blocks in this copy
     (copy / "tests/prove/test_drawing.py").unlink()
     (copy / "snippets/drawing.py").unlink()
     commit(copy, "Start")
@@ -83,7 +84,10 @@ def address(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     host = tmp_path_factory.mktemp("host")
     with serving(host) as address:
         release(copy, "0.1")
-        assert published(copy, "0.1", site=f"{address}/") == "0.1 is published on gh-pages of origin.\n"
+        assert (
+            published(copy, "0.1", site=f"{address}/")
+            == "0.1 is published on gh-pages of origin.\n"
+        )
         leave_out(copy, "contributing.md")
         release(copy, "0.2")
         assert published(copy, "0.2", site=f"{address}/").startswith("0.2 is published")
@@ -123,3 +127,108 @@ def test_a_page_that_is_gone_leads_to_the_newest_home(page: Page, address: str) 
     expect(link).to_have_attribute("href", "../../latest/")
     link.click()
     expect(page.locator("h1")).to_contain_text("Proof")
+
+
+def test_a_search_stays_within_its_version(page: Page, address: str) -> None:
+    page.goto(f"{address}/0.1/")
+    page.locator("input[data-md-component=search-query]").click()
+    page.keyboard.type("timeout")
+    found = page.locator(".md-search-result__item a").first
+    expect(found).to_have_attribute("href", re.compile(rf"^{address}/0\.1/"))
+
+
+def test_the_host_leads_to_the_newest(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page).to_have_url(f"{address}/latest/")
+    asked = f"link[rel=canonical][href='{address}/latest/concurrency/timeouts/']"
+    page.goto(f"{address}/0.1/concurrency/timeouts/")
+    expect(page.locator(asked)).to_have_count(1)
+
+
+def state(copy: Path) -> list[str]:
+    """Return all that publishing may change, here and at the remote."""
+    return [
+        git(copy, "ls-remote", "origin"),
+        git(copy, "for-each-ref"),
+        git(copy, "status", "--porcelain"),
+    ]
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("one", "'one' is no version"),
+        ("01.2", "'01.2' is no version"),
+        ("0.2", "0.2 is published already"),
+        ("0.3", "origin has no v0.3"),
+        ("0.1", "v0.1 of origin is"),
+        ("dev", "the ledger tells of a run on"),
+    ],
+)
+def test_what_is_not_a_release_is_refused(copy: Path, version: str, said: str) -> None:
+    if version == "dev":
+        git(copy, "commit", "--quiet", "--allow-empty", "-m", "Go on")
+        git(copy, "push", "--quiet", "origin", "main")
+    before = state(copy)
+    assert said in published(copy, version)
+    assert state(copy) == before
+    if version == "dev":
+        git(copy, "reset", "--quiet", "--hard", "HEAD~")
+        git(copy, "push", "--quiet", "--force", "origin", "main")
+
+
+@pytest.mark.usefixtures("address")
+def test_a_change_that_is_not_committed_is_refused(copy: Path) -> None:
+    page = copy / "docs/proof.md"
+    page.write_text(page.read_text() + "\nMore.\n")
+    before = state(copy)
+    assert "docs/proof.md isn't committed" in published(copy, "0.2")
+    assert state(copy) == before
+    git(copy, "checkout", "--quiet", "docs")
+
+
+@pytest.mark.usefixtures("address")
+def test_a_release_that_the_changelog_lacks_is_refused(copy: Path) -> None:
+    git(copy, "tag", "v0.4")
+    git(copy, "push", "--quiet", "origin", "v0.4")
+    before = state(copy)
+    assert "CHANGELOG.md says nothing of 0.4" in published(copy, "0.4")
+    assert state(copy) == before
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("end", ["refused", "killed"])
+def test_the_branch_is_as_before_where_the_push_does_not_end(copy: Path, end: str) -> None:
+    """The remote refuses it, or the publisher is killed while the remote takes it."""
+    hook = copy.parent / "remote.git/hooks/pre-receive"
+    kill = "pkill -KILL -f tests.publish.publish.dev; sleep 1\n"  # until git notices it
+    hook.write_text("#!/bin/sh\n" + (kill if end == "killed" else "") + "exit 1\n")
+    hook.chmod(0o755)
+    before = state(copy)
+    command = [sys.executable, "-m", "tests.publish", "publish", "dev", "origin", "gh-pages"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    hook.unlink()
+    assert done.returncode == (-9 if end == "killed" else 1), done.stderr
+    assert end == "killed" or "Nothing was changed: git push failed" in done.stderr
+    assert state(copy) == before
+
+
+@pytest.mark.usefixtures("address")
+def test_make_publishes_what_it_is_told(copy: Path) -> None:
+    make = ["make", "--silent", "--assume-old=.venv/ready"]  # the environment is this one
+    for target, said in ("publish", "origin has no v1.2"), ("retract", "1.2 isn't published"):
+        command = [*make, target, "VERSION=1.2"]
+        done = subprocess.run(command, cwd=copy, env=shell(), capture_output=True, text=True)
+        assert f"Nothing was changed: {said}" in done.stderr
+
+
+@pytest.mark.usefixtures("address")
+def test_a_version_is_taken_down_and_the_one_before_is_the_newest(copy: Path) -> None:
+    assert "0.9 isn't published. What is: 0.2, 0.1" in published(copy, "0.9", command="retract")
+    assert "0.2 is taken down" in published(copy, "0.2", command="retract")
+    git(copy, "fetch", "--quiet", "origin", "gh-pages")
+    told = json.loads(git(copy, "show", "FETCH_HEAD:versions.json"))
+    assert [(each["version"], each["aliases"]) for each in told] == [("0.1", ["latest"])]
+    assert git(copy, "ls-tree", "--name-only", "FETCH_HEAD", "0.2") == ""
+    assert "0.2 is published" in published(copy, "0.2")

@@ -83,3 +83,23 @@ def told_by(
         ended[name] = {test: (end.lower(), words) for end, test, words in ENDS.findall(said)}
     assert ended.keys() == runs.keys(), done.stderr
     return ended
+
+
+def ends(folder: Path, file: Path, *changes: tuple[str, str], more: str = "") -> dict[str, str]:
+    """Return how the tests of a file end, with some of its text replaced and more behind it.
+
+    They run in this process, under AnyIO's plugin, and each warning is an error.
+    """
+    settings, told = folder / "pytest.ini", file.read_text() + more
+    settings.write_text("[pytest]\nanyio_mode = auto\n")
+    for old, new in changes:
+        assert told.count(old) == 1, old
+        told = told.replace(old, new)
+    if told != file.read_text():
+        file = folder / f"test_{file.stem}_{len(list(folder.iterdir()))}.py"
+        file.write_text(told)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.delenv("PYTEST_ADDOPTS", raising=False)
+        noted = watched(file, ["-c", str(settings), "-p", "anyio", "-W", "error"])
+    return {name: outcome for name, (outcome, _) in noted.ended.items()}

@@ -24,6 +24,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "4.2": 8,
     "4.3": 4,
     "4.4": 4,
+    "5.2": 3,
     "5.3": 5,
     "5.4": 2,
     "6.1": 7,

@@ -2,7 +2,8 @@
 
 import sys
 
-from tests.publish.site import RefusedError, publish, retract
+from tests.publish.holds import RefusedError
+from tests.publish.site import publish, retract
 
 
 def main(command: str, version: str, remote: str, branch: str) -> str | None:

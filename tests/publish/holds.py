@@ -19,7 +19,9 @@ class RefusedError(Exception):
 def hold_version(version: str) -> None:
     """Refuse what is neither a release nor the name of what isn't released yet."""
     if version != DEV and not VERSION.fullmatch(version):
-        raise RefusedError(f"{version!r} is no version. Say VERSION=1.2, VERSION=1.2.3 or VERSION=dev")
+        raise RefusedError(
+            f"{version!r} is no version. Say VERSION=1.2, VERSION=1.2.3 or VERSION=dev"
+        )
 
 
 def hold_changelog(version: str, folder: Path) -> None:

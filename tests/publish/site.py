@@ -44,6 +44,7 @@ def publish(version: str, remote: str, branch: str) -> str:
             raise RefusedError(f"{version} is published already. {cure}")
         shutil.copy(LEDGER, clone / LEDGER.relative_to(ROOT))
         aliases = [NEWEST] if newest([*before, version]) == version else []
+        os.environ["BUILT_AT"] = f"/{version}/"  # its pages name the newest ones as canonical
         mike(clone, "deploy", "--branch", branch, "--update-aliases", version, *aliases)
         hold_counts(git("show", f"{branch}:{version}/index.html", cwd=clone), told)
         settle(clone, branch)
@@ -74,18 +75,24 @@ def newest(versions: list[str]) -> str | None:
 
 
 def hold_pushed(version: str, remote: str) -> str:
-    """Return this commit; refuse one that others can't get, so a site that nobody can build again."""
+    """Return this commit; refuse one that others can't get, since nobody could build its site."""
     if changed := git("status", "--porcelain"):
-        raise RefusedError(f"{changed.splitlines()[0][3:]} isn't committed. Commit it, or remove it")
+        raise RefusedError(
+            f"{changed.splitlines()[0][3:]} isn't committed. Commit it, or remove it"
+        )
     head = git("rev-parse", "HEAD")
     ref = f"refs/heads/{MAIN}" if version == DEV else f"refs/tags/v{version}"
     there = dict(line.split()[::-1] for line in git("ls-remote", remote, f"{ref}*").splitlines())
     found = there.get(f"{ref}^{{}}", there.get(ref))  # an annotated tag names its commit so
     name = ref.rpartition("/")[2]
     if not found:
-        raise RefusedError(f"{remote} has no {name}. Tag this commit, and push it: git push {remote} {name}")
+        raise RefusedError(
+            f"{remote} has no {name}. Tag this commit, and push it: git push {remote} {name}"
+        )
     if found != head:
-        raise RefusedError(f"{name} of {remote} is {found}, this is {head}. Check that out, or push")
+        raise RefusedError(
+            f"{name} of {remote} is {found}, this is {head}. Check that out, or push"
+        )
     return head
 
 
@@ -101,10 +108,14 @@ def cloned(remote: str, branch: str, head: str) -> Iterator[Path]:
         git("checkout", "--quiet", "--detach", head, cwd=clone)
         git("remote", "set-url", "origin", address, cwd=clone)
         for name in ("user.name", "user.email"):
-            if told := subprocess.run(["git", "config", name], cwd=ROOT, capture_output=True, text=True).stdout.strip():
+            if told := subprocess.run(
+                ["git", "config", name], cwd=ROOT, capture_output=True, text=True
+            ).stdout.strip():
                 git("config", name, told, cwd=clone)
         if git("ls-remote", "origin", f"refs/heads/{branch}", cwd=clone):
-            git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/heads/{branch}", cwd=clone)
+            git(
+                "fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/heads/{branch}", cwd=clone
+            )
         yield clone
 
 
@@ -147,4 +158,4 @@ def run(command: list[str | Path], cwd: Path, name: str) -> str:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].removesuffix(".")
         raise RefusedError(f"{name} failed: {last}")
-    return done.stdout.strip()
+    return done.stdout.rstrip()

@@ -115,6 +115,7 @@ async def app(settings: ServerSettings) -> AsyncIterator[FastAPI]:
 # --8<-- [end:sessions]
 
 
+# --8<-- [start:client]
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     """A client that calls the app in this process, as an operator."""
@@ -122,3 +123,6 @@ async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
         transport=httpx2.ASGITransport(app), base_url="http://test", headers=OPERATOR
     ) as client:
         yield client
+
+
+# --8<-- [end:client]
