@@ -305,7 +305,8 @@ def test_hooks_run_the_smallest_tiers() -> None:
     assert hooks == {"make xs": ["pre-commit"], "make s": ["pre-push"]}
     workflow = SNIPPETS / "service/.github/workflows/test.yml"
     assert "\n  pull_request:\n" in workflow.read_text()
-    assert workflow.read_text().endswith("        run: bash .ci/run\n")
+    (job,) = yaml.safe_load(workflow.read_text())["jobs"].values()
+    assert job["steps"][-1]["run"] == "bash .ci/run"
     assert (SNIPPETS / "service/.ci/run").read_text().endswith("\nmake l\n")
 
 

@@ -1,0 +1,351 @@
+"""What the page on the pipeline claims: the service's workflow, and each fault planted in it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.engine.pages import SNIPPETS
+from tests.engine.plugin import STATE
+from tests.engine.run import Run
+from tests.parts.service import SERVICE, ended
+
+FOLDER = "quality/pipeline"
+WORKFLOW = SERVICE / ".github/workflows/test.yml"
+WALKS = [["audit.sh", "planted.sh"], ["piped.sh", "stale.sh"], ["laptop.sh", "rehearse.sh"]]
+Walk = dict[str, subprocess.CompletedProcess[str]]
+
+
+INSTRUCTIONS = [
+    "Run in the pipeline what you run on a laptop",
+    "Let the pipeline call the make target that you call, and nothing else.",
+    "If you don't know what to check in a workflow, check its schema, its rights, and what hides a failure.",
+    "Install check-jsonschema and zizmor, and ask both about each workflow:",
+    "Don't pipe a gate into another command",
+    "Don't key a cache without the lock",
+    "Require a job that can't be skipped",
+    "Add this job below the job test, and require it alone:",
+    "See what depends on your laptop",
+    "Save it as test_habits.py in a new folder, and run it where VAT and all the rest are as it needs them:",
+    "Run the same command in a clean clone, with other settings than yours:",
+    "Install pyyaml, copy this test into your own tests, and name your own command in GATES:",
+]
+
+
+JUDGEMENTS = [
+    "We call pipeline what runs all gates on a server, in a clean clone of each change.",
+]
+
+
+def run(folder: Path, *command: str | Path, **changed: str) -> subprocess.CompletedProcess[str]:
+    """Run a command there, where nobody's settings hold; return how it ended."""
+    others = ("GIT", "MAKE", "MFLAGS", "PYTEST", "UV", "ZIZMOR")
+    ours = {name: told for name, told in os.environ.items() if not name.startswith(others)}
+    inside = {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "NO_COLOR": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "UV_CACHE_DIR": str(folder.parent / "uv"),
+        "XDG_CACHE_HOME": str(folder.parent / "cache"),
+    }
+    for who in "AUTHOR", "COMMITTER":
+        inside |= {f"GIT_{who}_NAME": "A", f"GIT_{who}_EMAIL": "a@example.com"}
+    return ended([*map(str, command)], cwd=folder, env=ours | inside | changed)
+
+
+def wheel(folder: Path, version: str) -> None:
+    """Write a wheel of a package that has nothing but its version."""
+    info = f"money-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"money-{version}-py3-none-any.whl", "w") as archive:
+        told = f"Metadata-Version: 2.1\nName: money\nVersion: {version}\n"
+        archive.writestr(f"{info}/METADATA", told)
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Folders with the service's workflow, with wheels, and with the page's tests."""
+    base = tmp_path_factory.mktemp("pipeline")
+    shutil.copytree(SERVICE / ".github", base / "audit/.github")
+    (base / "shell/wheels").mkdir(parents=True)
+    for version in "1.0", "2.0":
+        wheel(base / "shell/wheels", version)
+    (base / "laptop").mkdir()
+    shutil.copy(SNIPPETS / FOLDER / "tests/habits.py", base / "laptop/test_habits.py")
+    return [base / name for name in ("audit", "shell", "laptop")]
+
+
+@pytest.fixture(scope="module")
+def walk(folders: list[Path], pytestconfig: pytest.Config) -> Walk:
+    """How the page's commands ended, by the name of their block."""
+    session, found = pytestconfig.stash[STATE], Walk()
+
+    def take(folder: Path, names: list[str]) -> None:
+        for name in names:
+            begun, script = time.perf_counter(), SNIPPETS / FOLDER / name
+            found[name] = done = run(folder, "sh", "-eu", script)
+            session.runs[f"{FOLDER}/{name}"] = Run(seconds=time.perf_counter() - begun)
+            if session.updating:
+                script.with_suffix(".out").write_text(done.stdout)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(take, folders, WALKS))
+    return found
+
+
+def told(walk: Walk, name: str) -> list[str]:
+    """Return the lines that a step said, which are those that the page shows."""
+    done, out = walk[name], (SNIPPETS / FOLDER / name).with_suffix(".out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == out.read_text(), done.stderr
+    return done.stdout.splitlines()
+
+
+def planted(folder: Path) -> dict[str, str]:
+    """Return the workflow with each fault that the page's script plants, by the fault's name."""
+    script = (SNIPPETS / FOLDER / "planted.sh").read_text()
+    edits = re.findall(r'^plant "(.+)" (?:\\\n +)?\'(.+)\'$', script, re.MULTILINE)
+    assert len(edits) == script.count("\nplant ")
+    return {name: run(folder, "sed", edit, WORKFLOW).stdout for name, edit in edits}
+
+
+def job() -> dict[str, Any]:
+    """Return the job of the service's workflow."""
+    found: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())["jobs"]["test"]
+    return found
+
+
+def script(folder: Path, **edits: str) -> subprocess.CompletedProcess[str]:
+    """Run the service's script, edited, where `make l` runs one gate."""
+    shutil.copytree(SERVICE / ".ci", folder / ".ci", dirs_exist_ok=True)
+    (folder / "dev").mkdir(exist_ok=True)
+    (folder / "dev/install").write_text('echo "installs $*"\n')
+    text = (folder / ".ci/run").read_text()
+    for old, new in {"make l": edits["calls"], "-euo pipefail": edits.get("sets", "")}.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new or old)
+    (folder / ".ci/run").write_text(text)
+    return run(folder, "bash", ".ci/run")
+
+
+@pytest.mark.holds("This is the pipeline of the service: when it runs, and what it runs.")
+@pytest.mark.proves("service/.github/workflows/test.yml")
+def test_the_pipeline_runs_the_make_target_of_a_laptop(walk: Walk) -> None:
+    assert told(walk, "audit.sh") == [
+        "ok -- validation done",
+        "No findings to report. Good job!",
+    ]
+    triggers = yaml.load(WORKFLOW.read_text(), yaml.BaseLoader)["on"]  # noqa: S506  it makes texts alone, so `on` stays one
+    assert sorted(triggers) == ["pull_request", "push", "workflow_dispatch"]
+    assert [step["run"] for step in job()["steps"] if "run" in step] == ["bash .ci/run"]
+
+
+@pytest.mark.holds(
+    ".ci/run installs what the system lacks, and ends with make l, which runs the gates of tier L on your laptop.",
+)
+@pytest.mark.proves("service/.github/workflows/test.yml")
+def test_the_script_ends_with_the_target(tmp_path: Path) -> None:
+    assert (SERVICE / ".ci/run").read_text().endswith("\nmake l\n")
+    make = (SERVICE / "Makefile").read_text()
+    assert re.search(r"^l: .*\n\t@\$\(BIN\)/python -m dev.gate l$", make, re.MULTILINE)
+    (tmp_path / "Makefile").write_text("l:\n\t@echo gates\n")
+    assert script(tmp_path, calls="make l").stdout == "installs packages.txt\ngates\n"
+
+
+@pytest.mark.holds(
+    "The matrix lists the Pythons that you support, from the one in requires-python on.",
+    "The key of the cache has the hash of the lock, and make installs from the lock whatever the cache holds.",
+)
+@pytest.mark.proves("service/.github/workflows/test.yml")
+def test_the_cache_keeps_downloads_alone(folders: list[Path], tmp_path: Path) -> None:
+    least = tomllib.loads((SERVICE / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert f">={job()['strategy']['matrix']['python'][0]}" == least
+    (cache,) = [step["with"] for step in job()["steps"] if "actions/cache" in step.get("uses", "")]
+    make = (SERVICE / "Makefile").read_text()
+    (lock,) = re.findall(r"^\$\(VENV\)/ready: (\S+)", make, re.MULTILINE)
+    assert f"hashFiles('{lock}')" in cache["key"]
+    assert re.search(rf"uv pip sync .* {lock}\"", make)
+    home = cache["path"].replace("~", "$$HOME")
+    assert f'echo "{home}"' in make
+    kept = {"UV_CACHE_DIR": str(tmp_path / "kept")}
+    for version in "1.0", "2.0", "1.0":  # what uv kept of another version changes nothing
+        (tmp_path / "lock.txt").write_text(f"money=={version}\n")
+        command = ["uv", "pip", "install", "--no-index", f"--find-links={folders[1]}/wheels"]
+        target = tmp_path / version
+        shutil.rmtree(target, ignore_errors=True)
+        done = run(tmp_path, *command, f"--target={target}", "--requirement=lock.txt", **kept)
+        assert done.returncode == 0, done.stderr
+        assert [path.name for path in target.glob("*-info")] == [f"money-{version}.dist-info"]
+
+
+@pytest.mark.holds(
+    "The pipeline is green, and a gate in it failed.",
+    "This script plants one fault after the other, and asks both:",
+    "Each tool passes what the other refuses, and both pass the last three, so the check below asks for these.",
+)
+@pytest.mark.proves(f"{FOLDER}/planted.sh")
+def test_each_fault_is_seen_by_one_tool_or_by_none(walk: Walk, folders: list[Path]) -> None:
+    seen = [line.split(": ")[1] for line in told(walk, "planted.sh")]
+    assert seen == [
+        *["the schema passes, the audit refuses"] * 2,
+        "the schema refuses, the audit passes",
+        *["the schema passes, the audit passes"] * 3,
+    ]
+    log = (folders[0] / "gate.log").read_text()
+    for reason in "error[unpinned-uses]", "error[excessive-permissions]":
+        assert log.count(reason) == 1
+    assert "'timeout-seconds' was unexpected" in log
+
+
+@pytest.mark.holds(
+    "It passes the job of the service, and refuses each of the three faults.",
+    "It can't see the rules of your branch, nor on: look at both yourself.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/tests/workflow.py"], indirect=True)
+def test_the_test_refuses_what_hides_a_failure(
+    snippet: ModuleType, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folders[0])
+    snippet.test_nothing_hides_a_failing_gate()
+    hidden = snippet.hidden
+    faults = [yaml.safe_load(text)["jobs"]["test"] for text in planted(folders[0]).values()]
+    assert [hidden(fault) for fault in faults] == [
+        *[[]] * 3,
+        ["continue-on-error"],
+        ["if"],
+        ["it runs ['bash .ci/run | tee test.log']"],
+    ]
+    assert hidden({"steps": []}) == ["it runs []"]
+    assert hidden({"steps": [{"run": "bash .ci/run", "if": False}]}) == ["if"]
+    other = tmp_path / ".github/workflows/test.yml"
+    other.parent.mkdir(parents=True)
+    other.write_text(planted(folders[0])["a job that never runs"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AssertionError):
+        snippet.test_nothing_hides_a_failing_gate()
+    other.write_text(WORKFLOW.read_text().replace("  pull_request:\n", ""))
+    snippet.test_nothing_hides_a_failing_gate()
+
+
+@pytest.mark.holds(".ci/run sets pipefail itself.")
+@pytest.mark.proves(f"{FOLDER}/piped.sh")
+def test_a_pipe_hides_a_failing_gate(walk: Walk, tmp_path: Path) -> None:
+    assert told(walk, "piped.sh") == ["without shell: green", "with shell: bash: red"]
+    assert walk["piped.sh"].stderr.count("Error 1") == 2  # the gate failed each time
+    (tmp_path / "Makefile").write_text("l:\n\t@exit 1\n")
+    assert script(tmp_path, calls="make l").returncode == 2
+    assert script(tmp_path, calls="make l | tee log").returncode == 2
+    assert script(tmp_path, calls="make l | tee log", sets="-eu").returncode == 0
+
+
+@pytest.mark.holds(
+    "This script keeps environments as a cache does: where it knows the key, it installs nothing.",
+    "Without the lock in its key, the job keeps the old version after the lock names another.",
+)
+@pytest.mark.proves(f"{FOLDER}/stale.sh")
+def test_a_key_without_the_lock_serves_an_old_environment(walk: Walk) -> None:
+    lines = [re.split(": | in the lock, ", line) for line in told(walk, "stale.sh")]
+    assert [(asked, has) for _, asked, has in lines] == [
+        ("money==1.0", "env/money-1.0.dist-info"),
+        ("money==1.0", "env/money-1.0.dist-info"),
+        ("money==2.0", "env/money-1.0.dist-info"),
+        ("money==2.0", "env/money-2.0.dist-info"),
+    ]
+    first, with_lock, again, other = [key for key, *_ in lines]
+    assert first == again == "python-3.11"
+    assert len({first, with_lock, other}) == 3
+
+
+@pytest.mark.proves(f"{FOLDER}/required.yml")
+def test_the_required_job_is_red_unless_the_matrix_passed(tmp_path: Path) -> None:
+    added = (SNIPPETS / FOLDER / "required.yml").read_text()
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    whole = tmp_path / ".github/workflows/test.yml"
+    whole.write_text(re.sub(r".*\[end:job\]\n", "", WORKFLOW.read_text()) + added)
+    done = run(tmp_path, "sh", "-eu", SNIPPETS / FOLDER / "audit.sh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    required = yaml.safe_load(whole.read_text())["jobs"]["gates"]
+    assert (required["needs"], required["if"]) == ("test", "always()")
+    (step,) = required["steps"]
+    assert step["env"] == {"RESULT": "${{ needs.test.result }}"}
+    results = ["success", "failure", "cancelled", "skipped", ""]
+    ends = [run(tmp_path, "bash", "-ec", step["run"], RESULT=one).returncode for one in results]
+    assert ends == [0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/tests/habits.py"], indirect=True)
+def test_the_habits_pass_where_all_is_as_they_need_it(
+    snippet: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rates.json").write_text('{"vat": 25}\n')
+    habits = [told for name, told in vars(snippet).items() if name.startswith("test_")]
+    umask = os.umask(0o022)
+    try:
+        with monkeypatch.context() as here:
+            here.setenv("VAT", "25")
+            here.setenv("TZ", "CET-1")
+            time.tzset()
+            for habit in habits:
+                habit()
+    finally:
+        os.umask(umask)
+        time.tzset()
+
+
+@pytest.mark.holds(
+    "Or the tests pass on your laptop and fail in the pipeline, with an error such as FileNotFoundError.",
+    "git ls-files names what the tests can read here, and no clone has.",
+)
+@pytest.mark.proves(f"{FOLDER}/laptop.sh", f"{FOLDER}/rehearse.sh")
+def test_a_rehearsal_fails_as_the_pipeline_would(walk: Walk, folders: list[Path]) -> None:
+    assert told(walk, "laptop.sh") == ["here: green", "rates.json"]
+    assert "5 passed" in (folders[2] / "here.log").read_text()
+    failed = [line.split(" - ") for line in told(walk, "rehearse.sh")]
+    source = (folders[2] / "test_habits.py").read_text()
+    tests = re.findall(r"^def (\w+)", source, re.MULTILINE)
+    assert [name for name, _ in failed] == [f"FAILED test_habits.py::{name}" for name in tests]
+    assert [why.partition(":")[0] for _, why in failed] == [
+        "FileNotFoundError",
+        "KeyError",
+        "assert 0 == 1",
+        "UnicodeEncodeError",
+        "AssertionError",
+    ]
+    assert not (folders[2].parent / "clean/rates.json").exists()
+
+
+@pytest.mark.holds(
+    "env -i drops the variables of your shell, all but HOME and PATH.",
+    "With < /dev/null, a command that asks a question fails in place of waiting.",
+)
+@pytest.mark.proves(f"{FOLDER}/rehearse.sh")
+def test_what_the_rehearsal_leaves_out(tmp_path: Path) -> None:
+    script = (SNIPPETS / FOLDER / "rehearse.sh").read_text()
+    (tmp_path / "here").mkdir()
+    rules = "test:\n\t@env > variables\n\t@python -c 'input()'\n"
+    (tmp_path / "here/Makefile").write_text(rules)
+    for line in "git init --quiet", "git add Makefile", "git commit --quiet --message=Add":
+        assert run(tmp_path / "here", *line.split()).returncode == 0
+    done = run(tmp_path / "here", "sh", "-u", "-c", script, VAT="25")
+    assert "EOFError" in done.stderr
+    kept = (tmp_path / "clean/variables").read_text()
+    names = set(re.findall(r"^(\w+)=", kept, re.MULTILINE))
+    assert not {"VAT", "GIT_AUTHOR_NAME", "UV_CACHE_DIR"} & names
+    told_to = set(re.findall(r"\b([A-Z]\w+)=", script))
+    assert {"HOME", "PATH"} < told_to
+    assert told_to <= names
+    assert "< /dev/null" in script
