@@ -57,6 +57,7 @@ JUDGEMENTS = [
     "timeout | the longest time that one of our callers waits for an answer",
     "token | a signed text that tells our service who sends a request",
     "transaction | our statements that the database keeps all or not at all",
+    "virtual clock | the clock of one of our event loops that jumps to the next timer when all tasks wait",
     "worker | a process in which we do jobs",
 ]
 
