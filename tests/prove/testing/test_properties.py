@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from fastapi import HTTPException
 from hypothesis import given, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.errors import DeadlineExceeded, FailedHealthCheck, Flaky
@@ -33,10 +34,10 @@ Plant = Callable[..., ModuleType]
 Holds = Callable[[], None]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let Hypothesis keep its tables in a folder of the tests."""
-    set_hypothesis_home_dir(tmp_path_factory.mktemp("hypothesis"))
+@pytest.fixture(autouse=True)
+def home() -> None:
+    """Let Hypothesis keep its table of Unicode in the environment, where it makes it once."""
+    set_hypothesis_home_dir(Path(sys.prefix, "hypothesis"))
 
 
 @pytest.fixture
@@ -103,7 +104,8 @@ def test_a_planted_bug_turns_the_property_red(snippet: ModuleType, plant: Plant)
     "Write reject() in place of return, and Hypothesis refuses the test with FailedHealthCheck.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/returned.py"], indirect=True)
-def test_a_test_of_nothing_is_refused(plant: Plant) -> None:
+def test_a_test_of_nothing_is_refused(snippet: ModuleType, plant: Plant) -> None:
+    snippet.test_a_price_is_read_back.hypothesis.inner_test("1.05")  # what Hypothesis never draws
     rejecting = plant(
         ("        return\n", "        reject()\n"), ("import given", "import given, reject")
     )
@@ -131,6 +133,8 @@ SMALLEST = "curl -X GET http://testserver/orders/2147483648"
 )
 def test_the_schema_is_held_and_shrunk(snippet: ModuleType, plant: Plant) -> None:
     assert told(snippet.test_each_answer_is_in_the_schema) == ""
+    with pytest.raises(HTTPException):
+        snippet.find(2**31)
     assert not issubclass(FailureGroup, Exception)
     unbounded, asked = plant(BOUND), list[int]()
     find = unbounded.find
