@@ -1,5 +1,6 @@
 """What the page on properties claims: each property sees a planted bug, and shrinks it."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi import HTTPException
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.errors import DeadlineExceeded, FailedHealthCheck, Flaky
 from hypothesis.strategies import integers
@@ -32,6 +33,28 @@ BOUND = "Path(ge=1, lt=2**31)", "Path(ge=1)"
 CONTINUOUS = {"CI", "TF_BUILD", "GITHUB_ACTIONS"}
 Plant = Callable[..., ModuleType]
 Holds = Callable[[], None]
+
+
+INSTRUCTIONS = [
+    "Find the inputs that nobody thought of",
+    "If you don't know what holds for each input, write the input, read it back, and compare.",
+    "Install hypothesis, and run the file with pytest.",
+    "Add that price to the test with example, so that each later run begins with it.",
+    "Don't choose all inputs yourself",
+    "Don't return where an input doesn't fit",
+    "Do: hold the API against its schema",
+    "Install fastapi and schemathesis, and uvicorn to look at the schema at /openapi.json.",
+    "Don't pass a group of failures on",
+    "Don't let a fault into the service",
+    "Begin with two functions that undo each other: write and read, encode and decode.",
+    "Draw other inputs each night, and more of them, with this profile in conftest.py:",
+    "Run pytest --hypothesis-profile=nightly.",
+]
+
+
+JUDGEMENTS = [
+    "We call what a test says of each input, instead of some, a property.",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +91,7 @@ def told(test: Callable[[], Any]) -> str:
 
 
 @pytest.mark.holds(
-    "An invoice says 1.5 where the price is 1.05, and all tests are green.",
+    "An invoice shows 1.5 for a price of 1.05, and all tests are green.",
     "Remove :02, and the test is red.",
     "Hypothesis then tries smaller prices, and reports the smallest that fails: cents=0.",
     "No text that Hypothesis draws is a price, so the assertion never runs, whatever show returns.",
@@ -131,10 +154,23 @@ SMALLEST = "curl -X GET http://testserver/orders/2147483648"
     ],
     indirect=True,
 )
-def test_the_schema_is_held_and_shrunk(snippet: ModuleType, plant: Plant) -> None:
+def test_the_schema_is_held_and_shrunk(
+    snippet: ModuleType, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        snippet, "CI", settings(snippet.CI, max_examples=20, phases=[Phase.generate])
+    )
     assert told(snippet.test_each_answer_is_in_the_schema) == ""
+    assert asyncio.run(snippet.read_order(7)) == "book"
     with pytest.raises(HTTPException):
         snippet.find(2**31)
+    with pytest.raises(HTTPException):
+        asyncio.run(snippet.read_order(8))
+    with monkeypatch.context() as patch:
+        find = snippet.find
+        patch.setattr(snippet, "find", lambda _: find(2**31))
+        with pytest.raises((AssertionError, FailureGroup)):
+            snippet.test_each_answer_is_in_the_schema()
     assert not issubclass(FailureGroup, Exception)
     unbounded, asked = plant(BOUND), list[int]()
     find = unbounded.find
@@ -159,30 +195,43 @@ def test_an_answer_that_the_schema_does_not_know_is_found(plant: Plant) -> None:
 
 
 NAMES = "tests/test_properties.py::test_an_accepted_name_is_one_line"
-IDS = "tests/survival/test_schema.py::test_no_id_is_an_error_of_the_server"
+ANSWERS = "tests/survival/test_schema.py::test_each_answer_about_a_user_is_in_the_schema"
 
 
 @pytest.mark.holds(
     "This patch lets control characters into a name:",
-    "A property of the service's schema finds a name of two lines, and shrinks it to three characters:",
+    "The two tests below find these faults, and shrink them to a name of three characters and to /users/1.",
 )
 @pytest.mark.service(NAMES)
-@pytest.mark.proves("service/tests/test_properties.py")
-@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/names.patch", r"0\\x1e0|'0\\x..0'")])
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/names.patch", r"'0\\x1e0'")])
 def test_a_name_of_two_lines_is_found(service: Holds, patch: str | None) -> None:
     service()
 
 
 @pytest.mark.holds(
-    "This patch lets an id through that the database can't hold:",
-    "Schemathesis asks a running server, and shrinks the request to /users/9223372036854775808:",
+    "This patch forgets to say in the schema that a user may be missing:",
+    "The two tests below find these faults, and shrink them to a name of three characters and to /users/1.",
 )
-@pytest.mark.service(IDS)
+@pytest.mark.service(ANSWERS)
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/answers.patch", r"/users/1\b")])
+def test_an_answer_that_the_schema_lacks_is_found(service: Holds, patch: str | None) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "The service is asked for what nobody thought of",
+    "A property of its schema sees each name that it accepts:",
+)
+@pytest.mark.service(NAMES)
+@pytest.mark.proves("service/tests/test_properties.py")
+def test_the_service_states_a_property_of_names(service: Holds) -> None:
+    service()
+
+
+@pytest.mark.holds("Schemathesis asks a running server:")
+@pytest.mark.service(ANSWERS)
 @pytest.mark.proves("service/tests/survival/test_schema.py")
-@pytest.mark.parametrize(
-    "patch", [None, failing(f"{FOLDER}/ids.patch", "/users/9223372036854775808")]
-)
-def test_an_id_that_is_too_large_is_found(service: Holds, patch: str | None) -> None:
+def test_the_service_is_held_against_its_schema(service: Holds) -> None:
     service()
 
 
