@@ -43,11 +43,14 @@ INSTRUCTIONS = [
     "Add that price to the test with example, so that each later run begins with it.",
     "Don't choose all inputs yourself",
     "Don't return where an input doesn't fit",
+    "Use a strategy that draws what fits, such as integers above.",
     "Do: hold the API against its schema",
     "Install fastapi and schemathesis, and uvicorn to look at the schema at /openapi.json.",
     "Don't pass a group of failures on",
     "Don't let a fault into the service",
     "Begin with two functions that undo each other: write and read, encode and decode.",
+    "Take a schema next, and read back each input that it accepts.",
+    "Run Schemathesis on the whole API last, with a token that may do all.",
     "Draw other inputs each night, and more of them, with this profile in conftest.py:",
     "Run pytest --hypothesis-profile=nightly.",
 ]
@@ -244,7 +247,7 @@ def test_the_service_is_held_against_its_schema(service: Holds) -> None:
     "A property that sets a profile itself keeps that profile.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/nightly.py"], indirect=True)
-def test_what_each_profile_does(snippet: ModuleType) -> None:
+def test_what_each_profile_does(snippet: ModuleType, record_property: Any) -> None:
     default, ci = (settings.get_profile(name) for name in ("default", "ci"))
     found = set()
     for name, profile in {"default": default, "ci": ci}.items():
@@ -253,6 +256,7 @@ def test_what_each_profile_does(snippet: ModuleType) -> None:
             profile.deadline and f"{profile.deadline / timedelta(milliseconds=1):g} milliseconds"
         )
         found.add(f"{name} | {inputs} in each run | {limit or 'none'}")
+        record_property("figure", limit)
     assert found == ROWS
     command = [
         sys.executable,
