@@ -48,6 +48,9 @@ def test_a_loop_that_no_longer_turns_is_told(settings: Settings) -> None:
     assert statuses == [200, 200, 503, 200]
 
 
+# --8<-- [end:pulse]
+
+
 async def test_a_database_that_is_away_is_no_reason(settings: Settings) -> None:
     stopped, pulse, beats = asyncio.Event(), Pulse(), list[bool]()
     beat = pulse.beat
@@ -65,9 +68,6 @@ async def test_a_database_that_is_away_is_no_reason(settings: Settings) -> None:
 
     await background.repeat(away, stopped, 0.001, pulse)
     assert beats == [True] * 3
-
-
-# --8<-- [end:pulse]
 
 
 def test_it_tells_its_metrics_and_nothing_else(settings: Settings) -> None:

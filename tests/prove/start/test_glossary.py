@@ -43,6 +43,7 @@ JUDGEMENTS = [
     "lock | the file that names each package of one of our projects with its version and its hash",
     "migration | one change of our schema, written as a file that a tool runs once",
     "place | what one of our calls holds while it waits: a thread, or a coroutine",
+    "property | what one of our tests says of each input",
     "ratchet | a check that lets the number of our known errors go down but never up",
     "remote service | a service that we call over the network and don't run ourselves",
     "scope | what one of our changes may touch",
@@ -57,6 +58,7 @@ JUDGEMENTS = [
     "timeout | the longest time that one of our callers waits for an answer",
     "token | a signed text that tells our service who sends a request",
     "transaction | our statements that the database keeps all or not at all",
+    "virtual clock | the clock of one of our event loops that jumps to the next timer when all tasks wait",
     "worker | a process in which we do jobs",
 ]
 

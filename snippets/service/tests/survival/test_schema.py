@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from hypothesis.strategies import from_regex
 from requests import PreparedRequest
 from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
+from schemathesis.errors import FailureGroup
 
 from accounts import tokens
 from accounts.config import ServerSettings
@@ -35,6 +38,7 @@ EXAMPLES = examples(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+CI = examples.get_profile("ci")
 # JSON Schema can't say all that makes an e-mail address.
 ADDRESSES = from_regex(r"[A-Za-z0-9]{1,20}@[a-z]{1,20}\.(org|com)", fullmatch=True)
 schemathesis.openapi.format("email", ADDRESSES)
@@ -102,3 +106,34 @@ def test_each_answer_is_one_of_those_in_the_schema(
 
 
 # --8<-- [end:schema]
+
+
+@contextmanager
+def shrinking() -> Iterator[None]:
+    """Raise failures as an error that Hypothesis shrinks."""
+    try:
+        yield
+    except FailureGroup as found:
+        raise AssertionError(found) from None
+
+
+# --8<-- [start:one]
+def test_each_answer_about_a_user_is_in_the_schema(
+    environment: Environment, settings: ServerSettings, tmp_path: Path
+) -> None:
+    set_hypothesis_home_dir(tmp_path)
+    bearer = f"Bearer {tokens.issue(settings, 1, timedelta(hours=1), SCOPES)}"
+    with serving(processes.uvicorn, environment, tmp_path) as server:
+        schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+        schema.config.generation.codec = None  # as above
+
+        @examples(CI, max_examples=20, phases=[Phase.generate, Phase.shrink])
+        @given(schema["/users/{user_id}"]["GET"].as_strategy())
+        def hold(case: Case[Any]) -> None:
+            with shrinking():
+                case.call_and_validate(headers={"Authorization": bearer})
+
+        hold()
+
+
+# --8<-- [end:one]

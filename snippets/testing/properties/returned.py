@@ -1,0 +1,29 @@
+# region imports
+from string import printable
+
+from hypothesis import given, settings
+from hypothesis.strategies import text
+
+CI = settings.get_profile("ci")
+
+
+# endregion
+def show(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"
+
+
+def read(price: str) -> int:
+    euros, _, cents = price.partition(".")
+    if not (euros.isdecimal() and cents.isdecimal() and len(cents) == 2):
+        raise ValueError(price)
+    return int(euros) * 100 + int(cents)
+
+
+@settings(CI)
+@given(text(printable))
+def test_a_price_is_read_back(price: str) -> None:
+    try:
+        cents = read(price)
+    except ValueError:
+        return
+    assert show(cents) == price  # noqa: S101  it is a test
