@@ -15,7 +15,7 @@ from tests.prove import prose, twins
 TIMEOUTS = "concurrency/timeouts/"
 DONT = ".highlight:has(> .filename:has-text('blocked.py'))"
 SEEN = "concurrency/timeouts/blocked.fails.out"
-LINES, COLUMNS, IDEA = 25, 80, 0.6
+LINES, COLUMNS, IDEA = 26, 80, 0.6  # of lines, some 25
 PYTHON = ".highlight.language-python"
 SHOWN_LINES = """selector => [...document.querySelectorAll(selector)].map((block) => [
     block.querySelector(".filename .path").textContent,

@@ -45,4 +45,4 @@ async def check_order(shop: Shop, cache: Reading) -> None:
 async def check_users(shop: Shop) -> None:
     await shop.place_order(ANN, 100)
     told = [await shop.total(user) for user in (ANN, BOB)]
-    assert told == [100, 0], f"the totals are {told}"  # noqa: S101  it is a test
+    assert told == [100, 0], f"totals: {told}"  # noqa: S101  it is a test

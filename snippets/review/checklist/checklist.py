@@ -1,14 +1,13 @@
-# region imports
+# region imports, and the cure
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
-# endregion
-
 CURE = "End it with a question mark, or let a gate settle it"
 
 
+# endregion
 def vague(file: str, text: str) -> list[str]:
     """Return which lines nobody can answer, and what to do."""
     return [

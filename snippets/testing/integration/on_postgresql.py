@@ -59,3 +59,6 @@ async def test_two_orders_are_counted(sessions: Sessions) -> None:
     async with sessions() as other:
         counted = (await other.execute(PER_ITEM)).all()
     assert counted == [("book", 2)]  # noqa: S101  it is a test
+
+
+# endregion

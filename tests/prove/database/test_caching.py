@@ -491,7 +491,7 @@ def test_what_each_check_sees(valkey: str, postgres: Postgres) -> None:
     said = {
         ("unexpiring", "check_expiry"): "a key has no expiry",
         ("early", "check_order"): "the total is 100",
-        ("shared", "check_users"): "the totals are [100, 100]",
+        ("shared", "check_users"): "totals: [100, 100]",
     }
 
     async def run(name: str, check: str, database: str) -> str:
