@@ -52,7 +52,7 @@ INSTRUCTIONS = [
     "Take a schema next, and read back each input that it accepts.",
     "Run Schemathesis on the whole API last, with a token that may do all.",
     "Draw other inputs each night, and more of them, with this profile in conftest.py:",
-    "Run pytest --hypothesis-profile=nightly.",
+    "Run pytest with nightly as its Hypothesis profile.",
 ]
 
 
