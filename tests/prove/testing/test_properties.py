@@ -39,7 +39,7 @@ INSTRUCTIONS = [
     "Find the inputs that nobody thought of",
     "Write down what holds for each input, let Hypothesis choose the inputs, and see it find a fault that you planted.",
     "If you don't know what holds for each input, write the input, read it back, and compare.",
-    "Install hypothesis, and run the file with pytest.",
+    "Install hypothesis and pytest, and run the file with pytest.",
     "Add that price to the test with example, so that each later run begins with it.",
     "Don't choose all inputs yourself",
     "Don't return where an input doesn't fit",
