@@ -39,7 +39,7 @@ INSTRUCTIONS = [
     "Find the inputs that nobody thought of",
     "Write down what holds for each input, let Hypothesis choose the inputs, and see it find a fault that you planted.",
     "If you don't know what holds for each input, write the input, read it back, and compare.",
-    "Install hypothesis, and run the file with pytest.",
+    "Install hypothesis and pytest, and run the file with pytest.",
     "Add that price to the test with example, so that each later run begins with it.",
     "Don't choose all inputs yourself",
     "Don't return where an input doesn't fit",
@@ -52,7 +52,7 @@ INSTRUCTIONS = [
     "Take a schema next, and read back each input that it accepts.",
     "Run Schemathesis on the whole API last, with a token that may do all.",
     "Draw other inputs each night, and more of them, with this profile in conftest.py:",
-    "Run pytest --hypothesis-profile=nightly.",
+    "Run pytest with nightly as its Hypothesis profile.",
 ]
 
 
