@@ -33,6 +33,7 @@ def test_a_user_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     valid = {"valid": "Ann"}
     monkeypatch.setitem(app.dependency_overrides, get_tokens, lambda: valid)
     with TestClient(app) as client:
-        answers = [client.get("/me", headers={"token": t}) for t in ("valid", "")]
+        sent = [{"token": token} for token in ("valid", "")]
+        answers = [client.get("/me", headers=headers) for headers in sent]
     found = [answer.status_code for answer in answers]
     assert found == [200, 401]  # noqa: S101  it is a test

@@ -18,8 +18,8 @@ async def invoice() -> Response:
 
 @pytest.fixture
 async def client() -> AsyncIterator[AsyncClient]:
-    transport = ASGITransport(app)
-    async with AsyncClient(transport=transport, base_url="http://test") as client:
+    asgi = ASGITransport(app)
+    async with AsyncClient(transport=asgi, base_url="http://test") as client:
         yield client
 
 

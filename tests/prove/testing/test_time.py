@@ -304,9 +304,9 @@ async def sleeps() -> str:
     if clock.now() == 0:
         await asyncio.sleep(3600)  # a clock that jumps takes none of it
         return "takes no time"
-    sleeping = asyncio.create_task(asyncio.sleep(0.001))
+    sleeping = asyncio.create_task(asyncio.sleep(0.001))  # it is what is told of
     for _ in range(9):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop
         time.sleep(0.001)  # noqa: ASYNC251  the time that it waits for must pass
     ended = sleeping.done()
     sleeping.cancel()
@@ -455,7 +455,7 @@ def test_a_timeout_ends_after_fewer_turns(snippet: ModuleType) -> None:
     async def turns() -> None:
         async with asyncio.timeout(1):
             for _ in range(100):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a turn of the loop
 
     clock.run(turns())
     (loop,) = snippet.pytest_asyncio_loop_factories().values()
