@@ -1,5 +1,5 @@
 reasons() {
-    bare='# type: ignore(\[[^]]*\])?[[:space:]]*$'
+    bare='# *type: *ignore *(\[[^]]*\])?[[:space:]]*$'
     grep -rnE --include='*.py' "$bare" . && return 1
     test $? -eq 1
 }

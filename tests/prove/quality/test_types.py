@@ -146,7 +146,7 @@ def told(walk: Walk, name: str) -> list[str]:
     "With these settings, each passes a file without a fault, and reports these faults:",
     "We prefer mypy, because it alone refuses a package without types, and an ignore without a code.",
     "ty heeds no code of mypy, so # type: ignore[assignment] hides nothing from it.",
-    "To pyrefly, such an ignore is one without a code.",
+    "pyrefly lets an ignore with any such code hide each error of its line.",
     "Without settings, pyrefly reports only the first of these faults.",
 )
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
@@ -277,7 +277,8 @@ def test_an_ignore_has_a_reason(walk: Walk, tmp_path: Path) -> None:
     reasons = (SNIPPETS / FOLDER / "reason.sh").read_text().partition("\n}\n")[0] + "\n}\nreasons"
     folder = tmp_path / "work"
     folder.mkdir()
-    for text, status in (f"{RIGHT}", 1), (f"paid = 1  {IGNORE}  \n", 1), ("paid = 1\n", 0):
+    tight, reason = IGNORE.replace(" ", ""), f"{RIGHT.rstrip()}  # from a form\n"
+    for text, status in (RIGHT, 1), (f"paid = 1  {tight}  \n", 1), (reason, 0), ("", 0):
         (folder / "planted.py").write_text(text)
         assert run(folder, "sh", "-c", reasons).returncode == status, text
     (folder / "planted.py").write_text(RIGHT)
