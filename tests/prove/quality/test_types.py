@@ -145,7 +145,7 @@ def told(walk: Walk, name: str) -> list[str]:
     "an ignore with another error's code | assignment | invalid-assignment | none",
     "With these settings, each passes a file without a fault, and reports these faults:",
     "We prefer mypy, because it alone refuses a package without types, and an ignore without a code.",
-    "ty heeds no code of mypy, so # type: ignore[assignment] hides nothing from it.",
+    "ty heeds no code of mypy, so an ignore with the right one hides nothing from it.",
     "pyrefly lets an ignore with any such code hide each error of its line.",
     "Without settings, pyrefly reports only the first of these faults.",
 )
@@ -198,7 +198,7 @@ def test_a_package_without_types_hides_what_is_wrong(walk: Walk, tmp_path: Path)
 
 
 @pytest.mark.holds(
-    "Or # type: ignore hides a second fault in its line.",
+    "Or an ignore comment hides a second fault in its line.",
     "With arg-type, the ignore hides the text that total gets, and no longer the misspelt rat.",
 )
 @pytest.mark.proves(f"{FOLDER}/bare.sh")
