@@ -198,7 +198,7 @@ def test_a_package_without_types_hides_what_is_wrong(walk: Walk, tmp_path: Path)
 
 
 @pytest.mark.holds(
-    "Or an ignore comment hides a second fault in its line.",
+    "Or an ignore comment (type: ignore) hides a second fault in its line.",
     "With arg-type, the ignore hides the text that total gets, and no longer the misspelt rat.",
 )
 @pytest.mark.proves(f"{FOLDER}/bare.sh")
