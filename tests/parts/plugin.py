@@ -11,11 +11,13 @@ import pytest
 
 from tests.engine.pages import HOME, ROOT, SNIPPETS, Block, RefusedError
 from tests.engine.plugin import STATE
+from tests.parts.greenlets import let_threads_end
 from tests.parts.postgres import Postgres, running
 from tests.parts.server import serving
 from tests.parts.valkey import running as running_valkey
 
 CUT_SHORT = ["concurrency/fanout/unbounded.py"]  # the driver aborts a query that is cancelled
+let_threads_end()
 NEEDS = {"DATABASE_URL": "database", "UPSTREAM_URL": "upstream"}
 
 
