@@ -32,6 +32,7 @@ from pytest_examples.run_code import Arg, InsertPrintStatements, PrintStatement
 from tests.engine.pages import ROOT
 
 LAYOUT = ExamplesConfig(line_length=80, quotes="double")
+COLD = {"requests", "urllib3"}  # a block with Locust imports them itself, after it changed ssl
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "site", "ledger.json")
 
 
@@ -107,6 +108,8 @@ def execute(file: Path, cov: coverage.Coverage) -> Run:
     if not file.with_suffix(".out").exists():
         builtins.print = recorder(str(file), done)
     sys.argv = [str(file)]
+    for name in [name for name in sys.modules if name.partition(".")[0] in COLD]:
+        del sys.modules[name]
     cov.start()
     try:
         runpy.run_path(str(file), run_name="__main__")
