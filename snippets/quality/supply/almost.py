@@ -18,11 +18,9 @@ def names(lock: str) -> set[str]:
 
 def almost(known: set[str], locked: set[str]) -> list[str]:
     """Return each new name, with the known name that it nearly is."""
-    found = []
-    for name in sorted(locked - known - DIFFERENT):
-        for near in get_close_matches(name, sorted(known), n=1, cutoff=0.8):
-            found.append(f"{name}: nearly {near}")
-    return found
+    new, old = sorted(locked - known - DIFFERENT), sorted(known)
+    near = {name: get_close_matches(name, old, 1, cutoff=0.8) for name in new}
+    return [f"{name}: nearly {one}" for name in new for one in near[name]]
 
 
 # region main

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -11,9 +12,11 @@ import time
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -31,6 +34,11 @@ SCRIPTS = {
     "squat.sh": "installed",
     "history.sh": "history",
 }
+RELEASES = {
+    "requests": ("2.34.1", "2.34.2"),
+    "urllib3": ("2.7.0", "2.8.0"),
+}  # an old one, a new one
+SIMPLE, ISO = "vnd.pypi.simple.v1+json", "%Y-%m-%dT%H:%M:%SZ"
 Walk = dict[str, subprocess.CompletedProcess[str]]
 
 
@@ -42,9 +50,11 @@ INSTRUCTIONS = [
     "Leave out --no-validate where you give the SBOM away.",
     "Refuse each licence that nobody allowed",
     "Add a licence to ALLOWED when somebody decided so, and never to make the gate green.",
-    "Don't trust a name because it is locked",
+    "Refuse a name that is almost right",
     "Look at the project page and the source of each new name.",
+    "Don't trust a name because it is locked",
     "Don't scan the files alone",
+    "Install detect-secrets.",
     "Set fetch-depth: 0 where the pipeline checks out.",
     "Replace a secret that was ever committed: see Replace a key while its tokens are in use.",
     "Write the SBOM in an environment of its own, from the lock that the image installs.",
@@ -60,7 +70,7 @@ JUDGEMENTS = [
 ]
 
 
-def run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *command: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command there, with the wheels beside it for a registry; return how it ended."""
     others = ("GIT", "MAKE", "MFLAGS", "UV_", "PIP_", "VIRTUAL_ENV")
     ours = {name: told for name, told in os.environ.items() if not name.startswith(others)}
@@ -68,6 +78,7 @@ def run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "NO_COLOR": "1",
+        "NO_PROXY": "127.0.0.1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "UV_CACHE_DIR": f"{folder}.cache",
         "UV_FIND_LINKS": f"{folder.parent}/wheels",
@@ -77,7 +88,7 @@ def run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
     }
     for who in "AUTHOR", "COMMITTER":
         inside |= {f"GIT_{who}_NAME": "A", f"GIT_{who}_EMAIL": "a@example.com"}
-    return ended([*map(str, command)], cwd=folder, env=ours | inside)
+    return ended([*map(str, command)], cwd=folder, env=ours | inside | more)
 
 
 @pytest.fixture(scope="module")
@@ -86,20 +97,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("supply")
     for name in "wheels", "installed", "history":
         (folder / name).mkdir()
-    wheel(
-        folder / "wheels",
-        "requests",
-        "2.34.2",
-        Requires_Dist="urllib3",
-        License_Expression="Apache-2.0",
-    )
-    for name, version, licence in [
-        ("urllib3", "2.7.0", "MIT"),
-        ("urllib3", "2.8.0", "MIT"),
-        ("reqeusts", "1.0", "MIT"),
-        ("receipts", "1.0", "AGPL-3.0-only"),
+    there, needs = folder / "wheels", {"Requires_Dist": "urllib3"}
+    wheel(there, "requests", "2.34.2", License_Expression="Apache-2.0", **needs)
+    for name, licence in [
+        ("urllib3-2.7.0", "MIT"),
+        ("urllib3-2.8.0", "MIT"),
+        ("reqeusts-1.0", "MIT"),
+        ("receipts-1.0", "AGPL-3.0-only"),
     ]:
-        wheel(folder / "wheels", name, version, License_Expression=licence)
+        wheel(there, *name.split("-"), License_Expression=licence)
     for name in "meant.py", "almost.py":
         (folder / "installed" / name).write_text((SNIPPETS / FOLDER / name).read_text())
     return folder
@@ -154,7 +160,7 @@ def test_what_is_planted_is_refused(walk: Walk) -> None:
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/meant.py"], indirect=True)
 def test_each_part_is_locked_and_its_licences_allowed(snippet: ModuleType) -> None:
-    def part(*terms: dict[str, object], name: str = "PyYAML") -> list[dict[str, object]]:
+    def part(*terms: dict[str, Any], name: str = "PyYAML") -> list[dict[str, Any]]:
         return [{"name": name, "version": "6.0.3", "licenses": list(terms)}]
 
     mit, old = {"license": {"id": "MIT"}}, {"license": {"name": "License :: Old"}}
@@ -199,6 +205,28 @@ def test_a_name_that_is_almost_right_is_locked_and_refused(walk: Walk, base: Pat
     assert "reqeusts" not in (base / "installed/known.txt").read_text()
     done = run(base / "installed", "uv", "pip", "check")
     assert "All installed packages are compatible" in done.stderr
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/meant.py", f"{FOLDER}/almost.py"], indirect=True)
+def test_a_script_ends_red_and_says_why(
+    snippet: ModuleType, walk: Walk, base: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    names, folder = ("sbom.json", "requirements.txt", "known.txt"), base / "installed"
+    sbom, new, old = (str(folder / name) for name in names)
+    assert told(walk, "squat.sh")
+
+    def script(*files: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["script", *files])
+        runpy.run_path(str(snippet.__file__), run_name="__main__")
+        return str(capsys.readouterr().out)
+
+    good, bad = ([sbom, new], [sbom, old]) if hasattr(snippet, "term") else ([old, old], [old, new])
+    assert script(*good) == ""
+    with pytest.raises(SystemExit, match="1"):
+        script(*bad)
+    assert capsys.readouterr().out.startswith("reqeusts")
+    with pytest.raises(ValueError, match="not enough values"):
+        script()
 
 
 def typed(name: str) -> Iterator[str]:
@@ -266,49 +294,42 @@ printf 'kept-in-\\0bytes' > data && git add data && git commit --quiet --message
         assert lost not in run(tmp_path, "git", "log", *fewer).stdout
 
 
+class Registry(http.server.SimpleHTTPRequestHandler):
+    """A registry of the files of a folder, whose lists are in JSON."""
+
+    def guess_type(self, path: str | os.PathLike[str]) -> str:
+        """Return the type of a list, or of a wheel."""
+        return f"application/{'zip' if str(path).endswith('whl') else SIMPLE}"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture
 def registry(base: Path) -> Iterator[str]:
     """The address of a registry with two releases of each package: of a month ago and of today."""
-    now = datetime.now(UTC)
-    with_age = {"requests": ("2.34.1", "2.34.2"), "urllib3": ("2.7.0", "2.8.0")}
     wheel(base / "wheels", "requests", "2.34.1", Requires_Dist="urllib3")
-
-    class Simple(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path.rstrip("/").rpartition("/")[2]
-            if name.endswith(".whl"):
-                body, kind = (base / "wheels" / name).read_bytes(), "application/zip"
-            else:
-                body = json.dumps(self.listed(name)).encode()
-                kind = "application/vnd.pypi.simple.v1+json"
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body if self.command == "GET" else b"")
-
-        do_HEAD = do_GET
-
-        def listed(self, name: str) -> dict[str, object]:
-            files = []
-            for version, days in zip(with_age[name], (30, 0), strict=True):
-                file = f"{name}-{version}-py3-none-any.whl"
-                digest = sha256((base / "wheels" / file).read_bytes()).hexdigest()
-                uploaded = (now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-                one = {"filename": file, "url": f"/files/{file}", "hashes": {"sha256": digest}}
-                files.append({**one, "upload-time": uploaded})
-            return {"meta": {"api-version": "1.1"}, "name": name, "files": files}
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Simple)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    for name, versions in RELEASES.items():
+        files = []
+        for version, days in zip(versions, (30, 0), strict=True):
+            file = base / "wheels" / f"{name}-{version}-py3-none-any.whl"
+            age = datetime.now(UTC) - timedelta(days=days)
+            told = {
+                "filename": file.name,
+                "url": f"/wheels/{file.name}",
+                "upload-time": f"{age:{ISO}}",
+            }
+            files.append({**told, "hashes": {"sha256": sha256(file.read_bytes()).hexdigest()}})
+        (base / name).mkdir()
+        listed = {"meta": {"api-version": "1.1"}, "name": name, "files": files}
+        (base / name / "index.html").write_text(json.dumps(listed))
+    handler = partial(Registry, directory=str(base))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.holds(
@@ -321,16 +342,12 @@ def test_a_new_release_waits_a_week(registry: str, tmp_path: Path) -> None:
 
     def locked(text: str) -> list[str]:
         (tmp_path / "uv.toml").write_text(text)
-        command = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-cache"]
-        environment = {**os.environ, "NO_PROXY": "127.0.0.1", "UV_OFFLINE": "0"}
-        done = subprocess.run(
-            [*command, f"--default-index={registry}/simple", "-"],
-            input="requests",
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
+        (tmp_path / "in.txt").write_text("requests")
+        command = (
+            f"uv pip compile --quiet --no-header --no-annotate in.txt --default-index={registry}"
         )
+        online = {"UV_OFFLINE": "0", "UV_NO_INDEX": "0", "UV_FIND_LINKS": str(tmp_path)}
+        done = run(tmp_path, *command.split(), **online)
         return done.stdout.split() or [done.stderr]
 
     assert tomllib.loads(week) == {"exclude-newer": "7 days"}
