@@ -294,6 +294,31 @@ printf 'kept-in-\\0bytes' > data && git add data && git commit --quiet --message
         assert lost not in run(tmp_path, "git", "log", *fewer).stdout
 
 
+ASKS = """
+import base64, requests, sys, types
+def get(url, headers):
+    print("asked with", base64.b64decode(headers["Authorization"].split()[1]).decode())
+    return types.SimpleNamespace(status_code=200)
+requests.get = get
+from detect_secrets.pre_commit_hook import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.holds(
+    "Without --no-verify, detect-secrets sends a key that it finds to the key's service, and asks whether it works.",
+)
+@pytest.mark.proves(f"{FOLDER}/history.sh")
+def test_no_key_is_sent_to_its_service(tmp_path: Path) -> None:
+    assert "detect-secrets-hook --no-verify" in (SNIPPETS / FOLDER / "history.sh").read_text()
+    key = "sk_" + "live_" + "a1B2" * 6  # in two parts, so that nobody takes it for one of ours
+    (tmp_path / "keys.txt").write_text(f"key = {key}\n")
+    for options, asked in (["--no-verify"], False), ([], True):
+        done = run(tmp_path, sys.executable, "-c", ASKS, *options, "keys.txt")
+        assert (done.returncode, f"asked with {key}" in done.stdout) == (1, asked), done.stderr
+        assert "Secret Type: Stripe Access Key" in done.stdout
+
+
 class Registry(http.server.SimpleHTTPRequestHandler):
     """A registry of the files of a folder, whose lists are in JSON."""
 
@@ -357,7 +382,7 @@ def test_a_new_release_waits_a_week(registry: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.holds(
-    "The service's bot proposes a release when it has been out for 7 days:",
+    "The service lets Dependabot propose a release that has been out for 7 days:",
 )
 @pytest.mark.proves("service/.github/dependabot.yml")
 def test_the_bot_of_the_service_waits_as_long() -> None:
