@@ -43,6 +43,8 @@ Walk = dict[str, subprocess.CompletedProcess[str]]
 
 
 INSTRUCTIONS = [
+    "Compare what is installed with what was meant",
+    "Take a package that an advisory names, and say which of your images install it.",
     "Compare what is installed with the lock, look at each new name in the lock, and scan the whole history for secrets.",
     "If you don't know where to begin, begin with the SBOM of what your image installs.",
     "Write a lock with hashes.",
@@ -156,6 +158,7 @@ def test_what_is_planted_is_refused(walk: Walk) -> None:
 
 
 @pytest.mark.holds(
+    "This script also compares the licences with a list:",
     "It refuses an empty SBOM, a package whose metadata names no licence, and one of two licences that isn't in ALLOWED.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/meant.py"], indirect=True)
@@ -181,18 +184,19 @@ def test_each_part_is_locked_and_its_licences_allowed(snippet: ModuleType) -> No
 @pytest.mark.holds(
     "The SBOM tells what the metadata says, and a file that changed after the install passes.",
 )
-@pytest.mark.proves(f"{FOLDER}/gate.sh")
+@pytest.mark.proves(f"{FOLDER}/planted.sh")
 def test_a_changed_file_passes(walk: Walk, base: Path) -> None:
-    assert told(walk, "squat.sh")
+    assert told(walk, "squat.sh")  # it brought the environment back to its lock
+    gate = "".join((SNIPPETS / FOLDER / "planted.sh").read_text().splitlines(keepends=True)[2:])
     (module,) = (base / "installed/.venv").glob("lib/*/site-packages/urllib3.py")
     module.write_text("changed = True\n")
-    command = (SNIPPETS / FOLDER / "gate.sh").read_text().splitlines()[-2:]
-    assert run(base / "installed", "sh", "-euc", "\n".join(command)).stdout == "the gate: green\n"
+    done = run(base / "installed", "sh", "-euc", gate)
+    assert (done.returncode, done.stdout) == (0, "")
     assert module.read_text() == "changed = True\n"
 
 
 @pytest.mark.holds(
-    "Or a name with two letters swapped was installed, and every check is green.",
+    "A name with two letters swapped is locked and installed, and each check is green.",
     "Here reqeusts stands for a stranger's package, and the lock has its hash:",
 )
 @pytest.mark.proves(f"{FOLDER}/squat.sh")
@@ -238,6 +242,7 @@ def typed(name: str) -> Iterator[str]:
 
 
 @pytest.mark.holds(
+    "This script compares each new name in the lock with the names that you had:",
     "Of the service's names with 5 letters or more, it finds each with a letter left out, doubled, or swapped with the next.",
     "It refuses a right name too, such as gunicorn beside uvicorn, until DIFFERENT has it.",
     "A name that is near to none of yours passes, as python-requests does.",
@@ -288,10 +293,11 @@ printf 'kept-in-\\0bytes' > data && git add data && git commit --quiet --message
     assert run(tmp_path, "sh", "-eu", "-c", script).returncode == 0
     (options,) = re.findall(r"log (--all .*) >", (SNIPPETS / FOLDER / "history.sh").read_text())
     for lacking, lost in ("--text", "kept-in-"), ("--diff-merges=separate", "merged-in"):
-        assert lost in run(tmp_path, "git", "log", *options.split()).stdout
-        fewer = options.replace(lacking, "").split()
-        assert len(fewer) == 3
-        assert lost not in run(tmp_path, "git", "log", *fewer).stdout
+        whole = f"git log {options}"
+        assert lost in run(tmp_path, *whole.split()).stdout
+        fewer = whole.replace(lacking, "").split()
+        assert len(fewer) == len(whole.split()) - 1
+        assert lost not in run(tmp_path, *fewer).stdout
 
 
 ASKS = """
