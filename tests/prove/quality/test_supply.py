@@ -1,19 +1,15 @@
 """What the page on supply claims: an environment, a lock and a history, each with its plant."""
 
-import http.server
 import json
 import os
 import re
 import runpy
 import subprocess
 import sys
-import threading
 import time
 import tomllib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from hashlib import sha256
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +20,7 @@ import yaml
 from tests.engine.pages import SNIPPETS
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
+from tests.parts.registry import serving
 from tests.parts.service import SERVICE, ended
 from tests.parts.wheels import wheel
 
@@ -226,8 +223,9 @@ def test_a_script_ends_red_and_says_why(
 
     good, bad = ([sbom, new], [sbom, old]) if hasattr(snippet, "term") else ([old, old], [old, new])
     assert script(*good) == ""
-    with pytest.raises(SystemExit, match="1"):
+    with pytest.raises(SystemExit) as ended_red:
         script(*bad)
+    assert ended_red.value.code == 1
     assert capsys.readouterr().out.startswith("reqeusts")
     with pytest.raises(ValueError, match="not enough values"):
         script()
@@ -325,42 +323,18 @@ def test_no_key_is_sent_to_its_service(tmp_path: Path) -> None:
         assert "Secret Type: Stripe Access Key" in done.stdout
 
 
-class Registry(http.server.SimpleHTTPRequestHandler):
-    """A registry of the files of a folder, whose lists are in JSON."""
-
-    def guess_type(self, path: str | os.PathLike[str]) -> str:
-        """Return the type of a list, or of a wheel."""
-        return f"application/{'zip' if str(path).endswith('whl') else SIMPLE}"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def registry(base: Path) -> Iterator[str]:
     """The address of a registry with two releases of each package: of a month ago and of today."""
     wheel(base / "wheels", "requests", "2.34.1", Requires_Dist="urllib3")
-    for name, versions in RELEASES.items():
-        files = []
-        for version, days in zip(versions, (30, 0), strict=True):
-            file = base / "wheels" / f"{name}-{version}-py3-none-any.whl"
-            age = datetime.now(UTC) - timedelta(days=days)
-            told = {
-                "filename": file.name,
-                "url": f"/wheels/{file.name}",
-                "upload-time": f"{age:{ISO}}",
-            }
-            files.append({**told, "hashes": {"sha256": sha256(file.read_bytes()).hexdigest()}})
-        (base / name).mkdir()
-        listed = {"meta": {"api-version": "1.1"}, "name": name, "files": files}
-        (base / name / "index.html").write_text(json.dumps(listed))
-    handler = partial(Registry, directory=str(base))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    releases = {"requests": ("2.34.1", "2.34.2"), "urllib3": ("2.7.0", "2.8.0")}
+    ages = {
+        f"{name}-{version}-py3-none-any.whl": timedelta(days=days)
+        for name, versions in releases.items()
+        for version, days in zip(versions, (30, 0), strict=True)
+    }
+    with serving(base / "wheels", ages) as address:
+        yield address
 
 
 @pytest.mark.holds(
