@@ -25,17 +25,7 @@ from tests.parts.service import SERVICE, ended
 from tests.parts.wheels import wheel
 
 FOLDER = "quality/supply"
-SCRIPTS = {
-    "gate.sh": "installed",
-    "planted.sh": "installed",
-    "squat.sh": "installed",
-    "history.sh": "history",
-}
-RELEASES = {
-    "requests": ("2.34.1", "2.34.2"),
-    "urllib3": ("2.7.0", "2.8.0"),
-}  # an old one, a new one
-SIMPLE, ISO = "vnd.pypi.simple.v1+json", "%Y-%m-%dT%H:%M:%SZ"
+SCRIPTS = ["gate.sh", "planted.sh", "squat.sh", "history.sh"]
 Walk = dict[str, subprocess.CompletedProcess[str]]
 
 
@@ -54,7 +44,7 @@ INSTRUCTIONS = [
     "Don't trust a name because it is locked",
     "Don't scan the files alone",
     "Install detect-secrets.",
-    "Set fetch-depth: 0 where the pipeline checks out.",
+    "Let the checkout of the pipeline fetch the whole history, by its setting fetch-depth.",
     "Replace a secret that was ever committed: see Replace a key while its tokens are in use.",
     "Write the SBOM in an environment of its own, from the lock that the image installs.",
     "Compare the lock of each pull request with that of the main branch.",
@@ -114,7 +104,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def walk(base: Path, pytestconfig: pytest.Config) -> Walk:
     """How the page's commands ended, by the name of their block."""
     session, found = pytestconfig.stash[STATE], Walk()
-    for name, folder in SCRIPTS.items():
+    for name in SCRIPTS:
+        folder = "history" if name == "history.sh" else "installed"
         started, script = time.perf_counter(), SNIPPETS / FOLDER / name
         found[name] = done = run(base / folder, "sh", "-eu", script)
         session.runs[f"{FOLDER}/{name}"] = Run(seconds=time.perf_counter() - started)
@@ -193,7 +184,7 @@ def test_a_changed_file_passes(walk: Walk, base: Path) -> None:
 
 
 @pytest.mark.holds(
-    "A name with two letters swapped is locked and installed, and each check is green.",
+    "A name with two letters swapped is locked and installed, with its hash and a green uv pip check.",
     "Here reqeusts stands for a stranger's package, and the lock has its hash:",
 )
 @pytest.mark.proves(f"{FOLDER}/squat.sh")
@@ -241,7 +232,7 @@ def typed(name: str) -> Iterator[str]:
 
 @pytest.mark.holds(
     "This script compares each new name in the lock with the names that you had:",
-    "Of the service's names with 5 letters or more, it finds each with a letter left out, doubled, or swapped with the next.",
+    "Of the service's names with 5 characters or more, it finds each with a character left out, doubled, or swapped with the next.",
     "It refuses a right name too, such as gunicorn beside uvicorn, until DIFFERENT has it.",
     "A name that is near to none of yours passes, as python-requests does.",
 )
@@ -310,7 +301,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.holds(
-    "Without --no-verify, detect-secrets sends a key that it finds to the key's service, and asks whether it works.",
+    "Without --no-verify, detect-secrets sends each Stripe key that it finds to Stripe, to ask whether it works.",
 )
 @pytest.mark.proves(f"{FOLDER}/history.sh")
 def test_no_key_is_sent_to_its_service(tmp_path: Path) -> None:
