@@ -1,5 +1,5 @@
 cp requirements.txt known.txt # or: git show origin/main:requirements.txt
-echo "reqeusts" >> requirements.in
+echo "requetss" >> requirements.in
 uv pip compile --quiet --generate-hashes --output-file requirements.txt \
   requirements.in
 uv pip sync --quiet --require-hashes requirements.txt && echo "install: green"

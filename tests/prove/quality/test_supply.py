@@ -46,11 +46,11 @@ INSTRUCTIONS = [
     "Install detect-secrets.",
     "Let the checkout of the pipeline fetch the whole history, by its setting fetch-depth.",
     "Replace a secret that was ever committed: see Replace a key while its tokens are in use.",
-    "Write the SBOM in an environment of its own, from the lock that the image installs.",
     "Compare the lock of each pull request with that of the main branch.",
     "Let a new release wait, and name the package whose mend can't:",
     "Install two packages by hand, one of them in another version, and see the gate refuse them:",
     "Make the environment anew from the lock where you doubt it.",
+    "Write the SBOM in an environment of its own, from the lock that the image installs.",
 ]
 
 
@@ -91,7 +91,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, licence in [
         ("urllib3-2.7.0", "MIT"),
         ("urllib3-2.8.0", "MIT"),
-        ("reqeusts-1.0", "MIT"),
+        ("requetss-1.0", "MIT"),
         ("receipts-1.0", "AGPL-3.0-only"),
     ]:
         wheel(there, *name.split("-"), License_Expression=licence)
@@ -185,16 +185,16 @@ def test_a_changed_file_passes(walk: Walk, base: Path) -> None:
 
 @pytest.mark.holds(
     "A name with two letters swapped is locked and installed, with its hash and a green uv pip check.",
-    "Here reqeusts stands for a stranger's package, and the lock has its hash:",
+    "Here requetss stands for a stranger's package, and the lock has its hash:",
 )
 @pytest.mark.proves(f"{FOLDER}/squat.sh")
 def test_a_name_that_is_almost_right_is_locked_and_refused(walk: Walk, base: Path) -> None:
     *green, near, last = told(walk, "squat.sh")
     assert green == ["install: green", "the SBOM: green"]
-    assert (near, last) == ("reqeusts: nearly requests", "the names: refused")
+    assert (near, last) == ("requetss: nearly requests", "the names: refused")
     lock = (base / "installed/requirements.txt").read_text()
-    assert re.search(r"^reqeusts==1.0 \\\n    --hash=sha256:", lock, re.MULTILINE)
-    assert "reqeusts" not in (base / "installed/known.txt").read_text()
+    assert re.search(r"^requetss==1.0 \\\n    --hash=sha256:", lock, re.MULTILINE)
+    assert "requetss" not in (base / "installed/known.txt").read_text()
     done = run(base / "installed", "uv", "pip", "check")
     assert "All installed packages are compatible" in done.stderr
 
@@ -217,7 +217,7 @@ def test_a_script_ends_red_and_says_why(
     with pytest.raises(SystemExit) as ended_red:
         script(*bad)
     assert ended_red.value.code == 1
-    assert capsys.readouterr().out.startswith("reqeusts")
+    assert capsys.readouterr().out.startswith("requetss")
     with pytest.raises(ValueError, match="not enough values"):
         script()
 
