@@ -50,7 +50,7 @@ INSTRUCTIONS = [
     "Let a new release wait, and name the package whose mend can't:",
     "Install two packages by hand, one of them in another version, and see the gate refuse them:",
     "Make the environment anew from the lock where you doubt it.",
-    "Write the SBOM in an environment of its own, from the lock that the image installs.",
+    "Write the SBOM in an environment of its own, without pip, from the lock that the image installs.",
 ]
 
 
