@@ -34,7 +34,7 @@ def tree(root: Path) -> dict[str, str]:
         for room in ("docs", "snippets", "tests")
         for path in (root / room).rglob("*")
         if path.is_file()
-        and "__pycache__" not in path.parts
+        and not {"__pycache__", ".hypothesis"} & {*path.parts}
         and path.resolve().name != "ledger.json"
     }
 

@@ -1,6 +1,6 @@
 # region imports, the app, the client of its tests, and one of them
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from fastapi import FastAPI
@@ -21,10 +21,8 @@ def test_an_order_is_unknown(client: TestClient) -> None:
 
 
 # endregion
-@asynccontextmanager
-async def unable(_: FastAPI) -> AsyncIterator[None]:
+def unable(_: FastAPI) -> NoReturn:
     raise ConnectionError("bank.example.org")
-    yield
 
 
 def test_the_client_starts_the_app(

@@ -142,7 +142,7 @@ def script(folder: Path, **edits: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.holds("This is the pipeline of the service: when it runs, and what it runs.")
-@pytest.mark.proves("service/.github/workflows/test.yml")
+@pytest.mark.proves("service/.github/workflows/test.yml", f"{FOLDER}/audit.sh")
 def test_the_pipeline_runs_the_make_target_of_a_laptop(walk: Walk) -> None:
     assert told(walk, "audit.sh") == [
         "ok -- validation done",

@@ -46,15 +46,16 @@ INSTRUCTIONS = [
     "Install detect-secrets.",
     "Let the checkout of the pipeline fetch the whole history, by its setting fetch-depth.",
     "Replace a secret that was ever committed: see Replace a key while its tokens are in use.",
+    "Write the SBOM in an environment of its own, without pip, from the lock that the image installs.",
     "Compare the lock of each pull request with that of the main branch.",
     "Let a new release wait, and name the package whose mend can't:",
     "Install two packages by hand, one of them in another version, and see the gate refuse them:",
     "Make the environment anew from the lock where you doubt it.",
-    "Write the SBOM in an environment of its own, without pip, from the lock that the image installs.",
 ]
 
 
 JUDGEMENTS = [
+    "We call it typosquatting when somebody publishes a name that is almost that of a known package.",
     "We call a list of each installed package, with its version and its licence, an SBOM, a software bill of materials.",
 ]
 

@@ -58,6 +58,7 @@ INSTRUCTIONS = [
 
 JUDGEMENTS = [
     "We call what a test says of each input, instead of some, a property.",
+    "We call tests of properties property-based testing, and the search for requests that fail fuzzing.",
 ]
 
 
