@@ -185,6 +185,8 @@ def test_the_schema_is_held_and_shrunk(
         return find(number)
 
     unbounded.find = noting  # type: ignore[attr-defined]  # to count
+    rare = settings(unbounded.CI, max_examples=2000)  # the first that fails ends the search
+    unbounded.CI = rare  # type: ignore[attr-defined]  # some orders of a set hide it for long
     said = told(unbounded.test_each_answer_is_in_the_schema)
     assert "500" in said
     assert min(asked) >= 1
