@@ -43,4 +43,4 @@ def let_threads_end() -> None:
             collector.concur_id_func = current
         return start(collector)
 
-    Collector._start_tracer = start_tracer  # type: ignore[method-assign,assignment]  coverage asks no plugin for it
+    Collector._start_tracer = start_tracer  # type: ignore[method-assign,assignment]  # no plugin is asked for it
