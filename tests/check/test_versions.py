@@ -46,12 +46,10 @@ def release(copy: Path, version: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def published(copy: Path, *arguments: str, command: str = "publish", site: str = "") -> str:
+def published(copy: Path, version: str, command: str = "publish", site: str = "") -> str:
     """Publish as `make publish` does; return what was said, refusals too."""
-    told = dict(zip(("version", "remote", "branch"), arguments, strict=False))
-    words = [told["version"], told.get("remote", "origin"), told.get("branch", "gh-pages")]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.publish", command, *words],
+        [sys.executable, "-m", "tests.publish", command, version, "origin", "gh-pages"],
         cwd=copy,
         env={**os.environ, "SITE_URL": site},
         capture_output=True,
