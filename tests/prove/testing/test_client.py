@@ -5,8 +5,7 @@ import gc
 import importlib.metadata
 import subprocess
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -60,18 +59,6 @@ INSTRUCTIONS = [
     "Search the tests for dependency_overrides, and replace what lies further out.",
     "Serve the app in one test of each kind of answer: text, file, stream.",
 ]
-
-
-@pytest.fixture(autouse=True)
-def untraced() -> Iterator[None]:
-    """Threads that coverage doesn't trace: it gives each a greenlet, whose end may come in another.
-
-    Python 3.11 then calls, under trace and in a pending call, what waits for that call forever.
-    """
-    traced = threading.gettrace()
-    threading.settrace(None)
-    yield
-    threading.settrace(traced)
 
 
 def answers(app: FastAPI, *requests: tuple[str, dict[str, str]]) -> list[httpx2.Response]:
