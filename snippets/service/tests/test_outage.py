@@ -21,6 +21,10 @@ from dev.ports import free_port
 from dev.postgres import Postgres
 from tests.fixtures.sample_data import ANN
 
+TOLD = b"SFATAL\0C57P01\0Mterminating connection\0\0"
+FAREWELL = b"E" + (len(TOLD) + 4).to_bytes(4, "big") + TOLD
+"""What the server of a database says before it hangs up, as PostgreSQL sends it."""
+
 
 class TestAway:
     """A database that can't be reached."""
@@ -181,6 +185,31 @@ async def test_a_probe_that_lost_its_connection_takes_another(
     async with sessions() as session:
         await session.execute(select(func.pg_terminate_backend(process)))
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_probe_whose_connection_is_ending_takes_another(
+    app: FastAPI, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "READY_WITHIN", 30)
+    assert (await client.get("/readyz")).status_code == 200
+    ending = app.state.resources.probe.connection
+    ending._protocol.data_received(FAREWELL)  # the server's, before it hangs up
+    assert not ending.is_closed()
+    assert (await client.get("/readyz")).status_code == 200
+    assert app.state.resources.probe.connection is not ending
+
+
+async def test_a_request_whose_connection_is_ending_takes_another(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    async with app.state.resources.sessions() as session:
+        connection = await session.connection()
+        ending = (await connection.get_raw_connection()).driver_connection
+    assert ending is not None
+    ending._protocol.data_received(FAREWELL)
+    assert not ending.is_closed()
+    assert (await client.get("/users")).status_code == 200
+    assert ending.is_closed()
 
 
 class TestFull:

@@ -25,6 +25,11 @@ from accounts.config import MigrationSettings, Settings
 DIALECT = "postgresql+asyncpg://"
 """What SQLAlchemy speaks; asyncpg reads the address, which may ask for TLS."""
 NO_CONNECTION = OSError, asyncpg.PostgresError, asyncpg.TargetServerAttributeNotMatched
+LOST = *NO_CONNECTION, asyncpg.InterfaceError, asyncpg.InternalClientError
+"""Errors of a query whose connection is gone.
+
+The last one is raised between the server's farewell and the end of the connection.
+"""
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -203,7 +208,7 @@ class Probe:
     async def ask(self) -> None:
         """Return once the database answered; a connection that was lost is replaced."""
         if self.connection and not self.connection.is_closed():
-            with contextlib.suppress(*NO_CONNECTION, asyncpg.InterfaceError):
+            with contextlib.suppress(*LOST):
                 await self.connection.execute("SELECT 1")
                 return
             self.connection.terminate()
