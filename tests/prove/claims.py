@@ -29,6 +29,7 @@ CODE_HOSTS = {"github.com", "gitlab.com", "codeberg.org", "bitbucket.org"}
 CONDITION = re.compile(
     r"(?:After|Before|For|If|In|On|To|Whatever|When|Where|While)\b.*?, (?:then )?", re.DOTALL
 )
+ACCOUNT = DOCS / "corrections.md"  # its rows quote other pages, as `account` writes them
 PREFERS = re.compile(r"\bwe (?:call|prefer|recommend|think|would)\b", re.IGNORECASE)
 
 
@@ -208,6 +209,8 @@ def of_itself(sentence: Sentence) -> str | None:
     """Return the kind of a sentence that needs no entry: a label, a link, or one with a source."""
     if sentence.kind == "label" or (sentence.kind == "heading" and QUESTION.match(sentence.text)):
         return "label"
+    if sentence.page == ACCOUNT and sentence.kind == "row":
+        return "pointer"
     links = [link for link in LINK.finditer(sentence.markdown) if not link[1]]
     links = [link for link in links if plain(link[2]) in sentence.text]
     if any(urlsplit(link[3]).hostname in documents() for link in links):

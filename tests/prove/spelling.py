@@ -23,7 +23,7 @@ LOCK = ROOT / "requirements.txt"
 RARE = 100  # of a word in the dictionary's texts; below it there is much that is no word
 NO_PROSE = re.compile(
     r"(`+)(?!`).+?(?<!`)\1(?!`)|\]\([^)]*\)|\[[^\]]+\]: .*|<[^>]*>|\{[^}]*\}|&\w+;"
-    r"|\b\S+\.(?:md|py|toml|yml|json|svg|png|txt|ini)\b|\bhttps?://\S+|--8<--.*|^::: .*|^(?:!!!|\?\?\?).*? "
+    r"|\b[^\s()\[\]]+\.(?:md|py|toml|yml|json|svg|png|txt|ini)\b|\bhttps?://\S+|--8<--.*|^::: .*|^(?:!!!|\?\?\?).*? "
 )
 WORD = re.compile(r"(?<![\w.@/'-])[A-Za-z][A-Za-z]*(?:'[a-z]+)?(?![\w@/]|\.\w|\()")
 QUIET = ("noqa", "type: ignore", "pragma", "fmt:", "mypy:", "--8<--", "#>")  # told to tools

@@ -14,7 +14,7 @@ from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
-from tests.prove import agreed, claims, contents, escapes, holding, prose, style, twins
+from tests.prove import account, agreed, claims, contents, escapes, holding, prose, style, twins
 
 
 def tree(*rooms: Path, end: str = "") -> list[Path]:
@@ -54,8 +54,10 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     if not tests and (ROOT / pages.test_of(page)).exists():
         return  # what its sentences rest on isn't run
     twins.hold_page(page, request.config.stash[twins.TWINS], updating=updating)
-    codes = set[str]()
-    given = {str(told) for item in tests for name, told in item.user_properties if name == "figure"}
+    quoted, codes = account.words(page)
+    given = quoted | {
+        str(told) for item in tests for name, told in item.user_properties if name == "figure"
+    }
     failed = session.failed & {item.nodeid for item in tests}
     red = bool(failed or session.red & {block.path for block in prose.blocks(page)})
     if not updating:
@@ -64,7 +66,7 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
         agree = [] if red else [*holding.weakened(judge.file), *agreed.changed(page)]
         if refused := refused or agree:
             raise RefusedError.of(refused)
-        given, codes = given | judge.figures, judge.codes
+        given, codes = given | judge.figures, codes | judge.codes
     if not (red or updating):
         prose.hold_code(page, codes)
         prose.hold_figures(page, given)

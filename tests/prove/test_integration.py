@@ -1,0 +1,47 @@
+"""The commands of related playbooks, each with the pages that cover its topic."""
+
+import tomllib
+
+import pytest
+
+from tests.engine.pages import DOCS, SNIPPETS
+from tests.prove.sentences import LINK, sentences
+
+PAGE = DOCS / "integration.md"
+COMMANDS = [
+    "/pb-guide",
+    "/pb-preamble",
+    "/pb-patterns-core",
+    "/pb-patterns-async",
+    "/pb-performance",
+    "/pb-testing",
+    "/pb-deployment",
+]
+ROWS = tomllib.loads((SNIPPETS / "data/inventory.toml").read_text())
+
+
+INSTRUCTIONS = [
+    "Find here what the related playbooks cover",
+    "Read this table if you know the other playbooks by their commands: it leads to the pages that cover their topics here.",
+    "See what became of each topic of that guide.",
+]
+
+
+@pytest.mark.holds(
+    "/pb-guide | the way of a change, from its scope to its merge | Name the tier of a change, Write a scope that a check can hold",
+    "/pb-preamble | how people work together on a change | Read a change for what no tool sees",
+    "/pb-patterns-core | the architecture of a service | Put each line of code into its layer",
+    "/pb-patterns-async | what runs at the same time | Choose how code runs by what it waits for",
+    "/pb-performance | how fast, and at what cost | Write a performance budget that a run can break",
+    "/pb-testing | strategies of tests | Test a use case without its database",
+    "/pb-deployment | releases, and the machines that they run on | Run in the pipeline what you run on a laptop",
+)
+def test_each_command_has_its_pages() -> None:
+    rows = [one for one in sentences(PAGE) if one.kind == "row"]
+    assert [one.text.partition(" | ")[0] for one in rows] == COMMANDS
+    for row in rows:
+        assert LINK.findall(row.markdown), row.text
+        asked = [
+            one for one in ROWS.values() if one["topic"] == f"the command {row.text.split()[0]}"
+        ]
+        assert asked, row.text
