@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve new parts test site publish retract update mutate bench bare lock
+.PHONY: help serve new parts test site book publish retract update mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
@@ -38,6 +38,9 @@ test: $(READY) $(SERVICE_READY)  ## Prove every block, then check the site again
 
 site: $(READY)  ## Build the site strictly into site/.
 	$(BIN)/mkdocs build --strict
+
+book: site  ## Write all pages into site/ as Markdown too: one book, one file a page, and llms.txt.
+	@$(BIN)/python -m tests.publish.book site
 
 publish: $(READY)  ## Publish this commit's site as a version: make publish VERSION=1.2
 	@$(BIN)/python -m tests.publish publish "$$VERSION" "$$REMOTE" "$$BRANCH"

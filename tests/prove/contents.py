@@ -108,7 +108,7 @@ def section(text: str, heading: str) -> re.Match[str] | None:
 def write() -> None:
     """Write the lists where their sections stand."""
     for (page, heading), made in WRITTEN.items():
-        text = page.read_text()
+        text = page.read_text() if page.exists() else ""
         if (found := section(text, heading)) and found[1] != made():
             page.write_text(text[: found.start(1)] + made() + text[found.end(1) :])
 

@@ -13,6 +13,7 @@ INSTRUCTIONS = [
     "See what became of the guide that this playbook started from",
     'Read "corrected" as: a run showed that the guide was wrong there, or left out what you need.',
     'Read "kept" as: the run showed what the guide said.',
+    'Read "replaced" as: other pages do its work here.',
 ]
 JUDGEMENTS = [
     "We would trust no guide whose blocks nobody runs, and this playbook started from such a guide.",

@@ -187,5 +187,5 @@ def test_one_page_is_proven_by_its_name() -> None:
 )
 def test_each_row_of_the_source_was_judged() -> None:
     rows = tomllib.loads((SNIPPETS / "data/inventory.toml").read_text()).values()
-    assert {row["state"] for row in rows} == {"right", "corrected"}
+    assert {row["state"] for row in rows} <= {"kept", "corrected", "replaced", "dropped"}
     assert "MIT License" in (ROOT / "LICENSE").read_text()

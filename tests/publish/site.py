@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.engine.ledger import LEDGER
 from tests.engine.pages import ROOT
+from tests.publish import book
 from tests.publish.holds import (
     DEV,
     VERSION,
@@ -47,6 +48,7 @@ def publish(version: str, remote: str, branch: str) -> str:
         os.environ["BUILT_AT"] = f"/{version}/"  # its pages name the newest ones as canonical
         mike(clone, "deploy", "--branch", branch, "--update-aliases", version, *aliases)
         hold_counts(git("show", f"{branch}:{version}/index.html", cwd=clone), told)
+        bind(clone, branch, version)
         settle(clone, branch)
         push(clone, branch)
     return f"{version} is published on {branch} of {remote}."
@@ -125,6 +127,16 @@ def published(clone: Path, branch: str) -> dict[str, list[str]]:
         return {}
     told = json.loads(mike(clone, "list", "--branch", branch, "--json"))
     return {version["version"]: version["aliases"] for version in told}
+
+
+def bind(clone: Path, branch: str, version: str) -> None:
+    """Add the pages as Markdown to a version of the branch."""
+    tree = clone.with_name("tree")
+    git("worktree", "add", "--quiet", tree, branch, cwd=clone)
+    book.write(tree / version)
+    git("add", "--all", cwd=tree)
+    git("commit", "--quiet", "--amend", "--no-edit", cwd=tree)
+    git("worktree", "remove", "--force", tree, cwd=clone)
 
 
 def settle(clone: Path, branch: str) -> None:
