@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve new parts test site book publish retract update mutate bench bare lock
+.PHONY: help serve new parts test check site book publish retract update mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
@@ -35,6 +35,10 @@ parts: $(READY)  ## Start the database and the server that blocks need, and prin
 
 test: $(READY) $(SERVICE_READY)  ## Prove every block, then check the site against the ledger.
 	$(BIN)/pytest
+
+check: $(READY) $(SERVICE_READY)  ## Prove one page alone: make check PAGE=concurrency/timeouts
+	@test -n "$(PAGE)" || { echo "Name a page: make check PAGE=concurrency/timeouts" >&2; exit 2; }
+	@$(BIN)/pytest --quiet docs/$(patsubst docs/%,%,$(PAGE:.md=)).md
 
 site: $(READY)  ## Build the site strictly into site/.
 	$(BIN)/mkdocs build --strict

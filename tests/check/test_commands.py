@@ -150,7 +150,7 @@ SAYS = {
     "make test": " passed",
     "make book": "site/book.md",
     "make help": "make test ",
-    "pytest docs/concurrency/timeouts.md": " passed",
+    "make check PAGE=concurrency/timeouts": " passed",
     "pytest docs tests/prove tests/service": " passed",
     "pytest tests/check": "3 passed",
     "pytest tests/refuse": "3 passed",

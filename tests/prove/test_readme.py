@@ -172,10 +172,10 @@ def test_the_sessions_are_these() -> None:
 
 
 @pytest.mark.holds(
-    "In the activated environment, pytest docs/concurrency/timeouts.md proves one page.",
+    "make check PAGE=concurrency/timeouts proves one page.",
 )
 def test_one_page_is_proven_by_its_name() -> None:
-    command = "pytest docs/concurrency/timeouts.md"
+    command = "make check PAGE=concurrency/timeouts"
     assert prose.stands(command, README)
     assert f'"{command}": " passed"' in (ROOT / "tests/check/test_commands.py").read_text()
 
