@@ -158,15 +158,18 @@ async def test_what_the_cache_forgot_by_itself_is_not_owed(
 
 
 # --8<-- [start:many]
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a cache that is starved: its client too, which is made after this."""
+    monkeypatch.setattr(cache, "PATIENCE", 30.0)
+    monkeypatch.setattr(cache, "LONGEST", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
 async def test_many_reads_at_once_are_no_outage(
-    client: AsyncClient,
-    sessions: Sessions,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    client: AsyncClient, sessions: Sessions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await create(client, ANN)
-    monkeypatch.setattr(cache, "PATIENCE", 5.0)  # Valkey may be starved meanwhile
-    monkeypatch.setattr(cache, "LONGEST", 30.0)
     first = await client.get("/users/1")
     async with sessions.begin() as session:
         await session.execute(update(User).values(display_name="behind its back"))

@@ -31,7 +31,7 @@ def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(port: int, path: str) -> httpx2.Response:
     """Ask what a monitor asks."""
-    return httpx2.get(f"http://127.0.0.1:{port}{path}", verify=NO_TLS)
+    return httpx2.get(f"http://127.0.0.1:{port}{path}", verify=NO_TLS, timeout=60)
 
 
 # --8<-- [start:pulse]

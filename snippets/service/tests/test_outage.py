@@ -174,12 +174,8 @@ async def test_it_soon_tells_that_it_is_not_ready(
 
 
 async def test_a_probe_that_lost_its_connection_takes_another(
-    app: FastAPI,
-    client: AsyncClient,
-    sessions: Sessions,
-    monkeypatch: pytest.MonkeyPatch,
+    app: FastAPI, client: AsyncClient, sessions: Sessions
 ) -> None:
-    monkeypatch.setattr(database, "READY_WITHIN", 30)
     assert (await client.get("/readyz")).status_code == 200
     process = app.state.resources.probe.connection.get_server_pid()
     async with sessions() as session:
@@ -188,9 +184,8 @@ async def test_a_probe_that_lost_its_connection_takes_another(
 
 
 async def test_a_probe_whose_connection_is_ending_takes_another(
-    app: FastAPI, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, client: AsyncClient
 ) -> None:
-    monkeypatch.setattr(database, "READY_WITHIN", 30)
     assert (await client.get("/readyz")).status_code == 200
     ending = app.state.resources.probe.connection
     ending._protocol.data_received(FAREWELL)  # the server's, before it hangs up

@@ -40,7 +40,7 @@ def events(log: Path) -> list[str]:
 def ask(port: str, path: str) -> str:
     """Return what a process tells a monitor, or nothing while it doesn't answer."""
     with contextlib.suppress(httpx2.TransportError):
-        answer = httpx2.get(f"http://127.0.0.1:{port}{path}", verify=NO_TLS)
+        answer = httpx2.get(f"http://127.0.0.1:{port}{path}", verify=NO_TLS, timeout=60)
         return answer.text if answer.is_success else ""
     return ""
 

@@ -100,7 +100,8 @@ def test_run_starts_the_whole_service_and_ends_it(
         assert port in ports
         names = {process.name() for process in started}
         assert ("postgres" in names) == (number == signal.SIGINT)
-        assert httpx2.post(f"{url}/users", json=ANN, verify=NO_TLS).status_code == 201
+        created = httpx2.post(f"{url}/users", json=ANN, verify=NO_TLS, timeout=60)
+        assert created.status_code == 201
         mail = f"Mail to {ANN['email']}: Welcome"
         wait_until(lambda: mail in log.read_text(), log.read_text, 60)
         started[0].send_signal(number)
