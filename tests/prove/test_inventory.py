@@ -32,6 +32,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "6.2": 2,
     "7": 20,
     "9.2": 1,
+    "10.1": 1,
     "structure": 1,
     "tiers": 8,
 }
