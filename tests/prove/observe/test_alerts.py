@@ -86,7 +86,7 @@ def promtool() -> None:
 
 @pytest.mark.holds(
     "Look at both windows: the long one says that it matters, and the short one that it still goes on.",
-    "The objective is 99.9% in 30 days, so 1 request of 1000 may fail.",
+    "99.9% in 30 days is the objective, so 1 request of 1000 may fail.",
     "The rate of errors, beside the allowed one | Over | It takes of the budget | Who is told",
     "14.4 times as many | 1 hour | 2% | somebody is woken",
     "6 times as many | 6 hours | 5% | a ticket for the morning",
