@@ -46,7 +46,7 @@ INSTRUCTIONS = [
     "Let all processes count in one folder",
     "Add the middleware last, so that it also observes what other middlewares answer.",
     "Serve the metrics at /metrics, and let your gateway refuse that path.",
-    "Leave the routes of streams out of what you ask about durations.",
+    "Leave the routes of streams out of what you ask about slow requests.",
     "Count errors by their status, and leave their text to the log.",
     "Copy this check, and call it with your app, an address of yours, and the registry of your metrics:",
     "Install fastapi, httpx2 and prometheus-client.",
