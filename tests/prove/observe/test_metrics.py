@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -31,6 +32,7 @@ HERE = SNIPPETS / FOLDER
 CHECKED = importlib.import_module("snippets.observe.metrics.checked")
 PATHS = [*range(0, 1001, 100)]
 METRICS = "service/src/accounts/metrics.py"
+MEMORY = "process_resident_memory_bytes"
 MIDDLEWARE = "tests/test_middleware.py"
 Holds = Callable[[], None]
 
@@ -49,7 +51,7 @@ INSTRUCTIONS = [
     "Leave the routes of streams out of what you ask about slow requests.",
     "Count errors by their status, and leave their text to the log.",
     "Copy this check, and call it with your app, an address of yours, and the registry of your metrics:",
-    "Install fastapi, httpx2 and prometheus-client.",
+    "Install fastapi, httpx2, prometheus-client, starlette and uvicorn.",
 ]
 
 
@@ -92,7 +94,7 @@ async def growth(module: ModuleType) -> list[int]:
 
 @pytest.mark.holds(
     "Measure each request under the template of its route",
-    "Or each bot that tries random paths makes /metrics longer, and two scrapes in a row disagree about one counter.",
+    "Or each bot that tries random paths makes each scrape longer, and two scrapes in a row disagree about one counter.",
     "Each new path makes 20 series, 18 of them for the histogram.",
     "A series lives as long as its process, so each scan of a bot takes memory that never comes back.",
     "What 1000 paths make",
@@ -106,7 +108,7 @@ def test_what_a_client_invents_makes_no_series(snippet: ModuleType, record_prope
     found = asyncio.run(growth(snippet))
     (duration,) = snippet.DURATION.collect()
     each = sum(sample.labels.get("path") == "/orders/7" for sample in duration.samples)
-    record_property("figure", f"{each} of them")
+    record_property("figure", f"{each} of")
     record_property("figure", f"{found[-1] // PATHS[-1]} series")
     asyncio.run(ask(snippet.app, "/orders/7"))
     assert CHECKED.count_series(snippet.registry) >= found[-1], "none goes away"
@@ -153,6 +155,7 @@ def test_the_data_is_what_both_count(pytestconfig: pytest.Config) -> None:
     runs = {"paths": PATHS, "route": anew("labels"), "path": anew("labelled")}
     updating = pytestconfig.option.update_examples
     pictures.hold_data(f"{FOLDER}/series", runs, lambda told: told, runs, updating)
+    assert json.loads((HERE / "series.json").read_text()) == runs
 
 
 @pytest.mark.holds(
@@ -165,7 +168,10 @@ def test_the_picture_is_drawn_from_the_data(
 ) -> None:
     pictures.hold_picture(f"{FOLDER}/series", snippet.draw, pytestconfig.option.update_examples)
     drawn = snippet.draw({"paths": [0, 10], "route": [0, 1], "path": [0, 2]})
-    record_property("figure", "by route 20")
+    told = json.loads((HERE / "series.json").read_text())
+    record_property("figure", f"{told['paths'][-1]} paths")
+    record_property("figure", f"by route {told['route'][-1]}")
+    record_property("figure", f"by path {told['path'][-1]}")
     assert 'class="good"' in drawn
     assert "L390 95" in drawn
     assert "L390 20" in drawn
@@ -366,7 +372,7 @@ def test_processes_share_a_folder(service: Holds, tmp_path: Path) -> None:
         )
         (orders,) = re.findall(r"^orders_total (\S+)", done.stdout, re.MULTILINE)
         pids = re.findall(r"^waiting{pid=", done.stdout, re.MULTILINE)
-        return orders, len(pids), done.stdout.count("\nprocess_resident_memory_bytes ")
+        return orders, len(pids), len(re.findall(rf"^{MEMORY} ", done.stdout, re.MULTILINE))
 
     alone = [counted() for _ in range(2)]
     assert {(orders, pids) for orders, pids, _ in alone} == {("1.0", 0)}
