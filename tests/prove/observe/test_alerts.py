@@ -30,18 +30,21 @@ Holds = Callable[[], None]
 
 
 INSTRUCTIONS = [
+    "Choose alerts by what users notice, and let a test make each fire on its fault and stay quiet on a good day.",
     "If you don't know what to alert on, take the share of requests that fail, the share that is late, and the age of the oldest job.",
     "Do: alert on the rate that uses up the budget",
     "Ask the same in the first ten minutes",
     "Let each alert name in its annotation first what to run first.",
     "Say in one place that you look at it, and since when.",
     "Run the commands, and write down what they say.",
+    "Take back the last change, if the fault began with it.",
     "Write down what you do and when, before you look for the cause.",
     "Agree on an objective with those who pay for it, and write it beside the rule.",
     "Give page to what can't wait for the morning, and ticket to all else.",
     "Leave streams out of the share that is late, as RequestsAreLate does.",
     "Delete an alert after which nobody had to do anything.",
     "Run promtool test rules deploy/alerts_test.yml in the pipeline.",
+    "Send an alert all the way from time to time: no test sees whether it reaches a person.",
 ]
 
 
@@ -109,7 +112,7 @@ def test_a_rate_uses_up_the_budget(service: Holds, record_property: Any) -> None
         hours = int(window[:-1])
         record_property("figure", f"{hours} hour{'s' if hours > 1 else ''}")
         record_property("figure", f"{float(times) * hours / HOURS:.0%}")
-        record_property("figure", f"of {1 / float(allowed):g}")
+        record_property("figure", f"{1 / float(allowed):g} may")
         record_property("figure", f"{1 - float(allowed):.1%}")
         record_property("figure", f"{HOURS // 24} days")
 
@@ -138,7 +141,7 @@ def test_it_fires_while_it_goes_on(service: Holds, record_property: Any) -> None
 @pytest.mark.holds(
     "Users tell you of an outage before any alert does.",
     "Don't ask for a label that nobody writes",
-    "promtool check rules is green, and the alert never fires: the service writes 500 and 503, never 5xx.",
+    "promtool check rules is green, and the alert never fires: the service writes 500, never 5xx.",
 )
 @pytest.mark.service(FIRES)
 @pytest.mark.parametrize(
@@ -168,7 +171,9 @@ def test_one_error_wakes_nobody(service: Holds, patch: str | None, record_proper
     good, bad = (each["values"] for each in case("a good day")["input_series"][:2])
     ((each, many),) = re.findall(r" 0\+(\d)x(\d+) ", bad)
     record_property("figure", f"{many} errors")
-    record_property("figure", f"{each} of {good.partition('+')[2].partition('x')[0]}")
+    requests = good.partition("+")[2].partition("x")[0]
+    record_property("figure", f"{each} of")
+    record_property("figure", f"{requests} requests")
     record_property("figure", f"{int(1 / 60 / 0.001 + 0.5)} times")
     service()
 
