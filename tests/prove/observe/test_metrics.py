@@ -170,8 +170,8 @@ def test_the_picture_is_drawn_from_the_data(
     drawn = snippet.draw({"paths": [0, 10], "route": [0, 1], "path": [0, 2]})
     told = json.loads((HERE / "series.json").read_text())
     record_property("figure", f"{told['paths'][-1]} paths")
-    record_property("figure", f"by route {told['route'][-1]}")
-    record_property("figure", f"by path {told['path'][-1]}")
+    for label in ("route", "path"):
+        record_property("figure", f"{told[label][-1]}")
     assert 'class="good"' in drawn
     assert "L390 95" in drawn
     assert "L390 20" in drawn
