@@ -47,7 +47,7 @@ INSTRUCTIONS = [
     "Don't guess between two edges",
     "Let all processes count in one folder",
     "Add the middleware last, so that it also observes what other middlewares answer.",
-    "Serve the metrics at /metrics, and let your gateway refuse that path.",
+    "Serve the metrics at a path of their own, and let your gateway refuse that path.",
     "Leave the routes of streams out of what you ask about slow requests.",
     "Count errors by their status, and leave their text to the log.",
     "Copy this check, and call it with your app, an address of yours, and the registry of your metrics:",
