@@ -33,6 +33,8 @@ SECTIONS = {  # rows of the sections that have their chapter
     "7": 20,
     "integration": 6,
     "intro": 2,
+    "9.2": 1,
+    "10.1": 1,
     "structure": 1,
     "tiers": 8,
 }

@@ -6,6 +6,7 @@ import runpy
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gunicorn.config
 import pytest
@@ -21,7 +22,7 @@ from tests.test_startup import GOOD
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def read() -> dict[str, object]:
+def read() -> dict[str, Any]:
     """Return what the file sets."""
     return runpy.run_path(f"{ROOT}/gunicorn.conf.py")
 
@@ -50,6 +51,16 @@ def test_another_process_counts_apart(
     monkeypatch.setattr(os, "getpid", lambda: 7)
     read()
     assert len(list(folder.iterdir())) == 2
+
+
+def test_its_folder_ends_with_it(folder: Path) -> None:
+    told = read()
+    gauge = Path(os.environ[FOLDER], "gauge_livesum_7.db")
+    gauge.touch()
+    told["child_exit"](None, SimpleNamespace(pid=7))
+    assert not gauge.exists()
+    told["on_exit"](None)
+    assert list(folder.iterdir()) == []
 
 
 def started(*names: str) -> tuple[gunicorn.config.Config, uvicorn.Config]:

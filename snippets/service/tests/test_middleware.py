@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from accounts import logs
 from accounts.database import Sessions
+from accounts.middleware.measuring import Measuring
 from accounts.middleware.request_log import RequestLog
 from accounts.models import Message as Outbox
 from accounts.services.user_service import UserNotFoundError
@@ -133,6 +134,7 @@ async def test_a_stream_that_breaks_is_logged(
     assert (failed["event"], line["status"]) == ("request_failed", 200)
 
 
+# --8<-- [start:invented]
 async def test_what_clients_invent_makes_no_series(client: AsyncClient) -> None:
     def series() -> set[str]:
         return {
@@ -158,6 +160,25 @@ async def test_what_clients_invent_makes_no_series(client: AsyncClient) -> None:
     for number in range(2, 42):
         await invent(number)
     assert series() == before
+
+
+# --8<-- [end:invented]
+
+
+async def test_what_is_no_request_is_passed_on() -> None:
+    passed = list[str]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        passed.append(scope["type"])
+
+    async def silent() -> Message:
+        raise AssertionError("nobody asks")
+
+    async def deaf(message: Message) -> None:
+        raise AssertionError("nobody answers")
+
+    await Measuring(app)({"type": "lifespan"}, silent, deaf)
+    assert passed == ["lifespan"]
 
 
 async def test_the_metrics_are_served(client: AsyncClient) -> None:

@@ -2,6 +2,9 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
+from pathlib import Path
 from unittest.mock import create_autospec
 
 import httpx2
@@ -77,6 +80,22 @@ def test_it_tells_its_metrics_and_nothing_else(settings: Settings) -> None:
         assert told.headers["Content-Type"].startswith("text/plain")
         assert 'relay_messages_total{time="first"}' in told.text
         assert ask(port, "/").status_code == 404
+
+
+# --8<-- [start:shared]
+def test_processes_that_share_a_folder_tell_one_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    code = "from accounts.metrics import observe; observe('GET', '/users', 200, 0.1)"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code], check=True)
+    told = metrics.exposition(None)[0].decode()
+    assert 'http_requests_total{method="GET",route="/users",status="200"} 2.0' in told
+    assert "process_resident_memory_bytes" not in told
+
+
+# --8<-- [end:shared]
 
 
 def test_a_client_that_says_nothing_blocks_nobody(settings: Settings) -> None:

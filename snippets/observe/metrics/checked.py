@@ -1,0 +1,26 @@
+import httpx2
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
+
+
+def count_series(registry: CollectorRegistry) -> int:
+    return sum(len(metric.samples) for metric in registry.collect())
+
+
+async def check_series(app: ASGIApp, registry: CollectorRegistry) -> None:
+    """Raise if a client can make series by what it sends."""
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    url = "http://127.0.0.1"
+    async with httpx2.AsyncClient(transport=transport, base_url=url) as client:
+
+        async def invent(number: int) -> None:
+            for path in (f"/{number}", f"/orders/{number}"):
+                await client.get(path)
+            await client.request(f"M{number}", "/orders/1")
+
+        await invent(1)
+        before = count_series(registry)
+        for number in range(2, 12):
+            await invent(number)
+    made = count_series(registry) - before
+    assert made == 0, f"a client makes {made} series"  # noqa: S101  it is a test
