@@ -9,7 +9,7 @@ from tests.system import Hide, require
 
 LISTED = [
     pytest.param(use, package, programs, id=package)
-    for use in ("image", "gateway", "pooler")
+    for use in ("image", "gateway", "pooler", "alerts")
     for package, programs in system.needs(use).items()
 ]
 
