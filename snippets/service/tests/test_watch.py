@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from prometheus_client import Histogram
 
+from accounts import metrics
 from dev import queries, record
 from dev.processes import ROOT
 from tests.system import require
@@ -208,6 +210,14 @@ def test_a_name_that_nobody_exposes_is_refused(
     assert told.startswith(f"{file}:{line}: nobody exposes the {said}")
     done = subprocess.run(["promtool", "check", "rules", str(file)])
     assert done.returncode == 0, "promtool knows no metrics"
+
+
+def test_a_process_tells_its_peak() -> None:
+    metrics.weigh("server")
+    (told,) = next(iter(metrics.MEMORY.collect())).samples
+    held = psutil.Process().memory_info().rss
+    assert told.labels == {"kind": "server"}
+    assert held * 0.9 < told.value < held * 10
 
 
 def test_a_query_that_counts_by_labels_behind_is_read() -> None:
