@@ -30,6 +30,7 @@ ON_AVERAGE = f"{HERE}test_both_take_as_long_on_average"
 BOTH = f"{HERE}test_what_hits_both_is_no_fault_of_the_canary"
 NAMES = f"{HERE}test_each_query_asks_for_what_is_exposed"
 REFUSED = f"{HERE}test_a_name_that_nobody_exposes_is_refused"
+PROBES = f"{HERE}test_probes_are_no_requests"
 PEAK = f"{HERE}test_a_process_tells_its_peak"
 ESTIMATE = f"{HERE}test_a_percentile_is_an_estimate"
 MISSPELT = (
@@ -47,8 +48,8 @@ INSTRUCTIONS = [
     "Put a bucket at the limit of your budget, and compare percentiles of the same buckets only.",
     "Give each feature flag a last day",
     "Run it on a schedule, as Support the Pythons that get fixes does, and never among the tests of a change.",
+    "Copy snippets/service/dev/queries.py, and let a test of yours hold each file of rules by findings:",
     "Look at your thresholds after each release that you took back: no tool sees whether they suit your users.",
-    "Copy dev/queries.py of the service, and hold each file of rules by its findings:",
 ]
 
 
@@ -119,13 +120,11 @@ def test_the_signals_tell_a_bad_release(service: Holds, record_property: Any) ->
 
 
 @pytest.mark.holds(
-    "The first of them counts requests, without those of probes:",
-    "Look at or: a release without an error gets 0 from it, and not nothing.",
     "Don't divide by nothing",
     "A release that never answered with a 5xx has no such series, so its error rate is nothing.",
     "A comparison with nothing gives nothing: the bad release gets no verdict.",
 )
-@pytest.mark.service(VERDICT, f"{HERE}test_probes_are_no_requests")
+@pytest.mark.service(VERDICT)
 @pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/nothing.patch", r"\[None, 1\.0\]")])
 def test_no_error_is_zero(service: Holds, patch: str | None) -> None:
     recorded = json.loads((SERVICE / "tests/fixtures/releases.json").read_text())
@@ -135,13 +134,15 @@ def test_no_error_is_zero(service: Holds, patch: str | None) -> None:
 
 @pytest.mark.holds(
     "The service keeps its queries as recording rules in PromQL.",
+    "The first of them counts requests, without those of probes:",
+    "Look at or: a release without an error gets 0 from it, and not nothing.",
     "The last rules compare:",
     "A verdict is 1 where the canary is worse, and 0 where it isn't.",
     "With fewer than 300 requests in 5 minutes, the canary gets no verdict: it is unknown, not good.",
     "After 5 minutes, both verdicts on the bad release are 1, and those on the good one 0.",
     "A release passed all tests, and its users see errors for an hour before anybody notices.",
 )
-@pytest.mark.service(VERDICT, f"{HERE}test_a_canary_with_few_requests_gets_no_verdict")
+@pytest.mark.service(VERDICT, PROBES, f"{HERE}test_a_canary_with_few_requests_gets_no_verdict")
 @pytest.mark.proves(RULES)
 def test_a_canary_gets_a_verdict(service: Holds, record_property: Any) -> None:
     service()
@@ -234,6 +235,7 @@ def test_a_new_process_grows(service: Holds) -> None:
 
 
 @pytest.mark.holds(
+    "A percentile is an estimate",
     "A histogram counts requests in buckets, and knows no single time.",
     "Of 100 requests that take 300 milliseconds each, the p50 is told as 375 and the p99 as nearly 498 milliseconds.",
     "Above the last bucket nothing is known: for requests of 60 seconds, both are told as 10 seconds.",
