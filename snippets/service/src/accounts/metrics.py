@@ -1,6 +1,7 @@
 """How much each process did and how long it took."""
 
 import os
+import resource
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
 )
@@ -34,6 +36,7 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
     method = method if method in METHODS else "OTHER"
     REQUESTS.labels(method, route, str(status)).inc()
     DURATION.labels(method, route).observe(seconds)
+    weigh("server")
 
 
 # --8<-- [end:metrics]
@@ -56,6 +59,24 @@ FORGOTTEN = Counter(
 )
 TURNS = Counter("turns_total", "Looks for work, by whether they found it.", ["outcome"])
 # --8<-- [end:background]
+
+
+# --8<-- [start:memory]
+MEMORY = Gauge(
+    "process_peak_memory_bytes",
+    "The most memory that one process of this kind held so far.",
+    ["kind"],
+    multiprocess_mode="max",
+)
+
+
+def weigh(kind: str) -> None:
+    """Note how much memory this process held at most; Linux tells it in KiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    MEMORY.labels(kind).set(peak)
+
+
+# --8<-- [end:memory]
 
 
 class Backlog(NamedTuple):

@@ -118,6 +118,7 @@ async def deliver(sessions: Sessions, settings: Settings, message_id: UUID) -> s
         finally:
             metrics.SETTLED.labels(outcome).inc()
             metrics.TRYING.observe(time.perf_counter() - began)
+            metrics.weigh("worker")
         log.info("delivery", outcome=outcome)
         return outcome
 

@@ -1,0 +1,241 @@
+"""What tells a good release from a bad one, on what was recorded of both."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from prometheus_client import Histogram
+
+from accounts import metrics
+from dev import queries, record
+from dev.processes import ROOT
+from tests.system import require
+
+require("alerts")
+WATCH = ROOT / "deploy/watch.yml"
+RECORDED: dict[str, dict[str, str]] = json.loads(record.FILE.read_text())
+NEVER = {"labels": "never", "value": 0}
+GOT = re.compile(r'expr: "(.*)", time: .*\n.*exp: .*\n +got: (.*)')
+SAMPLE = re.compile(r"\{([^}]*)\} ([-+\w.]+)")
+Values = dict[str, float]
+Ask = Callable[..., dict[str, Values]]
+
+
+def series(release: str, track: str) -> dict[str, str]:
+    """Return what was recorded of a release, as that of a track."""
+    recorded = RECORDED[release].items()
+    return {
+        name.replace("{", f'{{track="{track}",', 1): told for name, told in recorded
+    }
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """What asks promtool for the values of queries, by their labels."""
+
+    def ask(told: dict[str, str], *asked: str, at: str = "20m") -> dict[str, Values]:
+        tests = [
+            {"expr": query, "eval_time": at, "exp_samples": [NEVER]} for query in asked
+        ]
+        inputs = [{"series": name, "values": values} for name, values in told.items()]
+        test = {"interval": "30s", "input_series": inputs, "promql_expr_test": tests}
+        rules = {"rule_files": [str(WATCH)], "evaluation_interval": "30s"}
+        file = tmp_path / "test.yml"
+        file.write_text(yaml.safe_dump({**rules, "tests": [test]}, width=10**6))
+        command = ["promtool", "test", "rules", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        found = GOT.findall(done.stdout + done.stderr)
+        assert len(found) == len(asked), done.stdout + done.stderr
+        return {query: values(got) for query, got in found}
+
+    return ask
+
+
+def values(got: str) -> Values:
+    """Return what promtool found, by the values of its labels."""
+    found = Values()
+    for named, value in SAMPLE.findall(got):
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', named))
+        labels.pop("__name__", None)
+        found[" ".join(labels.values())] = float(value)
+    return found
+
+
+def watched(ask: Ask, release: str, *asked: str, at: str = "20m") -> dict[str, Values]:
+    """Ask about a release that is compared with the one before."""
+    told = series("control", "control") | series(release, "canary")
+    return ask(told, *asked, at=at)
+
+
+# --8<-- [start:releases]
+TOLD = {  # after 20 minutes: of which series, of a good release, of a bad one
+    "track:errors:ratio5m": ("canary", 0, 0.04),
+    "track:seconds:p50": ("canary", 0.02, 0.02),
+    "track:seconds:p95": ("canary", 0.09, 0.09),
+    "track:seconds:p99": ("canary", 0.19, 0.58),
+    "track:memory:bytes_per_hour": ("server canary", 3e6, 109e6),
+    "track:failures:ratio5m": ("canary", 0, 1),
+    "track:targets:up": ("worker canary", 1, 0),
+}
+
+
+@pytest.mark.parametrize(("place", "release"), [(1, "good"), (2, "bad")])
+def test_the_signals_tell_a_bad_release(ask: Ask, place: int, release: str) -> None:
+    told = watched(ask, release, *TOLD)
+    found = {name: told[name][str(values[0])] for name, values in TOLD.items()}
+    expected = {name: values[place] for name, values in TOLD.items()}
+    assert found == pytest.approx(expected, rel=0.2, abs=0.005)
+
+
+# --8<-- [end:releases]
+
+
+def test_probes_are_no_requests(ask: Ask) -> None:
+    told = watched(ask, "good", "sum by (track) (track:requests:rate5m)")
+    (found,) = told.values()
+    assert found["canary"] * 30 == pytest.approx(40)
+    assert found["control"] * 30 == pytest.approx(80)
+
+
+# --8<-- [start:canary]
+VERDICTS = ["canary:errors:worse", "canary:seconds:worse"]
+
+
+@pytest.mark.parametrize(("release", "worse"), [("good", 0), ("bad", 1)])
+def test_a_canary_is_worse_or_not(ask: Ask, release: str, worse: int) -> None:
+    told = watched(ask, release, *VERDICTS, at="5m")
+    assert [told[name].get("") for name in VERDICTS] == [worse, worse]
+
+
+# --8<-- [end:canary]
+
+
+def test_both_take_as_long_on_average(ask: Ask) -> None:
+    taken = "sum by (track) (rate(http_request_duration_seconds_{}[5m]))"
+    mean = f"{taken.format('sum')} / {taken.format('count')}"
+    told = watched(ask, "bad", mean, "track:seconds:p99", at="5m")
+    assert {round(value, 3) for value in told[mean].values()} == {0.03}
+    found = {name: round(value, 2) for name, value in told["track:seconds:p99"].items()}
+    assert found == {"canary": 0.6, "control": 0.17}
+
+
+def test_a_canary_with_few_requests_gets_no_verdict(ask: Ask) -> None:
+    early = watched(ask, "bad", "track:errors:ratio5m", *VERDICTS, at="2m")
+    assert early["track:errors:ratio5m"]["canary"] > 0
+    assert [early[name].get("") for name in VERDICTS] == [None, None]
+
+
+# --8<-- [start:both]
+def test_what_hits_both_is_no_fault_of_the_canary(ask: Ask) -> None:
+    told = series("bad", "control") | series("bad", "canary")
+    found = ask(told, *VERDICTS)
+    assert [found[name].get("") for name in VERDICTS] == [0, 0]
+
+
+# --8<-- [end:both]
+
+
+# --8<-- [start:estimate]
+@pytest.mark.parametrize(
+    ("seconds", "p50", "p99"), [(0.3, 0.375, 0.4975), (60, 10, 10)]
+)
+def test_a_percentile_is_an_estimate(
+    ask: Ask, seconds: float, p50: float, p99: float
+) -> None:
+    taken = Histogram("http_request_duration_seconds", "", registry=None)
+    for _ in range(100):
+        taken.observe(seconds)
+    told = {
+        f'{sample.name}{{track="canary",le="{sample.labels["le"]}"}}': sample.value
+        for metric in taken.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_bucket")
+    }
+    growing = {name: f"0+{count}x40" for name, count in told.items()}
+    found = ask(growing, "track:seconds:p50", "track:seconds:p99")
+    assert found["track:seconds:p50"]["canary"] == pytest.approx(p50)
+    assert found["track:seconds:p99"]["canary"] == pytest.approx(p99)
+
+
+# --8<-- [end:estimate]
+
+
+# --8<-- [start:names]
+def test_each_query_asks_for_what_is_exposed() -> None:
+    found = list(queries.findings(WATCH))
+    assert found == [], "\n".join(found)
+
+
+# --8<-- [end:names]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        (
+            "http_requests_total{",
+            "http_request_total{",
+            "metric http_request_total, so the query finds nothing; "
+            "name http_requests_total",
+        ),
+        (
+            "{status=~",
+            "{statuses=~",
+            "label statuses, so the query finds nothing; name status",
+        ),
+        ("by (track, job)", "by (track, pod)", "label pod, so the query finds nothing"),
+        ("track:seconds:p99{", "track:seconds:p999{", "metric track:seconds:p999"),
+    ],
+)
+def test_a_name_that_nobody_exposes_is_refused(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    right: str,
+    wrong: str,
+    said: str,
+) -> None:
+    file, text = tmp_path / "watch.yml", WATCH.read_text()
+    file.write_text(text.replace(right, wrong, 1))
+    line = text[: text.index(right)].count("\n") + 1
+    monkeypatch.setattr("sys.argv", ["", str(file)])
+    with pytest.raises(SystemExit, match="1"):
+        queries.main()
+    told = capsys.readouterr().out
+    assert told.startswith(f"{file}:{line}: nobody exposes the {said}")
+    done = subprocess.run(["promtool", "check", "rules", str(file)])
+    assert done.returncode == 0, "promtool knows no metrics"
+
+
+def test_a_process_tells_its_peak() -> None:
+    metrics.weigh("server")
+    (told,) = next(iter(metrics.MEMORY.collect())).samples
+    held = psutil.Process().memory_info().rss
+    assert told.labels == {"kind": "server"}
+    assert held * 0.9 < told.value < held * 10
+
+
+def test_a_query_that_counts_by_labels_behind_is_read() -> None:
+    query = 'sum(rate(a_total{b="c"}[5m])) by (d) / on () e offset 5m # f'
+    assert queries.asked(query) == ({"a_total", "e"}, {"b", "d"})
+
+
+def test_what_was_recorded_is_exposed_still() -> None:
+    names, labels = queries.exposed()
+    for recorded in RECORDED.values():
+        for name in recorded:
+            metric, _, told = name.partition("{")
+            assert metric in names | queries.OF_PROMETHEUS
+            assert set(re.findall(r'(\w+)="', told)) <= labels | {"job", "le"}
+
+
+def test_the_faults_that_were_recorded_fit_the_code(tmp_path: Path) -> None:
+    assert (
+        "SEEN.append"
+        in Path(record.bad(tmp_path), "accounts/api/handlers.py").read_text()
+    )
