@@ -97,11 +97,11 @@ def test_no_replica_is_restarted(snippet: ModuleType, monkeypatch: pytest.Monkey
 def test_no_request_is_sent_that_fails(
     snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @snippet.app.get("/users")
     async def read_users() -> None:
         async with snippet.engine.connect():
             pass
 
+    snippet.app.add_api_route("/users", read_users)
     monkeypatch.setattr(snippet, "engine", nowhere())
     ready = statuses(snippet)["/readyz"]
     assert statuses(snippet)["/healthz"] == 200
