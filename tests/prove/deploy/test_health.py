@@ -136,7 +136,7 @@ def test_a_silent_database_is_not_waited_for(
     "This change of the service asks over the pool that the requests share:",
     "While all connections of the pool are busy, the process serves and says that it isn't ready.",
     "Its requests go to the other replicas then, which are as busy.",
-    "All connections of the pool are busy | /readyz 200",
+    "All connections of the pool are busy | 200 on /readyz",
 )
 @pytest.mark.service(BUSY)
 @pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/pooled.patch", r"assert 503 == 200")])

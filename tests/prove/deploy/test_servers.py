@@ -92,12 +92,12 @@ INSTRUCTIONS = [
     "Don't take a worker that is deprecated",
     "Take uvicorn_worker.UvicornWorker, from the package uvicorn-worker.",
     "Don't listen on loopback in a container",
-    "Add no process for calls that await: one event loop holds all that wait.",
     "Give each processor one process: a second one adds memory, and the two share the processor.",
     "Install the service as a package, and keep gunicorn's options in a file.",
     "Read the address and the number of processes from the environment.",
     "Give each limit its reason in a comment.",
     "Install httpx2 and pytest, and put your own command into this test, which asks the server over HTTP:",
+    "Add no process for calls that await: one event loop holds all that wait.",
     "Install the code as a package, and name it by the package: accounts.main:create_app() starts from any folder.",
 ]
 
