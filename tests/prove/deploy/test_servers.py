@@ -97,8 +97,9 @@ INSTRUCTIONS = [
     "Read the address and the number of processes from the environment.",
     "Give each limit its reason in a comment.",
     "Install httpx2 and pytest, and put your own command into this test, which asks the server over HTTP:",
-    "Add no process for calls that await: one event loop holds all that wait.",
-    "Install the code as a package, and name it by the package: accounts.main:create_app() starts from any folder.",
+    "Add no process for calls that await: see The same endpoint on four servers, measured.",
+    "Take one of these commands, with HOST and PORT in the environment:",
+    "Install the code as a package, and name it by the package: accounts.main:create_app().",
 ]
 
 
@@ -265,7 +266,7 @@ def test_a_client_of_the_container_is_answered(snippet: ModuleType) -> None:
 @pytest.mark.holds(
     "With uvicorn invoices:app, a WSGI app starts and fails in the same way.",
 )
-@pytest.mark.proves(f"{FOLDER}/invoices.py")
+@pytest.mark.proves(f"{FOLDER}/sync.py")
 def test_a_wsgi_app_fails_on_uvicorn() -> None:
     line = command("uvicorn").replace("orders:app", "invoices:app")
     with serving(line) as served:
@@ -281,7 +282,7 @@ def test_a_wsgi_app_fails_on_uvicorn() -> None:
 def test_an_app_that_is_not_there(tmp_path: Path, record_property: Any) -> None:
     with serving(command("uvicorn"), tmp_path) as served:
         assert served.ended() == 3
-    lost = command("uvicorn").replace("orders:app", "app:app")
+    lost = f"uvicorn app:app {command('uvicorn').partition('orders:app')[2]}"
     with serving(lost) as served:
         end = served.ended()
     record_property("figure", f"status {end}")
