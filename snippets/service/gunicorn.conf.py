@@ -15,6 +15,7 @@ from accounts import logs, startup
 from accounts.config import ServerSettings
 
 settings = startup.read(ServerSettings)
+# --8<-- [start:limits]
 wsgi_app = "accounts.main:create_app()"
 worker_class = "uvicorn_worker.UvicornWorker"
 workers = settings.web_concurrency
@@ -24,6 +25,7 @@ timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # Seconds that an idle connection stays open: longer than the proxy keeps it, or the
 # proxy sends a request into a connection that is being closed.
 keepalive = 75
+# --8<-- [end:limits]
 # Each connection is an open file, of which a process may raise its own limit up to the
 # hard one. Some times `backlog` are accepted before any is closed again.
 FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -45,6 +45,7 @@ def test_a_page_without_these_parts_is_refused(name: str) -> None:
     "Whole: Start, Decide, Concurrency, Design, Database, Quality, Testing, Review",
     "Begun: Observe",
     "To come: Deploy, Release",
+    "To come: Observe, Release",
     "The pages",
 )
 def test_the_lists_are_those_of_the_navigation() -> None:

@@ -35,6 +35,8 @@ SECTIONS = {  # rows of the sections that have their chapter
     "intro": 2,
     "9.2": 1,
     "10.1": 1,
+    "8.1": 2,
+    "10.3": 1,
     "structure": 1,
     "tiers": 8,
 }

@@ -44,10 +44,13 @@ class TestAway:
         for answer in answers:
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
 
+    # --8<-- [start:away]
     async def test_it_lives_but_is_not_ready(self, client: AsyncClient) -> None:
         assert (await client.get("/healthz")).status_code == 200
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+
+    # --8<-- [end:away]
 
     async def test_its_metrics_are_served(self, client: AsyncClient) -> None:
         answer = await client.get("/metrics")

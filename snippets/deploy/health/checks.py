@@ -1,0 +1,35 @@
+import asyncio
+import os
+
+from fastapi import FastAPI, Response
+from sqlalchemy import NullPool, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+URL = os.environ["DATABASE_URL"]
+engine = create_async_engine(URL, poolclass=NullPool)  # not the requests'
+app = FastAPI()
+
+
+async def answers() -> bool:
+    """Tell whether the database answers within a second."""
+    try:
+        async with asyncio.timeout(1), engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (OSError, SQLAlchemyError):  # TimeoutError is an OSError
+        return False
+    return True
+
+
+@app.get("/healthz")
+async def healthz() -> str:
+    """Tell that the event loop turns. A failure means: restart it."""
+    return "ok"
+
+
+@app.get("/readyz")
+async def readyz(response: Response) -> str:
+    """Tell whether it can serve. A failure means: send it no request."""
+    ready = await answers()
+    response.status_code = 200 if ready else 503
+    return "ok" if ready else "unavailable"

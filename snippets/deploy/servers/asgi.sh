@@ -1,0 +1,1 @@
+gunicorn orders:app --bind="$HOST:$PORT" --workers=2 --worker-class=asgi

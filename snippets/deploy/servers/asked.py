@@ -1,0 +1,30 @@
+import os
+import socket
+import subprocess
+import time
+
+import httpx2
+
+COMMAND = "uvicorn orders:app --host=$HOST --port=$PORT"  # yours
+PATH = "/orders"
+
+
+def test_the_command_serves() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    told = {**os.environ, "HOST": "127.0.0.1", "PORT": port}
+    command = ["sh", "-c", f"exec {COMMAND}"]
+    with subprocess.Popen(command, env=told) as server:  # noqa: S603  it is ours
+        status = answer(server, f"http://127.0.0.1:{port}{PATH}")
+        server.terminate()
+    assert status == 200  # noqa: S101  it is a test
+
+
+def answer(server: subprocess.Popen[bytes], url: str) -> int:
+    """Return the status of the first answer, or 0 if the server ends."""
+    while server.poll() is None:
+        try:
+            return httpx2.get(url, timeout=20).status_code
+        except httpx2.ConnectError:
+            time.sleep(0.1)  # it starts
+    return 0

@@ -1,0 +1,2 @@
+gunicorn orders:app --bind="$HOST:$PORT" --workers=2 \
+  --worker-class=uvicorn_worker.UvicornWorker

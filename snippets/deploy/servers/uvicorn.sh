@@ -1,0 +1,1 @@
+uvicorn orders:app --host="$HOST" --port="$PORT"

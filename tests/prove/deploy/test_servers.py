@@ -1,0 +1,497 @@
+"""What the page on servers claims."""
+
+import asyncio
+import importlib
+import json
+import os
+import re
+import runpy
+import shlex
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+import uvicorn
+
+from snippets.decide.servers.held import Held
+from snippets.deploy.servers.invoices import app as invoices
+from snippets.deploy.servers.orders import app as orders
+from tests.engine.pages import DOCS, SNIPPETS
+from tests.engine.plugin import STATE
+from tests.engine.run import Run as Proof
+from tests.parts import clock, pictures
+from tests.parts.keeper import kept
+from tests.parts.server import asked, free_port, listener
+from tests.parts.service import SERVICE
+from tests.prove.twins import dont
+
+FOLDER = "deploy/servers"
+HERE = SNIPPETS / FOLDER
+PAGE = DOCS / f"{FOLDER}.md"
+BIN = Path(sys.executable).parent
+COMMANDS = ["uvicorn", "uvicorn_workers", "gunicorn", "asgi", "wsgi"]
+LISTENING = re.compile(r"Listening at: |Uvicorn running on ")
+STARTED = re.compile(r"Booting worker with pid: (\d+)|Started server process \[(\d+)\]")
+LOOPBACK, CONTAINER = "127.0.0.1", "127.0.0.2"  # both are of this machine alone
+Holds = Callable[[], None]
+CONFIG = importlib.import_module("gunicorn.config")
+ENDED = re.compile(r"the server ended with status (\d+)")
+# It ends what it runs when it is told to end, and says how that ended.
+SCRIPT = """cd {folder}; trap 'kill -TERM $child' TERM
+{command} &
+child=$!; echo "its process is $child"
+while kill -0 $child 2> /dev/null; do wait $child; status=$?; done
+echo "the server ended with status $status"
+"""
+ODD = """
+import asyncio, time
+from orders import app
+
+@app.get("/blocks")
+async def blocks(): time.sleep(60)
+
+@app.get("/awaits")
+async def awaits(): await asyncio.sleep(3)
+"""
+FROZEN = "import ctypes; ctypes.PyDLL(None).sleep(60)"  # it leaves no other thread its turn
+BUSY = """
+import os, httpx2
+from orders import app
+
+@app.get("/calculate")
+async def calculate(): httpx2.get(os.environ["UPSTREAM_URL"], timeout=None)
+"""
+CALLS = 5
+APPS = "[1,2]", "[1,2]\n"
+
+
+INSTRUCTIONS = [
+    "Start the service with the right server and limits",
+    "Name the app, the worker class and the address in the command, and ask the server over HTTP before you rely on it.",
+    "Install fastapi, uvicorn, gunicorn and uvicorn-worker, and save this app:",
+    "Do: serve a WSGI app with threads",
+    "Install flask too:",
+    "Read in Choose a server by what your endpoints wait for when to take which.",
+    "Do: keep the options in a file",
+    "Run gunicorn --config=served.py with this file:",
+    "Don't leave out the worker class",
+    "Don't name an app that isn't there",
+    "Don't take a worker that is deprecated",
+    "Take uvicorn_worker.UvicornWorker, from the package uvicorn-worker.",
+    "Don't listen on loopback in a container",
+    "Give each processor one process: a second one adds memory, and the two share the processor.",
+    "Install the service as a package, and keep gunicorn's options in a file.",
+    "Read the address and the number of processes from the environment.",
+    "Give each limit its reason in a comment.",
+    "Install httpx2 and pytest, and put your own command into this test, which asks the server over HTTP:",
+    "Add no process for calls that await: see The same endpoint on four servers, measured.",
+    "Take one of these commands, with HOST and PORT in the environment:",
+    "Install the code as a package, and name it by the package: accounts.main:create_app().",
+]
+
+
+@dataclass
+class Served:
+    """A server that runs: its port, and what it wrote."""
+
+    port: int
+    log: Path
+
+    def said(self) -> str:
+        """Return what it wrote so far."""
+        return self.log.read_text()
+
+    def processes(self) -> set[str]:
+        """Return the processes that it started to serve."""
+        return {one or other for one, other in STARTED.findall(self.said())}
+
+    def ended(self) -> int:
+        """Wait until it ended; return its status."""
+        clock.wait(lambda: ENDED.search(self.said()))
+        return int(ENDED.findall(self.said())[0])
+
+    def pid(self) -> int:
+        """Return its process."""
+        return int(re.findall(r"its process is (\d+)", self.said())[0])
+
+    def get(self, path: str = "/orders", host: str = LOOPBACK) -> int:
+        """Return the status of an answer, once it listens on loopback."""
+        while True:
+            try:
+                return httpx2.get(f"http://{host}:{self.port}{path}", timeout=60).status_code
+            except httpx2.ConnectError:
+                if host == CONTAINER or ENDED.search(self.said()):
+                    raise
+                time.sleep(clock.POLL)  # a process that is born listens later
+
+
+@contextmanager
+def serving(command: str, folder: Path = HERE, **environment: str) -> Iterator[Served]:
+    """Run a command line as a shell does, from when it listens or ended; end it by SIGTERM."""
+    base = Path(tempfile.mkdtemp(prefix="servers-"))
+    served = Served(free_port(), base / "log")
+    told = {"HOST": LOOPBACK, "PORT": str(served.port), "HOME": str(base), **environment}
+    told |= {"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    script = SCRIPT.format(folder=shlex.quote(str(folder)), command=command.strip())
+
+    def listens() -> None:
+        if not (LISTENING.search(served.said()) or ENDED.search(served.said())):
+            raise OSError
+
+    words = ["/usr/bin/env", *(f"{name}={value}" for name, value in told.items())]
+    with kept([*words, "sh", "-c", script], base, "TERM", listens):
+        yield served
+
+
+@dataclass
+class Run:
+    """What a command line did: its answer, its processes, and its end."""
+
+    status: int
+    processes: int
+    end: int
+
+
+def command(name: str) -> str:
+    """Return a command line of the page."""
+    return (HERE / f"{name}.sh").read_text()
+
+
+def run(name: str) -> Run:
+    """Start a command line, ask it, and tell it to end."""
+    line = command(name)
+    wanted = int(next(iter(re.findall(r"--workers=(\d+)", line)), "1"))
+    with serving(line) as served:
+        status = served.get("/invoices" if "invoices:app" in line else "/orders")
+        clock.wait(lambda: len(served.processes()) >= wanted)
+        os.kill(served.pid(), signal.SIGTERM)
+        return Run(status, len(served.processes()), served.ended())
+
+
+@pytest.fixture(scope="module")
+def runs(pytestconfig: pytest.Config) -> dict[str, Run]:
+    """What each command line of the page did, all at once."""
+    with ThreadPoolExecutor(len(COMMANDS)) as pool:
+        found = dict(zip(COMMANDS, pool.map(run, COMMANDS), strict=True))
+    for name in COMMANDS:
+        pytestconfig.stash[STATE].runs[f"{FOLDER}/{name}.sh"] = Proof()  # its one run
+    return found
+
+
+@pytest.mark.holds(
+    "Without --workers, uvicorn runs one process; each command with --workers=2 runs two that serve.",
+    "Each answers /orders with 200, and ends by itself after SIGTERM.",
+)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.proves(f"{FOLDER}/{name}.sh")) for name in COMMANDS],
+)
+def test_each_command_serves_and_ends(runs: dict[str, Run], name: str) -> None:
+    assert runs[name].status == 200
+    assert (
+        asked(orders, "GET /orders")[0][2],
+        invoices.test_client().get("/invoices").text,
+    ) == APPS
+    assert runs[name].processes == (1 if name == "uvicorn" else 2)
+    assert runs[name].end == (128 + signal.SIGTERM if name == "uvicorn" else 0)
+    shown = set(re.findall(rf'title="{FOLDER}/(\w+)\.sh"', PAGE.read_text()))
+    assert shown == set(COMMANDS)
+
+
+@pytest.mark.holds(
+    "Where you name no number, uvicorn and gunicorn read it from WEB_CONCURRENCY.",
+)
+@pytest.mark.proves(f"{FOLDER}/uvicorn.sh")
+def test_the_number_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "7")
+    told = runpy.run_path(str(CONFIG.__file__))["Workers"].default
+    assert (uvicorn.Config("orders:app").workers, told) == (7, 7)
+    assert "--workers" not in command("uvicorn")
+
+
+def answered(served: Served) -> str:
+    """Return what a client of the container sees, or why it sees nothing."""
+    try:
+        status = served.get(host=CONTAINER)
+    except httpx2.TransportError:
+        if not served.processes():
+            said = re.findall(r"^(DeprecationWarning: .*)", served.said(), re.MULTILINE)[0]
+            return f"no process starts, {said}"
+        if "Worker failed to boot" in served.said():
+            return "no process starts, No module named 'app'"
+        return f"each client is refused, and loopback answers {served.get()}"
+    said = re.findall(r"^(TypeError: .*)", served.said(), re.MULTILINE)
+    return f"the answer is {status}" + "".join(f", {line}" for line in said)
+
+
+@pytest.mark.holds(
+    'The log says "Worker failed to boot", or the server starts and each answer is 500.',
+    "Or all is well on your laptop, and nobody reaches the container.",
+    "gunicorn's default worker calls the app as WSGI: it starts without an error, and each request is answered 500.",
+    "It serves, and shows a warning only where Python shows such warnings: here they are errors.",
+    "The server answers on its own loopback, so a check inside the container is green, and each client is refused.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/served.py",
+        dont(f"{FOLDER}/sync.py", "the answer is 500, TypeError: FastAPI.__call__"),
+        dont(f"{FOLDER}/unpackaged.py", "no process starts, No module named 'app'"),
+        dont(f"{FOLDER}/deprecated.py", "no process starts, DeprecationWarning: "),
+        dont(f"{FOLDER}/nowhere.py", "each client is refused, and loopback answers 200"),
+    ],
+    indirect=True,
+)
+def test_a_client_of_the_container_is_answered(snippet: ModuleType) -> None:
+    file = Path(str(snippet.__file__))
+    line, strict = f"gunicorn --config={file.name}", "error::DeprecationWarning"
+    with serving(line, HOST=CONTAINER, PYTHONWARNINGS=strict) as served:
+        seen = answered(served)
+    assert seen == "the answer is 200", seen
+
+
+@pytest.mark.holds(
+    "With uvicorn invoices:app, a WSGI app starts and fails in the same way.",
+)
+@pytest.mark.proves(f"{FOLDER}/sync.py")
+def test_a_wsgi_app_fails_on_uvicorn() -> None:
+    line = command("uvicorn").replace("orders:app", "invoices:app")
+    with serving(line) as served:
+        assert served.get("/invoices") == 500
+
+
+@pytest.mark.holds(
+    "With one process, uvicorn app:app ends with status 3.",
+    'With --workers=2, it says "Uvicorn running on" and then ends with status 0, which a supervisor takes for success.',
+    "orders:app has the same fault when you start it from another folder.",
+)
+@pytest.mark.proves(f"{FOLDER}/unpackaged.py")
+def test_an_app_that_is_not_there(tmp_path: Path, record_property: Any) -> None:
+    with serving(command("uvicorn"), tmp_path) as served:
+        assert served.ended() == 3
+    lost = f"uvicorn app:app {command('uvicorn').partition('orders:app')[2]}"
+    with serving(lost) as served:
+        end = served.ended()
+    record_property("figure", f"status {end}")
+    with serving(f"{lost.strip()} --workers=2") as served:
+        assert served.ended() == 0
+        assert "Uvicorn running on" in served.said()
+
+
+@pytest.mark.holds(
+    "It serves, and shows a warning only where Python shows such warnings: here they are errors.",
+)
+@pytest.mark.proves(f"{FOLDER}/deprecated.py")
+def test_a_deprecated_worker_serves_and_says_nothing() -> None:
+    with serving("gunicorn --config=deprecated.py") as served:
+        assert served.get() == 200
+        assert "deprecated" not in served.said()
+
+
+@pytest.mark.holds(
+    "By default, uvicorn and gunicorn listen on loopback; where PORT is set, gunicorn listens on all interfaces.",
+    "The service's Dockerfile sets BIND=0.0.0.0:8000.",
+)
+@pytest.mark.proves(f"{FOLDER}/nowhere.py")
+def test_the_defaults_listen_on_loopback(
+    monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
+    monkeypatch.delenv("PORT", raising=False)
+    ((bind,),) = [runpy.run_path(str(CONFIG.__file__))["Bind"].default]
+    assert bind == f"{uvicorn.Config('orders:app').host}:8000"
+    record_property("figure", bind.partition(":")[0])
+    monkeypatch.setenv("PORT", "8001")
+    (bind,) = runpy.run_path(str(CONFIG.__file__))["Bind"].default
+    assert bind == "0.0.0.0:8001"
+    assert "BIND=0.0.0.0:8000" in (SERVICE / "Dockerfile").read_text()
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A folder with apps that are hard to serve."""
+    (tmp_path / "odd.py").write_text(ODD)
+    (tmp_path / "busy.py").write_text(BUSY)
+    (tmp_path / "frozen.py").write_text(FROZEN)
+    (tmp_path / "orders.py").write_text((HERE / "orders.py").read_text())
+    return tmp_path
+
+
+@pytest.mark.holds(
+    "What each limit does",
+    "--timeout of gunicorn, 30 seconds by default | kills and replaces a process whose event loop stands still for so long",
+    "A request that awaits for longer than --timeout goes on: give each call a timeout of its own.",
+)
+@pytest.mark.proves(f"{FOLDER}/served.py")
+def test_a_loop_that_stands_still_ends_its_process(odd: Path, record_property: Any) -> None:
+    line = "gunicorn odd:app --bind=$HOST:$PORT --timeout=2 --preload"
+    with serving(f"{line} --worker-class=uvicorn_worker.UvicornWorker", odd) as served:
+        assert served.get("/awaits") == 200
+        with pytest.raises(httpx2.TransportError):
+            served.get("/blocks")
+        assert "WORKER TIMEOUT" in served.said()
+        assert served.get() == 200
+        assert len(served.processes()) == 2
+    told = (HERE / "served.py").read_text()
+    default = CONFIG.Timeout.default
+    assert f"timeout = {default}" in told
+    record_property("figure", f"{default} seconds")
+
+
+@pytest.mark.holds(
+    "--limit-concurrency=2 of uvicorn | the second connection at once is answered 503, since the limit counts it too",
+    "--limit-max-requests=2 of uvicorn | a process ends after its second request",
+)
+@pytest.mark.proves(f"{FOLDER}/uvicorn.sh")
+def test_uvicorn_counts(record_property: Any) -> None:
+    with serving(f"{command('uvicorn').strip()} --limit-concurrency=2") as served:
+        with socket.create_connection((LOOPBACK, served.port)):
+            assert served.get() == 503
+        clock.wait(lambda: served.get() == 200)
+    with serving(f"{command('uvicorn').strip()} --limit-max-requests=2") as served:
+        assert [served.get(), served.get(), served.ended()] == [200, 200, 0]
+
+
+@pytest.mark.holds(
+    "--timeout-worker-healthcheck of uvicorn, 5 seconds by default | kills and replaces a process that doesn't answer its parent, also while it imports",
+)
+@pytest.mark.proves(f"{FOLDER}/uvicorn_workers.sh")
+def test_a_process_that_gives_no_answer_is_replaced(odd: Path, record_property: Any) -> None:
+    impatient = command("uvicorn_workers").replace("orders:app", "frozen:app")
+    impatient = impatient.replace("healthcheck=60", "healthcheck=1")
+    with serving(impatient, odd) as served:
+        clock.wait(lambda: len(re.findall(r"Child process \[\d+\] died", served.said())) > 1)
+        assert not served.processes()
+    default = uvicorn.Config("orders:app").timeout_worker_healthcheck
+    record_property("figure", f"{default} seconds")
+
+
+@pytest.mark.holds(
+    "--threads=20 of gunicorn | does nothing for an ASGI app",
+)
+@pytest.mark.proves(f"{FOLDER}/asgi.sh")
+def test_threads_serve_no_asgi_app() -> None:
+    with serving(f"{command('asgi').strip()} --threads=20") as served:
+        assert served.get() == 200
+        assert "ASGI worker does not use threads configuration" in served.said()
+
+
+async def measured(folder: Path, processes: int) -> dict[str, float]:
+    """Return how many calculations run at once in some processes, and their memory in bytes."""
+    remote, listening = Held(processes), listener()
+
+    def busy(number: int) -> bool:
+        return remote.most >= number
+
+    url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
+    line = f"gunicorn busy:app --bind=$HOST:$PORT --worker-class=asgi --workers={processes}"
+    with serving(line, folder, UPSTREAM_URL=url) as served:
+        async with (
+            await asyncio.start_server(remote, sock=listening),
+            httpx2.AsyncClient(base_url=f"http://{LOOPBACK}:{served.port}", timeout=None) as client,
+        ):
+            calls = list[asyncio.Task[httpx2.Response]]()
+            for number in range(1, CALLS + 1):
+                calls.append(asyncio.create_task(client.get("/calculate")))
+                if number <= processes:  # the next call finds these processes busy
+                    await clock.until(partial(busy, number))
+            for answer in await asyncio.gather(*calls):
+                answer.raise_for_status()
+        workers = psutil.Process(served.pid()).children()
+        memory = sum(each.memory_full_info().uss for each in workers)
+    return {"calculations": remote.most, "memory": memory}
+
+
+def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool]]:
+    """Return the calculations of each run, and whether it takes more memory than the one before."""
+    found, before = {}, 0.0
+    for name, told in runs.items():
+        found[name] = told["calculations"], told["memory"] > before
+        before = told["memory"]
+    return found
+
+
+@pytest.mark.holds(
+    "How many processes",
+    "An endpoint that keeps its event loop busy, on gunicorn's own ASGI.",
+    "Calls come one after another until one more waits.",
+    "Each process more runs one calculation more, and takes as much memory as the first.",
+    "The data of the picture, and how it is drawn",
+)
+@pytest.mark.proves(f"{FOLDER}/workers.json")
+def test_each_process_runs_one_calculation(odd: Path, pytestconfig: pytest.Config) -> None:
+    found = {1: "1 process", 2: "2 processes", 4: "4 processes"}
+    with ThreadPoolExecutor(len(found)) as pool:
+        told = pool.map(lambda number: asyncio.run(measured(odd, number)), found)
+        runs = dict(zip(found.values(), told, strict=True))
+    one = runs["1 process"]["memory"]
+    for each in runs.values():
+        each["memory"] = round(each["memory"] / one, 1)
+    wanted = {name: (number, True) for number, name in found.items()}
+    updating = pytestconfig.option.update_examples
+    pictures.hold_data(f"{FOLDER}/workers", runs, shape, wanted, updating)
+    assert shape(runs) == wanted
+
+
+@pytest.mark.holds(
+    "Calculations at once and memory of 1, 2 and 4 processes",
+    "Memory as a multiple of that of one process: 1 process 1, 2 processes 2, 4 processes 4.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
+def test_the_picture_is_drawn_from_the_data(
+    snippet: ModuleType, pytestconfig: pytest.Config, record_property: Any
+) -> None:
+    told = json.loads((HERE / "workers.json").read_text())
+    for name, run in told.items():
+        record_property("figure", name)
+        record_property("figure", f"{run['memory']:g}")
+    pictures.hold_picture(f"{FOLDER}/workers", snippet.draw, pytestconfig.option.update_examples)
+    drawn = snippet.draw(
+        {"a": {"calculations": 1, "memory": 1}, "b": {"calculations": 2, "memory": 2}}
+    )
+    assert (drawn.count('width="100"'), drawn.count('width="200"')) == (2, 2)
+
+
+@pytest.mark.holds(
+    "Multiply what a process opens: with the service's defaults, each opens up to 12 connections to the database.",
+    "The service's own file says so:",
+)
+@pytest.mark.proves("service/gunicorn.conf.py")
+@pytest.mark.service("tests/test_gunicorn.py")
+def test_the_service_has_its_own_file(service: Holds, record_property: Any) -> None:
+    service()
+    settings = (SERVICE / "src/accounts/config.py").read_text()
+    pool, more = re.findall(r"pool_(?:size|overflow): int = Field\(default=(\d+)", settings)
+    assert (
+        "takes `POOL_SIZE` + `POOL_OVERFLOW` + 2 connections" in (SERVICE / "README.md").read_text()
+    )
+    record_property("figure", f"{int(pool) + int(more) + 2} connections")
+
+
+@pytest.mark.holds(
+    "With app:app the test is red, also with --workers=2.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/asked.py"], indirect=True)
+def test_your_command_is_asked(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
+    monkeypatch.setenv("PATH", f"{BIN}:/usr/bin:/bin")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    snippet.test_the_command_serves()
+    monkeypatch.setattr(snippet, "COMMAND", snippet.COMMAND.replace("orders:app", "app:app"))
+    with pytest.raises(AssertionError):
+        snippet.test_the_command_serves()
+    monkeypatch.setattr(snippet, "COMMAND", f"{snippet.COMMAND} --workers=2")
+    with pytest.raises(AssertionError):
+        snippet.test_the_command_serves()
