@@ -31,6 +31,8 @@ SECTIONS = {  # rows of the sections that have their chapter
     "6.1": 7,
     "6.2": 2,
     "7": 20,
+    "8.2": 1,
+    "8.3": 1,
     "structure": 1,
     "tiers": 8,
 }

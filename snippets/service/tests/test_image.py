@@ -40,9 +40,9 @@ USER 0
 COPY . /app
 RUN ["python3", "-c", "\\
 import os, shutil; \\
-os.makedirs('/root/.local/bin', exist_ok=True); \\
-os.chmod('/root', 0o700); \\
-shutil.copy('/opt/venv/bin/gunicorn', '/root/.local/bin/gunicorn')"]
+os.makedirs('/home/builder/bin'); \\
+os.chmod('/home/builder', 0o700); \\
+shutil.copy('/opt/venv/bin/gunicorn', '/home/builder/bin/gunicorn')"]
 USER 10001
 """
 AWAITED = """
@@ -302,7 +302,7 @@ def test_it_drains_on_sigterm(service: Service) -> None:
 # --8<-- [end:drain]
 @pytest.fixture(scope="module")
 def carefree(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """The image with all of a folder, and with its server in root's home."""
+    """The image with all of a folder, and with its server in a home folder."""
     context = tmp_path_factory.mktemp("carefree")
     for name, text in {"Dockerfile": CAREFREE, ".env": "TOKEN_KEY=planted"}.items():
         (context / name).write_text(text)
@@ -317,9 +317,9 @@ def test_without_a_dockerignore_a_secret_is_in_the_image(carefree: Image) -> Non
 
 # --8<-- [end:ignored]
 # --8<-- [start:home]
-def test_another_user_finds_nothing_in_the_home_of_root(carefree: Image) -> None:
+def test_a_home_folder_is_closed_to_others(carefree: Image) -> None:
     run = ["podman", "run", "--rm", "--network=none"]
-    server = [carefree.name, "/root/.local/bin/gunicorn", "--version"]
+    server = [carefree.name, "/home/builder/bin/gunicorn", "--version"]
     assert "gunicorn" in carefree.containers.tell(*run, "--user=0", *server)
     with pytest.raises(CommandError, match="ermission denied"):
         carefree.containers.tell(*run, *server)
@@ -342,7 +342,7 @@ def test_root_could_change_the_code(image: Image) -> None:
     ("command", "status"),
     [
         (["python3", "-c", AWAITED], "0"),
-        (["sh", "-c", f"python3 -c '{AWAITED}'"], "0"),
+        (["sh", "-c", f"exec python3 -c '{AWAITED}'"], "0"),
         (["sh", "-c", f"python3 -c '{AWAITED}' || echo failed"], "137"),
     ],
 )
