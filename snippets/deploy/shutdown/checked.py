@@ -16,7 +16,7 @@ async def check(url: str, pid: int) -> None:
             await anext(lines)  # the stream is open
             os.kill(pid, signal.SIGTERM)
             async for _ in lines:
-                pass  # RemoteProtocolError says that it was cut
+                pass  # it raises `RemoteProtocolError` if cut
         for _ in range(20):
             await asyncio.sleep(0.5)  # the server closes its door soon
             try:
