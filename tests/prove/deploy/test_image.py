@@ -18,10 +18,9 @@ PATCHES = {"root", "shell", "listed", "whole"}
 Holds = Callable[[], None]
 
 
-INSTRUCTIONS = []
-
-
-JUDGEMENTS = []
+INSTRUCTIONS = [
+    "placeholder",
+]
 
 
 def said() -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import inspect
 import os
 import re
@@ -13,7 +14,6 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
-import uvicorn_worker
 import yaml
 
 from snippets.deploy.shutdown import checked
@@ -43,9 +43,6 @@ INSTRUCTIONS = [
     "Give a stream a last event, and let its reader connect again.",
     "Install httpx2, start your server, and call this with the address of a stream and the process's id:",
 ]
-
-
-JUDGEMENTS = []
 
 
 @pytest.fixture(autouse=True)
@@ -206,12 +203,11 @@ def test_the_check_tells_them_apart(snippet: ModuleType) -> None:
     assert found == {"told.py": "green", "early.py": "red", "replaced.py": "red"}
 
 
-def planted(name: str, *edit: str) -> Any:
+def planted(name: str, old: str = "", new: str = "") -> Any:
     """Run a block, with one of its texts replaced by another; return what it defines."""
     text = (SNIPPETS / FOLDER / name).read_text()
-    if edit:
-        assert text.count(edit[0]) == 1, edit
-        text = text.replace(*edit)
+    assert not old or text.count(old) == 1, old
+    text = text.replace(old, new)
     module = ModuleType(name)
     exec(compile(text, name, "exec"), vars(module))  # noqa: S102  it is the block
     return module
@@ -415,8 +411,9 @@ def test_each_limit_is_in_the_next(service: Holds, record_property: Any) -> None
 @pytest.mark.holds("gunicorn's worker has no option for uvicorn's limit, so this function sets it.")
 @pytest.mark.proves("service/gunicorn.conf.py")
 def test_gunicorn_has_no_option_for_the_limit() -> None:
-    assert "timeout_keep_alive" in inspect.getsource(uvicorn_worker.UvicornWorker)
-    assert "graceful" not in inspect.getsource(uvicorn_worker.UvicornWorker)
+    told = inspect.getsource(importlib.import_module("uvicorn_worker").UvicornWorker)
+    assert "timeout_keep_alive" in told
+    assert "graceful" not in told
 
 
 @pytest.mark.holds(
