@@ -41,6 +41,7 @@ INSTRUCTIONS = [
     "Start in the lifespan what requests share, and close it behind the yield.",
     "Let the platform leave out a process before it sends SIGTERM: new connections are refused from then on.",
     "Give a stream a last event, and let its reader connect again.",
+    "Read in Hand work to a worker and lose nothing how the mail of a killed worker comes again.",
     "Install httpx2, start your server, and call this with the address of a stream and the process's id:",
 ]
 
