@@ -24,7 +24,7 @@ INSTRUCTIONS = [
     "Don't install into the home of root",
     "Install into /opt/venv, and let all read it.",
     "Take the Dockerfile of the service, and its .dockerignore.",
-    "Start the container with a read-only root and with --tmpfs=/tmp, and drop all capabilities.",
+    "Start the container with a read-only root, give it memory for /tmp, and drop all capabilities.",
     "Wait for SIGTERM in the server: see Stop without losing a request.",
     "Renew the digest on a day of each month, or you keep old faults.",
     "Scan the base image too: these tests don't see what it holds.",
