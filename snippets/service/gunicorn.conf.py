@@ -40,6 +40,7 @@ logconfig_dict = logs.config()
 control_socket_disable = True
 
 
+# --8<-- [start:limits]
 def post_worker_init(worker: Worker) -> None:
     """Let uvicorn cancel what still runs a second before, and end in order.
 
@@ -52,6 +53,8 @@ def post_worker_init(worker: Worker) -> None:
     app: FastAPI = vars(worker)["wsgi"]
     server.http = limited(app.state.settings, FILES - OTHER_FILES)
 
+
+# --8<-- [end:limits]
 
 # --8<-- [start:metrics]
 # Shared by all workers, and empty at the start of each run. It must be known before

@@ -37,6 +37,8 @@ SECTIONS = {  # rows of the sections that have their chapter
     "10.1": 1,
     "8.1": 2,
     "10.3": 1,
+    "8.2": 1,
+    "8.3": 1,
     "structure": 1,
     "tiers": 8,
 }

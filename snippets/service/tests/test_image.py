@@ -34,6 +34,23 @@ LOCKED_DOWN = [
     *["--cap-drop=all", "--security-opt=no-new-privileges"],
 ]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+CAREFREE = f"""
+FROM {IMAGE}
+USER 0
+COPY . /app
+RUN ["python3", "-c", "\\
+import os, shutil; \\
+os.makedirs('/home/builder/bin'); \\
+os.chmod('/home/builder', 0o700); \\
+shutil.copy('/opt/venv/bin/gunicorn', '/home/builder/bin/gunicorn')"]
+USER 10001
+"""
+AWAITED = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: exit(0))
+print("ready", flush=True)
+signal.pause()
+"""
 
 
 @dataclass
@@ -174,14 +191,6 @@ def service(container: Service) -> Service:
     return container
 
 
-def test_it_takes_nothing_that_is_not_pinned() -> None:
-    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}"] * 2
-    assert re.search(
-        r"^ARG BASE=\S+:\S+@sha256:[0-9a-f]{64}$", DOCKERFILE, re.MULTILINE
-    )
-    assert DOCKERFILE.count("--require-hashes") == len(["build", "run"])
-
-
 def test_it_holds_the_packages_of_the_lock(
     image: Image, record_property: Callable[[str, object], None]
 ) -> None:
@@ -291,3 +300,63 @@ def test_it_drains_on_sigterm(service: Service) -> None:
 
 
 # --8<-- [end:drain]
+@pytest.fixture(scope="module")
+def carefree(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The image with all of a folder, and with its server in a home folder."""
+    context = tmp_path_factory.mktemp("carefree")
+    for name, text in {"Dockerfile": CAREFREE, ".env": "TOKEN_KEY=planted"}.items():
+        (context / name).write_text(text)
+    image.containers.build("localhost/carefree", context)
+    return Image(image.containers, image.base, "localhost/carefree")
+
+
+# --8<-- [start:ignored]
+def test_without_a_dockerignore_a_secret_is_in_the_image(carefree: Image) -> None:
+    assert carefree.tell("print(open('/app/.env').read())") == ["TOKEN_KEY=planted"]
+
+
+# --8<-- [end:ignored]
+# --8<-- [start:home]
+def test_a_home_folder_is_closed_to_others(carefree: Image) -> None:
+    run = ["podman", "run", "--rm", "--network=none"]
+    server = [carefree.name, "/home/builder/bin/gunicorn", "--version"]
+    assert "gunicorn" in carefree.containers.tell(*run, "--user=0", *server)
+    with pytest.raises(CommandError, match="ermission denied"):
+        carefree.containers.tell(*run, *server)
+
+
+# --8<-- [end:home]
+# --8<-- [start:root]
+def test_root_could_change_the_code(image: Image) -> None:
+    run = ["podman", "run", "--rm", "--network=none"]
+    write = "open('/opt/venv/changed', 'w'); print('written')"
+    command = [image.name, "python3", "-c", write]
+    assert image.containers.tell(*run, "--user=0", *command) == "written"
+    with pytest.raises(CommandError, match="Permission denied"):
+        image.containers.tell(*run, *command)
+
+
+# --8<-- [end:root]
+# --8<-- [start:shell]
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (["python3", "-c", AWAITED], "0"),
+        (["sh", "-c", f"exec python3 -c '{AWAITED}'"], "0"),
+        (["sh", "-c", f"python3 -c '{AWAITED}' || echo failed"], "137"),
+    ],
+)
+def test_a_shell_keeps_the_signal(
+    image: Image, command: list[str], status: str
+) -> None:
+    tell = image.containers.tell
+    with image.containers.running(image.name, command=command) as name:
+        limit = time.monotonic() + 60
+        while tell("podman", "logs", name) != "ready" and time.monotonic() < limit:
+            time.sleep(0.1)
+        patience = "2" if status == "137" else "60"
+        tell("podman", "stop", f"--time={patience}", name)
+        assert tell("podman", "inspect", "--format={{.State.ExitCode}}", name) == status
+
+
+# --8<-- [end:shell]

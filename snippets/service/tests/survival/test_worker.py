@@ -16,7 +16,7 @@ from dev import processes
 from dev.keeper import Program
 from dev.mail import Inbox
 from tests.fixtures.sample_data import ANN, BOB
-from tests.survival.conftest import Environment
+from tests.survival.conftest import Environment, wait_until
 from tests.test_handlers import create
 
 
@@ -92,3 +92,32 @@ async def test_a_killed_worker_loses_nothing(
 
 
 # --8<-- [end:killed]
+
+
+# --8<-- [start:stopped]
+async def test_a_worker_that_is_told_to_stop_finishes_its_mail(
+    client: AsyncClient,
+    sessions: Sessions,
+    environment: Environment,
+    inbox: Inbox,
+    tmp_path: Path,
+) -> None:
+    with (
+        (tmp_path / "relay.log").open("wb") as log,
+        processes.relay(environment, log),
+        working(environment, tmp_path, "first") as first,
+    ):
+        inbox.take.clear()
+        await create(client, ANN)
+        assert inbox.taking.wait(60)
+        first.signal(signal.SIGTERM)
+        said = tmp_path / "first.log"
+        wait_until(lambda: "Warm shutdown" in said.read_text())
+        inbox.take.set()
+        assert first.wait(60) == 0
+    async with sessions() as session:
+        assert not await session.scalar(select(func.count()).select_from(Message))
+    assert [mail["To"] for mail in inbox.mails] == [ANN["email"]]
+
+
+# --8<-- [end:stopped]
