@@ -31,6 +31,8 @@ SECTIONS = {  # rows of the sections that have their chapter
     "6.1": 7,
     "6.2": 2,
     "7": 20,
+    "10.1": 13,
+    "10.2": 1,
     "structure": 1,
     "tiers": 8,
 }
