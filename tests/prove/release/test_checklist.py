@@ -28,15 +28,19 @@ INSTRUCTIONS = [
     "Release with a checklist of commands",
     'Look for a line such as "rollback plan documented", and ask who has run that plan.',
     "Give each line of the list a command, and see that command fail once before you trust it.",
+    "If you don't know whether a line can fail, try it on the fault that it is there for.",
     "Keep the lines beside the gates of your tiers, each with what it refuses:",
     "Install alembic, pytest, sqlalchemy and uv, and run it where DATABASE_URL names the database of the release:",
     "Don't let the last command decide",
+    "See each line fail",
     "Don't list what can't fail",
     "Copy the list of a release",
     "Copy lines.toml and settle.py, and write your own commands.",
     "Run your tier first, then migrate, then run settle.py, and deploy when all is green.",
     "Write what only a person can answer as a question, as Write a checklist of commands and questions does.",
-    "Run sh red.sh in a clone, on a database that lacks a migration.",
+    "Try each new line on its fault before you merge it.",
+    "Run red.sh in a clone, on a database that lacks a migration.",
+    "Mend a line that stays green there, or drop it.",
 ]
 
 

@@ -28,7 +28,10 @@ INSTRUCTIONS = [
     "Deploy the image of the release before, and leave the schema as the new release made it.",
     "If you don't know whether the release before runs on the new schema, run its tests on that schema before you release.",
     "Do: test the way back before you need it",
+    "Install alembic, pytest and sqlalchemy, and put the programs of PostgreSQL on your PATH.",
+    "Set DATABASE_URL for Alembic, and PGHOST, PGUSER and PGDATABASE for the programs.",
     "Run this in a clone, on a database of its own:",
+    "For v1.3.0, split the renaming into steps, as Change a schema while the service runs does.",
     "Don't check out the old code first",
     "Don't count migrations",
     "Don't install the old release again",
@@ -40,15 +43,17 @@ INSTRUCTIONS = [
     "Let such a column allow NULL, because the release before writes nothing there.",
     "Don't: drop the column again",
     "Do: restore each backup",
+    "Put the dump into another database, and count what is there:",
     "Run it each night, and take the least number of rows from the night before.",
     "Don't trust a backup that nobody restored",
     "Do: bring back what a downgrade dropped",
+    "Put the dump beside the database, and copy only what is missing:",
     'Write into the release notes which revision the release before needs, as snippets/service/README.md does below "Release".',
     "Give each image the tag of its release, and keep the image of the release before.",
     "Keep a way from each release to the one before it: add in one release, and drop in a later one.",
     "Let someone go back on purpose once a quarter.",
     "Run tested.sh in your pipeline, with the tag that runs and the commit that comes.",
-    "Install alembic, asyncpg, pytest and sqlalchemy[asyncio], and put the programs of PostgreSQL on your PATH.",
+    "Where it fails, split the change into steps before you release it.",
 ]
 
 
@@ -270,6 +275,7 @@ def test_a_backup_that_failed_is_green(walk: Walk, shop: Shop) -> None:
 
 
 @pytest.mark.holds(
+    "After named.sh, users went on, and v1.2.3 comes back.",
     "The third user came after the dump, and is lost where the dump takes the place of the database.",
 )
 @pytest.mark.proves(f"{FOLDER}/returned.sh")
