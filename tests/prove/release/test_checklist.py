@@ -30,7 +30,7 @@ INSTRUCTIONS = [
     "Give each line of the list a command, and see that command fail once before you trust it.",
     "If you don't know whether a line can fail, try it on the fault that it is there for.",
     "Keep the lines beside the gates of your tiers, each with what it refuses:",
-    "Install alembic, pytest, sqlalchemy and uv, and run it where DATABASE_URL names the database of the release:",
+    "Install alembic, pytest, sqlalchemy and uv, and run it where Alembic finds the database of the release:",
     "Don't let the last command decide",
     "See each line fail",
     "Don't list what can't fail",
@@ -103,7 +103,7 @@ def test_each_fault_is_planted(walk: Walk) -> None:
 
 @pytest.mark.holds(
     "Each line of the list is ticked, and the release asks a database that lacks its migration.",
-    "Without -e, the shell goes on after a command that failed.",
+    "With -c alone, the shell goes on after a command that failed.",
     "The line is green when its last command passes, whatever happened before.",
     "Look at -euc: a line of several commands ends with the first that fails.",
 )
@@ -160,6 +160,7 @@ def test_what_cannot_fail_is_green(walk: Walk) -> None:
 @pytest.mark.holds(
     "The gates are those of tier L, where each was green on the service and red on its fault:",
 )
+@pytest.mark.proves(f"{FOLDER}/release.md")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/settle.py"], indirect=True)
 def test_the_list_is_that_of_the_tiers(snippet: ModuleType, pytestconfig: pytest.Config) -> None:
     lines = snippet.checklist("l", TIERS, LINES)
@@ -169,13 +170,6 @@ def test_the_list_is_that_of_the_tiers(snippet: ModuleType, pytestconfig: pytest
         seen = {line.split()[0] for line in runs}
         for gate in TIERS["tiers"]["l"]["gates"]:
             assert gate in seen, f"{gate} has no {name} run"
-
-
-@pytest.mark.proves(f"{FOLDER}/release.md")
-def test_the_list_names_each_line() -> None:
-    shown = (SNIPPETS / FOLDER / "release.md").read_text()
-    for line in LINES.values():
-        assert f"    - {line['refuses']}\n" in shown
 
 
 @pytest.mark.holds(
