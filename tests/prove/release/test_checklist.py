@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else,
 
 
 INSTRUCTIONS = [
-    "Release with a checklist of commands",
+    "Check each line of a release with a command",
     'Look for a line such as "rollback plan documented", and ask who has run that plan.',
     "Give each line of the list a command, and see that command fail once before you trust it.",
     "If you don't know whether a line can fail, try it on the fault that it is there for.",

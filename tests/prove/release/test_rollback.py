@@ -301,8 +301,10 @@ def test_only_what_is_missing_is_brought_back(walk: Walk, shop: Shop) -> None:
 @pytest.mark.proves("service/tests/survival/test_rollback.py")
 def test_the_service_goes_back(service: Callable[[], None]) -> None:
     service()
-    (contract,) = (SNIPPETS / "service/alembic/versions").glob("rev_0005_*.py")
+    number = "0005"
+    (contract,) = (SNIPPETS / "service/alembic/versions").glob(f"rev_{number}_*.py")
     assert 'op.drop_column("users", "name")' in contract.read_text()
+    assert 'down_revision = "0004"' in contract.read_text()
 
 
 def test_the_release_notes_name_the_revision() -> None:
