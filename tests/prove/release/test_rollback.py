@@ -213,7 +213,7 @@ def test_addresses_come_through_a_downgrade(
     assert found == ["ann@x.org", "bob@x.org", None]
 
 
-@pytest.mark.holds("Alembic's --autogenerate writes such a downgrade.")
+@pytest.mark.holds("Where Alembic generates a migration, it writes such a downgrade.")
 @pytest.mark.proves(f"{FOLDER}/dropped.py")
 def test_a_generated_downgrade_drops() -> None:
     users = sa.MetaData()
@@ -222,7 +222,7 @@ def test_a_generated_downgrade_drops() -> None:
         connection.execute(sa.text("CREATE TABLE users (id integer)"))
         made = autogenerate.produce_migrations(MigrationContext.configure(connection), users)
     assert made.downgrade_ops
-    written = autogenerate.render_python_code(made.downgrade_ops)  # as --autogenerate does
+    written = autogenerate.render_python_code(made.downgrade_ops)
     assert "op.drop_column('users', 'email')" in written
     assert 'op.drop_column("users", "email")' in ADDRESSES.read_text()
 
