@@ -46,6 +46,8 @@ def test_a_page_without_these_parts_is_refused(name: str) -> None:
     "Begun: Observe",
     "To come: Deploy, Release",
     "To come: Observe, Release",
+    "Begun: Release",
+    "To come: Deploy, Observe",
     "The pages",
 )
 def test_the_lists_are_those_of_the_navigation() -> None:

@@ -39,6 +39,8 @@ SECTIONS = {  # rows of the sections that have their chapter
     "10.3": 1,
     "8.2": 1,
     "8.3": 1,
+    "10.1": 13,
+    "10.2": 1,
     "structure": 1,
     "tiers": 8,
 }

@@ -1,0 +1,2 @@
+git switch --quiet --detach v1.2.3
+python settle.py lines.toml

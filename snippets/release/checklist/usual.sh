@@ -1,0 +1,5 @@
+settled() { "$@" > line.log 2>&1 && echo "green: $*"; }
+settled pytest --cov=prices test_users.py
+settled pip list
+settled alembic heads
+settled grep --ignore-case rollback NOTES.md

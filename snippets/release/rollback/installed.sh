@@ -1,0 +1,11 @@
+deploy() {
+    git switch --quiet --detach "$1"
+    uv pip install --quiet --python env --no-index --find-links wheels \
+        --requirement requirements.txt
+    echo "$1: $(uv pip freeze --quiet --python env)"
+}
+uv venv --quiet env
+deploy v1.2.2
+cp newer/*.whl wheels/
+deploy v1.2.3
+deploy v1.2.2

@@ -1,0 +1,312 @@
+"""What the page on going back claims: releases of a real repository, on a real database."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import sqlalchemy as sa
+from alembic import autogenerate, command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+
+from tests.engine.pages import SNIPPETS
+from tests.engine.plugin import STATE
+from tests.parts.postgres import Postgres, column, connected
+from tests.parts.shop import ADDRESSES, ENV, FIRST, PHONES, RELEASES, RENAMED, USERS, Shop
+from tests.parts.wheels import wheel
+from tests.prove.twins import dont
+
+FOLDER = "release/rollback"
+Walk = dict[str, list[str]]
+pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else, on a busy machine
+
+
+INSTRUCTIONS = [
+    "Deploy the image of the release before, and leave the schema as the new release made it.",
+    "If you don't know whether the release before runs on the new schema, run its tests on that schema before you release.",
+    "Do: test the way back before you need it",
+    "Install alembic, pytest and sqlalchemy, and put the programs of PostgreSQL where your shell finds them.",
+    "Run this in a clone, on a database of its own:",
+    "For v1.3.0, split the renaming into steps, as Change a schema while the service runs does.",
+    "Don't check out the old code first",
+    "Don't count migrations",
+    "Don't install the old release again",
+    "Deploy the image of the release, which has its packages, and let a lock name them.",
+    "Do: name the revision, where the schema must go back",
+    "Stop the new release first.",
+    "Keep a dump, and let the code that knows 0003 undo it, down to the revision of the release before:",
+    "Do: keep what users entered",
+    "Let such a column allow NULL, because the release before writes nothing there.",
+    "Don't: drop the column again",
+    "Do: restore each backup",
+    "Put the dump into another database, and count what is there:",
+    "Run it each night, and take the least number of rows from the night before.",
+    "Don't trust a backup that nobody restored",
+    "Do: bring back what a downgrade dropped",
+    "Put the dump beside the database, and copy only what is missing:",
+    'Write into the release notes which revision the release before needs, as snippets/service/README.md does below "Release".',
+    "Give each image the tag of its release, and keep the image of the release before.",
+    "Keep a way from each release to the one before it: add in one release, and drop in a later one.",
+    "Let someone go back on purpose once a quarter.",
+    "Run tested.sh in your pipeline, with the tag that runs and the commit that comes.",
+    "Where it fails, split the change into steps before you release it.",
+]
+
+
+JUDGEMENTS = [
+    "We call it a rollback when we let the release before run again.",
+    "We recommend it where a night of data is too much to lose, and no block of this page runs it.",
+]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Shop:
+    """A repository whose release v1.2.3 has two users in its database `shop`."""
+    folder = tmp_path_factory.mktemp("rollback") / "shop"
+    folder.mkdir()
+    made = Shop(folder, postgres)
+    made.migrate("shop", "v1.2.3", "head")
+    made.tell("shop", USERS)
+    for name, version in {"wheels": "1.0", "newer": "2.0"}.items():
+        (folder / name).mkdir()
+        wheel(folder / name, "money", version)
+    return made
+
+
+@pytest.fixture(scope="module")
+def walk(shop: Shop, pytestconfig: pytest.Config) -> Iterator[Walk]:
+    """What the page's commands said, by the name of their block."""
+    found = Walk()
+
+    def take(database: str, *names: str) -> None:
+        for name in names:
+            found[name] = shop.take(pytestconfig.stash[STATE], database, f"{FOLDER}/{name}")
+
+    shop.tell("postgres", "CREATE DATABASE rehearsal", "CREATE DATABASE counted TEMPLATE shop")
+    shop.tell("shop", "CREATE ROLE backup LOGIN", "GRANT SELECT ON alembic_version TO backup")
+    take("rehearsal", "tested.sh")
+    take("counted", "minus_one.sh")
+    take("shop", "checkout.sh", "installed.sh", "backup.sh", "piped.sh", "named.sh")
+    shop.tell("shop", "INSERT INTO users (name) VALUES ('Cid')")
+    take("shop", "returned.sh")
+    yield found
+    names = "shop", "rehearsal", "counted", "restored", "beside", "empty"
+    shop.tell("postgres", *[f"DROP DATABASE {name}" for name in names], "DROP ROLE backup")
+
+
+LOST = "Can't locate revision identified by '{}'"
+
+
+@pytest.mark.holds(
+    "The repository below has four tags: v1.2.3 adds two columns by the migrations 0002 and 0003, v1.2.4 has no migration, and v1.3.0 gives a column another name.",
+    "v1.2.2 can come back while the schema of v1.2.3 stays.",
+)
+@pytest.mark.proves(f"{FOLDER}/tested.sh")
+def test_the_tests_of_the_release_before_run_on_the_new_schema(walk: Walk) -> None:
+    assert walk["tested.sh"] == [
+        "v1.2.2 passes on the schema of v1.2.3",
+        "v1.2.3 fails on the schema of v1.3.0",
+    ]
+    named = {tag: [f for f in files if "versions" in f] for tag, files in RELEASES.items()}
+    assert len(named) == 4
+    assert [Path(file).stem for file in named["v1.2.3"]] == ["0002", "0003"]
+    assert "add_column" in ADDRESSES.read_text() and "ADD phone" in PHONES[0]
+    assert named["v1.2.4"] == []
+    assert "RENAME COLUMN name" in RENAMED[0]
+
+
+@pytest.mark.holds(
+    "Go back to the release before without losing data",
+    "A release goes wrong, and the way back fails too: Can't locate revision identified by '0003'.",
+    "The old code has no file of 0003, so its Alembic can't even name the revision of the database.",
+    "Alembic looks for the file with that id in the folder of the code that runs.",
+    "Only the code that wrote the migration has the file, so only that code can undo it.",
+)
+@pytest.mark.proves(f"{FOLDER}/checkout.sh")
+def test_old_code_knows_no_new_migration(walk: Walk, shop: Shop) -> None:
+    assert walk["checkout.sh"] == [f"FAILED: {LOST.format('0003')}"]
+    listed = shop.run("shop", "git", "ls-tree", "-r", "--name-only", "v1.2.2").stdout
+    assert re.findall(r"versions/(.*)\.py", listed) == ["0001"]
+    assert walk["named.sh"][0] == "the schema is that of 0001"  # the new code undid it
+
+
+@pytest.mark.holds(
+    "-1 undoes one migration, and v1.2.3 has two.",
+    "From v1.2.4, -1 undoes a migration of the release before.",
+    "The database keeps the id of its last migration in the table alembic_version.",
+)
+@pytest.mark.proves(f"{FOLDER}/minus_one.sh")
+def test_one_back_is_one_migration(walk: Walk, shop: Shop) -> None:
+    told = "SELECT version_num FROM alembic_version"
+    counted = f"postgresql:{shop.server.address('counted')}"
+    assert walk["minus_one.sh"] == ["0002", f"FAILED: {LOST.format('0002')}"]
+    assert column(counted, told) == ["0002"]
+    assert [file for file in RELEASES["v1.2.4"] if "versions" in file] == []
+    shop.run("counted", "git", "switch", "--quiet", "--detach", "v1.2.4")
+    assert shop.run("counted", "alembic", "downgrade", "-1").returncode == 0
+    assert column(counted, told) == ["0001"]
+
+
+@pytest.mark.holds(
+    "The file of v1.2.2 asks for money without a version, and any version satisfies that.",
+)
+@pytest.mark.proves(f"{FOLDER}/installed.sh")
+def test_an_installation_goes_back_to_nothing(walk: Walk) -> None:
+    assert walk["installed.sh"][0] == "v1.2.2: money==1.0"
+    assert walk["installed.sh"][2] == "v1.2.2: money==2.0"
+    assert RELEASES["v1.2.2"]["requirements.txt"] == "money\n"
+
+
+@pytest.mark.holds(
+    "alembic heads needs no database: it reads the files of the release before.",
+)
+@pytest.mark.proves(f"{FOLDER}/named.sh")
+def test_the_revision_of_the_release_before_is_named(walk: Walk, shop: Shop) -> None:
+    assert walk["named.sh"] == ["the schema is that of 0001", "v1.2.2 passes"]
+    shop.run("shop", "git", "switch", "--quiet", "--detach", "v1.2.2")
+    assert shop.run("nowhere", "alembic", "heads").stdout == "0001 (head)\n"
+    assert "does not exist" in shop.run("nowhere", "psql").stderr
+
+
+@pytest.mark.holds(
+    "Or the way back works, and what users entered since the release is gone.",
+    "0002 adds a column for the addresses of users.",
+    "This downgrade leaves the column, and the next upgrade finds it:",
+    "The release before names the columns that it reads and writes, so one more does no harm.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/kept.py",
+        dont(f"{FOLDER}/dropped.py", "the address of Ann is gone"),
+    ],
+    indirect=True,
+)
+def test_addresses_come_through_a_downgrade(
+    snippet: ModuleType, database: str, tmp_path: Path
+) -> None:
+    versions, config = tmp_path / "migrations/versions", Config()
+    versions.mkdir(parents=True)
+    (tmp_path / "migrations/env.py").write_text(ENV)
+    (versions / "0001.py").write_text(FIRST)
+    names = "down_revision, downgrade, revision, upgrade"
+    (versions / "0002.py").write_text(f"from {snippet.__name__} import {names}\n")
+    config.set_main_option("script_location", str(tmp_path / "migrations"))
+
+    def tell(statement: str) -> None:
+        async def told() -> None:
+            async with connected(database.replace("+asyncpg", "")) as connection:
+                await connection.execute(statement)
+
+        asyncio.run(told())
+
+    command.upgrade(config, "0002")
+    tell(USERS)
+    command.downgrade(config, "0001")
+    tell("INSERT INTO users (name) VALUES ('Cid')")  # the release before goes on
+    command.upgrade(config, "0002")
+    found = column(database, "SELECT email FROM users ORDER BY id")
+    assert found[0], "the address of Ann is gone"
+    assert found == ["ann@x.org", "bob@x.org", None]
+
+
+@pytest.mark.holds("Where Alembic generates a migration, it writes such a downgrade.")
+@pytest.mark.proves(f"{FOLDER}/dropped.py")
+def test_a_generated_downgrade_drops() -> None:
+    users = sa.MetaData()
+    sa.Table("users", users, sa.Column("email", sa.String(200)), sa.Column("id", sa.Integer))
+    with sa.create_engine("sqlite://").connect() as connection:
+        connection.execute(sa.text("CREATE TABLE users (id integer)"))
+        made = autogenerate.produce_migrations(MigrationContext.configure(connection), users)
+    assert made.downgrade_ops
+    written = autogenerate.render_python_code(made.downgrade_ops)
+    assert "op.drop_column('users', 'email')" in written
+    assert 'op.drop_column("users", "email")' in ADDRESSES.read_text()
+
+
+@pytest.mark.holds(
+    "The tests of both releases are green: each runs on a schema of its own.",
+)
+@pytest.mark.proves(f"{FOLDER}/dropped.py")
+def test_both_releases_are_green(walk: Walk, shop: Shop) -> None:
+    assert walk["named.sh"][1] == "v1.2.2 passes"
+    shop.run("shop", "git", "switch", "--quiet", "--detach", "v1.2.3")
+    done = shop.run("shop", "pytest", "--quiet", "test_users.py")
+    assert done.returncode == 0, done.stdout
+    assert "0002.py" in str(list(RELEASES["v1.2.3"]))
+
+
+@pytest.mark.holds(
+    "A dump that is cut off, or that lacks rows, ends the script before its last line.",
+)
+@pytest.mark.proves(f"{FOLDER}/backup.sh")
+def test_a_bad_dump_is_red(walk: Walk, shop: Shop) -> None:
+    assert walk["backup.sh"] == ["2 users are there again"]
+    script = (SNIPPETS / FOLDER / "backup.sh").read_text()
+    create = "createdb restored\n"
+    half = f"size=$(wc -c < nightly.dump)\ntruncate -s $((size * 9 / 10)) nightly.dump\n{create}"
+    for old, new in {"-ge 2": "-ge 4", create: half}.items():
+        assert script.count(old) == 1
+        done = shop.run("shop", "sh", "-eu", "-c", script.replace(old, new))
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+
+
+@pytest.mark.holds(
+    "The role backup has no right to read users.",
+    "A pipe ends as its last command does, so gzip hides that pg_dump failed.",
+    "The file is empty, and psql restores it without an error.",
+    "psql goes on after an error, unless you set ON_ERROR_STOP.",
+)
+@pytest.mark.proves(f"{FOLDER}/piped.sh")
+def test_a_backup_that_failed_is_green(walk: Walk, shop: Shop) -> None:
+    assert walk["piped.sh"][:2] == ["the backup is green", "the restore is green"]
+    assert walk["piped.sh"][2] == 'ERROR:  relation "users" does not exist'
+    assert walk["piped.sh"][3].endswith("permission denied for table users")
+    assert shop.run("shop", "gunzip", "--stdout", "nightly.gz").stdout == ""
+    for option, status in {"ON_ERROR_STOP=0": 0, "ON_ERROR_STOP=1": 3}.items():
+        told = f"echo 'SELECT nothing; SELECT 5' | psql --set={option} --tuples-only"
+        done = shop.run("shop", "sh", "-c", told)
+        assert done.returncode == status
+        assert ("5" in done.stdout) == (status == 0)
+
+
+@pytest.mark.holds(
+    "After named.sh, users went on, and v1.2.3 comes back.",
+    "The third user came after the dump, and is lost where the dump takes the place of the database.",
+)
+@pytest.mark.proves(f"{FOLDER}/returned.sh")
+def test_only_what_is_missing_is_brought_back(walk: Walk, shop: Shop) -> None:
+    assert walk["returned.sh"] == [
+        "after the upgrade: 3 users, 0 addresses",
+        "in the dump: 2 users, 2 addresses",
+        "at the end: 3 users, 2 addresses",
+    ]
+    names = "SELECT name FROM users ORDER BY id"
+    for database, third in {"shop": ["Cid"], "beside": []}.items():
+        found = column(f"postgresql:{shop.server.address(database)}", names)
+        assert found == ["Ann", "Bob", *third]
+
+
+@pytest.mark.holds(
+    "The service's test starts both releases on one database, asks both over HTTP, and goes back:",
+    "0005 drops the old column, so the release before answers 500 until the new code takes 0005 back.",
+    "From 0004 on, each release reads what the other wrote.",
+)
+@pytest.mark.service(
+    "tests/survival/test_rollback.py::test_a_release_is_rolled_back_and_data_is_kept"
+)
+@pytest.mark.proves("service/tests/survival/test_rollback.py")
+def test_the_service_goes_back(service: Callable[[], None]) -> None:
+    service()
+    number = "0005"
+    (contract,) = (SNIPPETS / "service/alembic/versions").glob(f"rev_{number}_*.py")
+    assert 'op.drop_column("users", "name")' in contract.read_text()
+    assert 'down_revision = "0004"' in contract.read_text()
+
+
+def test_the_release_notes_name_the_revision() -> None:
+    notes = (SNIPPETS / "service/README.md").read_text().partition("\n## Release\n")[2]
+    assert "`alembic downgrade 0004` with the new code" in notes
