@@ -56,7 +56,6 @@ INSTRUCTIONS = [
     "Don't profile what waits with cProfile",
     "Do: look into a process that runs",
     "Install py-spy, and export the number of the process as PID:",
-    "In a container, give py-spy the capability SYS_PTRACE.",
     "Do: compare two snapshots of the memory",
     "Don't judge by one snapshot",
     "Do: find the peak with memray",

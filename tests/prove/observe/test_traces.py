@@ -39,6 +39,7 @@ from tests.prove.twins import dont
 FOLDER = "observe/traces"
 HERE = SNIPPETS / FOLDER
 BIN = Path(sys.prefix, "bin")
+COMMANDS = ["uvicorn --factory traced:create", "celery --app=traced:celery worker"]
 CALLS, ROUNDS = 50, 10  # requests of one measurement, and how often it is repeated
 
 
@@ -159,9 +160,8 @@ def settings(collector: Collector, valkey: str, postgres: Postgres) -> dict[str,
 @pytest.fixture(scope="module")
 def worker(settings: dict[str, str]) -> Iterator[None]:
     """The worker of the page, in processes of its own."""
-    command = "celery --app=traced:celery worker"
     quiet = " --concurrency=1 --loglevel=warning"
-    with run(command + quiet, settings, lambda: None):
+    with run(COMMANDS[1] + quiet, settings, lambda: None):
         yield
 
 
@@ -218,7 +218,7 @@ def test_one_trace_through_all_processes(
     pytestconfig: pytest.Config,
 ) -> None:
     url = f"http://127.0.0.1:{(port := free_port())}"
-    command = "uvicorn --factory traced:create" + f" --port={port}"
+    command = f"{COMMANDS[0]} --port={port}"
 
     def answers() -> None:
         with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -336,7 +336,7 @@ def test_a_thread_carries_the_request_on(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    'On the spans of carried.py it returns ["invoice"], and on those of dropped.py a second name.',
+    "On the spans of carried.py it returns one name, and on those of dropped.py a second name.",
 )
 @pytest.mark.proves(f"{FOLDER}/whole.py")
 def test_the_check_is_red_on_a_lost_context() -> None:
