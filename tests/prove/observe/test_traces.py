@@ -49,16 +49,21 @@ INSTRUCTIONS = [
     "Ask then which request published the task, and how long each process took.",
     "Set up tracing on both sides of each queue, and let the first process decide what is recorded.",
     "Install fastapi, uvicorn, sqlalchemy[asyncio], asyncpg, celery[redis], opentelemetry-sdk, opentelemetry-exporter-otlp-proto-http and opentelemetry-instrumentation- with each of fastapi, sqlalchemy and celery.",
+    "Give both processes DATABASE_URL, which make parts prints, BROKER_URL, and OTEL_EXPORTER_OTLP_ENDPOINT, the address of your collector.",
     "Don't instrument the worker alone",
     "Don't trust that an instrumentation works",
     "Do: carry the context into a thread",
     "Don't start a thread without it",
+    "Do: carry the context through a table",
+    "Let the row of a job carry the context, where you Hand work to a worker and lose nothing:",
     "Do: let the first process decide",
     "Don't let each process decide",
     "Add the database, and look for its spans in a trace.",
     "Add Celery to the publisher and the worker in one release.",
     "Store traceparent with each job that a table keeps.",
+    "Add sampling last, once a whole trace was seen.",
     "Copy roots, and let a test assert that a request begins one trace:",
+    "Look at one trace after each release of an instrumentation: a test of one process sees no queue.",
 ]
 
 
