@@ -48,6 +48,7 @@ def test_a_page_without_these_parts_is_refused(name: str) -> None:
     "To come: Observe, Release",
     "Begun: Release",
     "To come: Deploy, Observe",
+    "To come: Deploy, Release",
     "The pages",
 )
 def test_the_lists_are_those_of_the_navigation() -> None:

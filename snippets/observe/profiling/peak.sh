@@ -1,0 +1,2 @@
+memray run --output peak.bin loaded.py
+memray summary peak.bin
