@@ -24,8 +24,8 @@ timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # Seconds that an idle connection stays open: longer than the proxy keeps it, or the
 # proxy sends a request into a connection that is being closed.
 keepalive = 75
-# Each connection is an open file, of which a process may raise its own limit up to the
-# hard one. Some times `backlog` are accepted before any is closed again.
+# Each connection is an open file. A process may raise its own limit of these
+# up to the hard one. Some times `backlog` are accepted before any is closed again.
 FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 FILES = 65_536 if FILES == resource.RLIM_INFINITY else min(FILES, 65_536)
 resource.setrlimit(
