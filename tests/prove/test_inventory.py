@@ -31,6 +31,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "6.1": 7,
     "6.2": 2,
     "7": 20,
+    "9.1": 1,
     "structure": 1,
     "tiers": 8,
 }
