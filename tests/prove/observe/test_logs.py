@@ -164,7 +164,7 @@ def test_with_rich_a_traceback_shows_local_variables() -> None:
 
 @pytest.mark.holds(
     'An event such as f"login failed: {name}" may hold a line break, and then whoever chose the name writes a line of their own into this log.',
-    "The renderer of JSON escapes the line break, and Ruff reports such an event with G004.",
+    "JSONRenderer escapes the line break, and Ruff reports such an event with G004.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -362,7 +362,7 @@ def test_a_request_is_one_line(service: Holds, patch: str | None) -> None:
 def test_a_client_chooses_no_line(service: Holds, patch: str | None, record_property: Any) -> None:
     service()
     (most,) = re.findall(r"\{1,(\d+)\}", told("service/src/accounts/middleware/request_log.py"))
-    record_property("figure", most)
+    record_property("figure", f"{most} plain")
 
 
 @pytest.mark.holds(
@@ -392,6 +392,7 @@ def test_an_error_is_named(service: Holds, patch: str | None) -> None:
     "an e-mail address or a name | the id of the user",
     "a path or a query | the template of the route",
     "the body of a request | the status",
+    "Plant a secret in each place where your processes hold one, and search all that they wrote.",
     "The service does so in tests/survival/test_secrets.py: server, worker, relay and migration write JSON, and none of five planted secrets.",
 )
 @pytest.mark.service(MASKED, STAYS, LINE, CREATED, SERVER, OTHERS)
@@ -400,7 +401,7 @@ def test_no_process_writes_a_secret(service: Holds, record_property: Any) -> Non
     service()
     names = 'names = "PLANTED", "TOKEN_KEY", "PASSWORD", "EMAIL", "NAME"'
     assert names in told("service/tests/survival/test_secrets.py")
-    record_property("figure", "five")
+    record_property("figure", "five planted")
 
 
 @pytest.mark.holds(
