@@ -37,6 +37,7 @@ Holds = Callable[[], None]
 INSTRUCTIONS = [
     "Stand behind a proxy",
     "Let the proxy replace what clients say of themselves, and believe its headers from its own address only.",
+    "Install fastapi, httpx2 and uvicorn.",
     "Don't believe everybody",
     "Limit what a client may send",
     "Name the pages that may read your answers",
@@ -46,7 +47,6 @@ INSTRUCTIONS = [
     "Turn buffering off for each stream, by name.",
     "Start your proxy in a test with the file that you deploy.",
     "Run nginx -t for the spelling of the file, and tests such as these for the rest.",
-    "Install fastapi and uvicorn.",
 ]
 
 
