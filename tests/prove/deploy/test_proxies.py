@@ -115,7 +115,29 @@ def test_whom_a_server_believes(snippet: ModuleType, monkeypatch: pytest.MonkeyP
 @pytest.mark.holds(
     "The proxy replaces what clients say",
     "snippets/service/deploy/nginx.conf is the proxy of the service, which stands behind it in its tests.",
+    "The map names what clients may ask for, as they spell it:",
     "Host is what the client asked for, and X-Request-ID is an id that nginx makes.",
+)
+@pytest.mark.service(REPLACED, f"{HIDDEN}[/docs]")
+@pytest.mark.proves(NGINX)
+def test_the_proxy_is_that_of_the_tests(service: Holds) -> None:
+    service()
+    assert 'CONFIG = ROOT / "deploy/nginx.conf"' in told("service/dev/gateway.py")
+    assert "proxy_set_header X-Request-ID $request_id;" in told(NGINX)
+    assert "proxy_set_header Host $host;" in told(NGINX)
+
+
+@pytest.mark.holds(
+    "An event passes at once",
+    "This test of the service reads an event while the stream is open:",
+)
+@pytest.mark.service(f"{STREAM}[events-]")
+@pytest.mark.proves(f"service/{UPSTREAM}")
+def test_an_event_is_read_while_the_stream_is_open(service: Holds) -> None:
+    service()
+
+
+@pytest.mark.holds(
     "Don't add to what the client sent",
     "The header begins with what the client wrote, and the service finds the right address only if it counts from the end.",
 )
@@ -125,13 +147,9 @@ def test_whom_a_server_believes(snippet: ModuleType, monkeypatch: pytest.MonkeyP
 )
 def test_what_a_client_says_is_replaced(service: Holds, patch: str | None) -> None:
     service()
-    assert 'CONFIG = ROOT / "deploy/nginx.conf"' in told("service/dev/gateway.py")
-    assert "proxy_set_header X-Request-ID $request_id;" in told(NGINX)
-    assert "proxy_set_header Host $host;" in told(NGINX)
 
 
 @pytest.mark.holds(
-    "The map names what clients may ask for, as they spell it:",
     "Don't pass on what is for operators",
     "Each client reads /metrics and /docs now.",
 )
@@ -144,8 +162,6 @@ def test_what_is_for_operators_stays_inside(service: Holds, patch: str | None) -
 
 
 @pytest.mark.holds(
-    "An event passes at once",
-    "This test of the service reads an event while the stream is open:",
     "Don't keep events back",
     "By default nginx collects an answer before it passes it on: an event arrives when the stream ends.",
     "Events of a stream come late, and all at once.",
@@ -162,7 +178,7 @@ def test_an_event_passes_at_once(service: Holds, patch: str | None) -> None:
     "A header X-Accel-Buffering: no in the answer has the same effect as proxy_buffering off, and FastAPI sends it with its events.",
 )
 @pytest.mark.service(STREAM)
-@pytest.mark.proves(f"service/{UPSTREAM}")
+@pytest.mark.proves(f"{FOLDER}/buffered.patch")
 def test_a_header_turns_buffering_off(service: Holds) -> None:
     service()
     assert '"X-Accel-Buffering: no\\r\\n"' in told(f"service/{UPSTREAM}")
@@ -191,7 +207,7 @@ def test_the_service_answers_first(service: Holds, patch: str | None, record_pro
     "After 504 the result is unknown, as after any timeout.",
 )
 @pytest.mark.service(GOES_ON)
-@pytest.mark.proves(f"service/{UPSTREAM}")
+@pytest.mark.proves(f"{FOLDER}/impatient.patch")
 def test_the_service_goes_on(service: Holds, record_property: Any) -> None:
     service()
     script = told(f"service/{UPSTREAM}")
@@ -233,7 +249,7 @@ def test_two_limits_are_compared(service: Holds) -> None:
     "nginx sends a GET again over another connection, and answers a PATCH with 502.",
 )
 @pytest.mark.service(RACE)
-@pytest.mark.proves(f"service/{UPSTREAM}")
+@pytest.mark.proves(f"{FOLDER}/kept.patch")
 def test_a_change_is_not_sent_again(service: Holds, record_property: Any) -> None:
     service()
     (lost,) = re.findall(r"\(.GET., 204\), \(.PATCH., (\d+)\)\]", told(f"service/{UPSTREAM}"))

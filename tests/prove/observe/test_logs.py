@@ -235,6 +235,7 @@ def test_each_line_has_the_id(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
+    "The id follows a task, and not each thread",
     "Code that the request starts | Has the id",
     "asyncio.create_task | yes",
     "asyncio.to_thread | yes",
