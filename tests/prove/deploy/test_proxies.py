@@ -46,7 +46,7 @@ INSTRUCTIONS = [
     "Write the limits of the proxy beside those of the service, and compare them in a test.",
     "Turn buffering off for each stream, by name.",
     "Start your proxy in a test with the file that you deploy.",
-    "Run nginx -t for the spelling of the file, and tests such as these for the rest.",
+    "Ask nginx for the spelling of the file, and tests such as these for the rest.",
 ]
 
 

@@ -199,7 +199,7 @@ def cost(work: Callable[[], object]) -> float:
     "A line with a traceback costs at least twice as much as one without.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/structured.py"], indirect=True)
-def test_what_a_line_costs(snippet: ModuleType, record_property: Any) -> None:
+def test_what_a_line_costs(snippet: ModuleType) -> None:
     snippet.configure(io.StringIO())
     log, computed = snippet.log.bind(), list[int]()
 
@@ -212,7 +212,6 @@ def test_what_a_line_costs(snippet: ModuleType, record_property: Any) -> None:
     assert written(snippet, lambda: snippet.log.debug("order_priced")) == ""
     below, line = (cost(lambda say=say: say("order_priced")) for say in (log.debug, log.info))  # type: ignore[misc]  # mypy infers no default
     traceback = cost(lambda: snippet.charge(7, CARD))
-    record_property("figure", "tenth")
     assert below * 10 < line
     without = cost(lambda: snippet.log.error("charge_failed", order_id=7))
     assert traceback > 2 * without
@@ -394,15 +393,14 @@ def test_an_error_is_named(service: Holds, patch: str | None) -> None:
     "a path or a query | the template of the route",
     "the body of a request | the status",
     "Plant a secret in each place where your processes hold one, and search all that they wrote.",
-    "The service does so in tests/survival/test_secrets.py: server, worker, relay and migration write JSON, and none of five planted secrets.",
+    "The service does so in tests/survival/test_secrets.py: server, worker, relay and migration write JSON, and no planted secret.",
 )
 @pytest.mark.service(MASKED, STAYS, LINE, CREATED, SERVER, OTHERS)
 @pytest.mark.proves(LOGS)
-def test_no_process_writes_a_secret(service: Holds, record_property: Any) -> None:
+def test_no_process_writes_a_secret(service: Holds) -> None:
     service()
     names = 'names = "PLANTED", "TOKEN_KEY", "PASSWORD", "EMAIL", "NAME"'
     assert names in told("service/tests/survival/test_secrets.py")
-    record_property("figure", "five planted")
 
 
 @pytest.mark.holds(
