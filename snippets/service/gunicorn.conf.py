@@ -28,6 +28,8 @@ keepalive = 75
 # --8<-- [end:limits]
 # Each connection is an open file, of which a process may raise its own limit up to the
 # hard one. Some times `backlog` are accepted before any is closed again.
+# Each connection is an open file. A process may raise its own limit of these
+# up to the hard one. Some times `backlog` are accepted before any is closed again.
 FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 FILES = 65_536 if FILES == resource.RLIM_INFINITY else min(FILES, 65_536)
 resource.setrlimit(

@@ -32,6 +32,7 @@ SUFFIXES = {
     "markdown": ".md",
     "dockerfile": "Dockerfile",  # a name without a suffix
     "makefile": "Makefile",
+    "nginx": ".conf",
 }
 
 LEXER = RawFencedCodeBlockLexer(re.compile(r"(?P<info>[^\n]*)\n?"))

@@ -27,6 +27,7 @@ KINDS = {
     "mako": "markup",
     "dockerfile": "config",
     "makefile": "config",
+    "nginx": "config",
     "json": "data",
     "markdown": "markup",
 }

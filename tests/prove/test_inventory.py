@@ -41,6 +41,7 @@ SECTIONS = {  # rows of the sections that have their chapter
     "8.3": 1,
     "10.1": 13,
     "10.2": 1,
+    "9.1": 1,
     "structure": 1,
     "tiers": 8,
 }

@@ -33,6 +33,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     return [line for line in logged if "logger" not in line]
 
 
+# --8<-- [start:line]
 async def test_a_request_has_an_id_and_one_line(
     capsys: pytest.CaptureFixture[str], client: AsyncClient
 ) -> None:
@@ -51,6 +52,9 @@ async def test_a_request_has_an_id_and_one_line(
         "route": "/users/{user_id}",
         "status": 404,
     }
+
+
+# --8<-- [end:line]
 
 
 async def test_a_creation_tells_which_message_follows_and_not_to_whom(

@@ -18,7 +18,6 @@ TOKEN = r"eyJ[\w-]+\.[\w-]+\.[\w-]*"  # noqa: S105  it looks for one
 HIDDEN = "[hidden]"
 
 
-# --8<-- [start:mask]
 class Mask:
     """Hides e-mail addresses, tokens, and the secrets that it was told.
 
@@ -35,6 +34,7 @@ class Mask:
         parts = [re.escape(one) for one in sorted(known, key=len, reverse=True)]
         self.pattern = re.compile("|".join([*parts, ADDRESS, TOKEN]))
 
+    # --8<-- [start:mask]
     def masked(self, value: object) -> object:
         """Return a value as the log may hold it; what it doesn't know, as text."""
         if value is None or isinstance(value, bool | int | float):
@@ -53,8 +53,9 @@ class Mask:
         """Mask a line."""
         return {key: self.masked(value) for key, value in event.items()}
 
+    # --8<-- [end:mask]
 
-# --8<-- [end:mask]
+
 MASK = Mask()
 hide = MASK.hide
 # --8<-- [start:processors]
@@ -102,6 +103,7 @@ def config() -> LogConfig:
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        # --8<-- [start:foreign]
         "formatters": {
             "json": {
                 "()": structlog.stdlib.ProcessorFormatter,
@@ -125,6 +127,7 @@ def config() -> LogConfig:
                 "stream": "ext://sys.stdout",
             }
         },
+        # --8<-- [end:foreign]
         # Each request is logged once, by the middleware.
         "loggers": {
             "gunicorn.access": quiet,

@@ -251,9 +251,13 @@ def children(program: Program) -> set[str]:
     return set(task.read_text().split())
 
 
+# --8<-- [start:keeps]
 def test_the_gateway_waits_longer_than_the_service_and_keeps_less() -> None:
     config = gateway.CONFIG.read_text()
     (kept,) = re.findall(r"keepalive_timeout (\d+)s; # shorter", config)
     served = (processes.ROOT / "gunicorn.conf.py").read_text()
     (keeps,) = re.findall(r"(?m)^keepalive = (\d+)", served)
     assert int(kept) < int(keeps)
+
+
+# --8<-- [end:keeps]

@@ -22,7 +22,6 @@ def request_id(scope: Scope) -> str:
     return given if ACCEPTED.fullmatch(given) else uuid4().hex
 
 
-# --8<-- [start:request_log]
 class RequestLog:
     """Binds the request's id to all that is logged on its behalf."""
 
@@ -43,6 +42,7 @@ class RequestLog:
                 MutableHeaders(scope=message)[HEADER] = known_as
             await send(message)
 
+        # --8<-- [start:bound]
         with structlog.contextvars.bound_contextvars(request_id=known_as):
             try:
                 await self.app(scope, receive, marked)
@@ -60,5 +60,4 @@ class RequestLog:
                     duration_ms=round((perf_counter() - started) * 1000, 1),
                 )
 
-
-# --8<-- [end:request_log]
+        # --8<-- [end:bound]

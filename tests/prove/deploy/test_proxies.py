@@ -1,0 +1,287 @@
+"""What the page on proxies claims, most of it held by the service's tests with a real nginx."""
+
+import asyncio
+import inspect
+import re
+import subprocess
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import fastapi.routing
+import pytest
+import uvicorn
+
+from tests.engine.pages import SNIPPETS
+from tests.parts.evidence import failing
+from tests.parts.service import BIN
+from tests.prove.twins import dont
+
+FOLDER = "deploy/proxies"
+NGINX = "service/deploy/nginx.conf"
+GATEWAY = "tests/survival/test_gateway.py"
+UPSTREAM = "tests/survival/test_upstream.py"
+REPLACED = f"{GATEWAY}::test_what_a_client_says_of_itself_is_replaced"
+HIDDEN = f"{GATEWAY}::test_what_is_for_operators_is_not_found"
+KEEPS = f"{GATEWAY}::test_the_gateway_waits_longer_than_the_service_and_keeps_less"
+LARGE = f"{GATEWAY}::test_a_large_body_ends_at_the_gateway"
+SHARE = f"{GATEWAY}::test_one_client_has_a_share_of_the_connections"
+STREAM = f"{UPSTREAM}::test_an_event_arrives_before_the_stream_ends"
+LIMITS = f"{UPSTREAM}::test_the_service_gives_up_before_the_gateway"
+GOES_ON = f"{UPSTREAM}::test_a_gateway_that_gives_up_first_stops_no_change"
+RACE = f"{UPSTREAM}::test_a_connection_that_the_server_closes_first_loses_a_change"
+FORGED = "203.0.113.9"
+Holds = Callable[[], None]
+
+
+INSTRUCTIONS = [
+    "Stand behind a proxy",
+    "Let the proxy replace what clients say of themselves, and believe its headers from its own address only.",
+    "Install fastapi, httpx2 and uvicorn.",
+    "Don't believe everybody",
+    "Limit what a client may send",
+    "Name the pages that may read your answers",
+    "Don't name all of them",
+    "Give FORWARDED_ALLOW_IPS the address of your proxy, and let nobody else reach the port.",
+    "Write the limits of the proxy beside those of the service, and compare them in a test.",
+    "Turn buffering off for each stream, by name.",
+    "Start your proxy in a test with the file that you deploy.",
+    "Ask nginx for the spelling of the file, and tests such as these for the rest.",
+]
+
+
+JUDGEMENTS = [
+    "We call the scheme, host and port of a page its origin.",
+]
+
+
+def told(path: str) -> str:
+    """Return a file of the service."""
+    return (SNIPPETS / path).read_text()
+
+
+@pytest.mark.holds(
+    "Behind nginx, the log of the service names one address for all clients, or an address that a client made up.",
+    "Look at forwarded_allow_ips, the address from which uvicorn believes such headers:",
+    "With *, uvicorn takes the first address of the header: the client writes it, and a limit for each address limits nobody.",
+    "Behind a proxy that replaces the header, a test sees no difference.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/trusted.py",
+        dont(f"{FOLDER}/anyone.py", f"the service believes {re.escape(FORGED)}"),
+    ],
+    indirect=True,
+)
+def test_a_client_chooses_no_address(snippet: ModuleType) -> None:
+    snippet.server.load()
+
+    def ask(peer: str, said: str) -> str:
+        answer: str = asyncio.run(snippet.ask(peer, said))
+        return answer.rpartition(" ")[2]
+
+    assert ask("127.0.0.1", "192.0.2.1") == "192.0.2.1"  # it is replaced by the proxy
+    for found in (ask("127.0.0.1", f"{FORGED}, 192.0.2.1"), ask("192.0.2.1", FORGED)):
+        assert found == "192.0.2.1", f"the service believes {found}"
+
+
+@pytest.mark.holds(
+    "The command line calls it --forwarded-allow-ips, and FORWARDED_ALLOW_IPS sets it for uvicorn and gunicorn.",
+    "By default uvicorn believes 127.0.0.1 and ::1.",
+    "Behind a proxy with another address, each request then comes from the proxy, and by http.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/trusted.py"], indirect=True)
+def test_whom_a_server_believes(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    assert uvicorn.Config(snippet.app).forwarded_allow_ips == "127.0.0.1,::1"
+    snippet.server.load()
+    assert asyncio.run(snippet.ask("192.0.2.1", FORGED)) == "http from 192.0.2.1"
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.7")
+    assert uvicorn.Config(snippet.app).forwarded_allow_ips == "192.0.2.7"
+    (option,) = (one for one in uvicorn.main.params if one.name == "forwarded_allow_ips")
+    assert option.opts == ["--forwarded-allow-ips"]
+    asked = "from gunicorn.config import Config; print(Config().forwarded_allow_ips)"
+    done = subprocess.run(
+        [BIN / "python", "-c", asked],
+        env={"FORWARDED_ALLOW_IPS": "192.0.2.7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "192.0.2.7" in done.stdout
+
+
+@pytest.mark.holds(
+    "The proxy replaces what clients say",
+    "snippets/service/deploy/nginx.conf is the proxy of the service, which stands behind it in its tests.",
+    "The map names what clients may ask for, as they spell it:",
+    "Host is what the client asked for, and X-Request-ID is an id that nginx makes.",
+)
+@pytest.mark.service(REPLACED, f"{HIDDEN}[/docs]")
+@pytest.mark.proves(NGINX)
+def test_the_proxy_is_that_of_the_tests(service: Holds) -> None:
+    service()
+    assert 'CONFIG = ROOT / "deploy/nginx.conf"' in told("service/dev/gateway.py")
+    assert "proxy_set_header X-Request-ID $request_id;" in told(NGINX)
+    assert "proxy_set_header Host $host;" in told(NGINX)
+
+
+@pytest.mark.holds(
+    "An event passes at once",
+    "This test of the service reads an event while the stream is open:",
+)
+@pytest.mark.service(f"{STREAM}[events-]")
+@pytest.mark.proves(f"service/{UPSTREAM}")
+def test_an_event_is_read_while_the_stream_is_open(service: Holds) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "Don't add to what the client sent",
+    "The header begins with what the client wrote, and the service finds the right address only if it counts from the end.",
+)
+@pytest.mark.service(REPLACED)
+@pytest.mark.parametrize(
+    "patch", [None, failing(f"{FOLDER}/appended.patch", "192.0.2.1, 127.0.0.1")]
+)
+def test_what_a_client_says_is_replaced(service: Holds, patch: str | None) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "Don't pass on what is for operators",
+    "Each client reads /metrics and /docs now.",
+)
+@pytest.mark.service(f"{HIDDEN}[/metrics?]", f"{HIDDEN}[/docs]")
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/open.patch", r"200, True")])
+def test_what_is_for_operators_stays_inside(service: Holds, patch: str | None) -> None:
+    service()
+    assert '["/metrics", ' in told(f"service/{GATEWAY}")
+    assert '["/docs", ' in told(f"service/{GATEWAY}")
+
+
+@pytest.mark.holds(
+    "Don't keep events back",
+    "By default nginx collects an answer before it passes it on: an event arrives when the stream ends.",
+    "Events of a stream come late, and all at once.",
+)
+@pytest.mark.service(f"{STREAM}[events-]")
+@pytest.mark.parametrize(
+    "patch", [None, failing(f"{FOLDER}/buffered.patch", "diff: 'the stream ends' !=")]
+)
+def test_an_event_passes_at_once(service: Holds, patch: str | None) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "A header X-Accel-Buffering: no in the answer has the same effect as proxy_buffering off, and FastAPI sends it with its events.",
+)
+@pytest.mark.service(STREAM)
+@pytest.mark.proves(f"{FOLDER}/buffered.patch")
+def test_a_header_turns_buffering_off(service: Holds) -> None:
+    service()
+    assert '"X-Accel-Buffering: no\\r\\n"' in told(f"service/{UPSTREAM}")
+    assert 'response.headers["X-Accel-Buffering"] = "no"' in inspect.getsource(fastapi.routing)
+
+
+@pytest.mark.holds(
+    "Don't give up before the service",
+    "While a table is locked, the service answers 503 after 2 seconds, and a client may try again.",
+    "And hold the service against the proxy, while its database is stuck:",
+)
+@pytest.mark.service(LIMITS)
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/impatient.patch", r"504, False")])
+def test_the_service_answers_first(service: Holds, patch: str | None, record_property: Any) -> None:
+    service()
+    config = told("service/src/accounts/config.py")
+    (wait,) = re.findall(r"lock_timeout: float = Field\(default=(\d+)\.0", config)
+    record_property("figure", f"{wait} seconds")
+    (status,) = re.findall(r"== \((\d+), True\)", told(f"service/{UPSTREAM}"))
+    record_property("figure", f"{status} after")
+
+
+@pytest.mark.holds(
+    "A few requests a day end in 502 or 504, and the service has logged no error.",
+    "A proxy that waits for 1 second answers 504 in its place, and stops nothing: the service goes on, and stores the user.",
+    "After 504 the result is unknown, as after any timeout.",
+)
+@pytest.mark.service(GOES_ON)
+@pytest.mark.proves(f"{FOLDER}/impatient.patch")
+def test_the_service_goes_on(service: Holds, record_property: Any) -> None:
+    service()
+    script = told(f"service/{UPSTREAM}")
+    (second,) = re.findall(r'"proxy_read_timeout (\d)s"', script)
+    record_property("figure", f"{second} second")
+    statuses = re.findall(r"status_code == (504)|PATCH., (502)", script)
+    lost, late = (status for found in statuses for status in found if status)
+    for figure in (f"{lost} or {late}", late, f"{late} in", f"{late} the"):
+        record_property("figure", figure)
+
+
+@pytest.mark.holds(
+    "Don't close an idle connection first",
+    "nginx keeps an idle connection for 60 seconds here, and the service for 75.",
+    "If you don't know which of two time limits is to be longer, give the proxy the longer one for a request, and the shorter one for an idle connection.",
+    "By default, uvicorn closes an idle connection after 5 seconds.",
+)
+@pytest.mark.service(KEEPS)
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/kept.patch", "assert 60 < 5")])
+def test_the_proxy_closes_first(service: Holds, patch: str | None, record_property: Any) -> None:
+    service()
+    (kept,) = re.findall(r"keepalive_timeout (\d+)s; # shorter", told(NGINX))
+    (keeps,) = re.findall(r"(?m)^keepalive = (\d+)", told("service/gunicorn.conf.py"))
+    record_property("figure", f"{kept} seconds")
+    record_property("figure", keeps)
+    default = inspect.signature(uvicorn.Config).parameters["timeout_keep_alive"].default
+    record_property("figure", f"{default} seconds")
+
+
+@pytest.mark.holds("Compare two limits that stand in two files:")
+@pytest.mark.service(KEEPS)
+@pytest.mark.proves(f"service/{GATEWAY}")
+def test_two_limits_are_compared(service: Holds) -> None:
+    service()
+
+
+@pytest.mark.holds(
+    "If the service closes first, nginx sends a request into a connection that is gone.",
+    "nginx sends a GET again over another connection, and answers a PATCH with 502.",
+)
+@pytest.mark.service(RACE)
+@pytest.mark.proves(f"{FOLDER}/kept.patch")
+def test_a_change_is_not_sent_again(service: Holds, record_property: Any) -> None:
+    service()
+    (lost,) = re.findall(r"\(.GET., 204\), \(.PATCH., (\d+)\)\]", told(f"service/{UPSTREAM}"))
+    record_property("figure", lost)
+
+
+@pytest.mark.holds(
+    "In nginx.conf | A client that goes beyond it",
+    "client_max_body_size 64k | gets 413, and the service sees no request",
+    "limit_conn clients 100 | gets 429 for one connection more",
+)
+@pytest.mark.service(LARGE, SHARE)
+@pytest.mark.proves(NGINX)
+def test_a_client_has_limits(service: Holds, record_property: Any) -> None:
+    service()
+    for limit in ("client_max_body_size 64k", "limit_conn clients 100", "limit_conn_status 429"):
+        assert f"{limit};" in told(NGINX)
+    statuses = re.findall(r"== \((\d+), False\)|== (429)", told(f"service/{GATEWAY}"))
+    large, many = statuses[-2][0], statuses[-1][1]
+    record_property("figure", large)
+    record_property("figure", f"{many} for")
+
+
+@pytest.mark.holds(
+    "With a cookie in the request, Starlette answers * with the origin that asks: each page on the web reads what your user may read.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/named.py", dont(f"{FOLDER}/every.py", "https://evil.example may read")],
+    indirect=True,
+)
+def test_a_page_of_another_reads_nothing(snippet: ModuleType) -> None:
+    assert asyncio.run(snippet.may_read("https://shop.example"))
+    evil = asyncio.run(snippet.may_read("https://evil.example"))
+    assert not evil, "https://evil.example may read the answer"

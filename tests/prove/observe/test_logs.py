@@ -1,0 +1,424 @@
+"""What the page on logs claims."""
+
+import asyncio
+import contextvars
+import importlib.util
+import io
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import fastapi
+import httpx2
+import pytest
+import structlog
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+from tests.engine.pages import DOCS, SNIPPETS
+from tests.parts import rules
+from tests.parts.evidence import failing
+from tests.parts.service import BIN
+from tests.prove.sentences import sentences
+from tests.prove.twins import dont
+
+FOLDER = "observe/logs"
+CARD = "4000-0000"
+FORGED = "ann\n2100-01-01 [info     ] login_done name=bob"
+PLANTED = """
+log = structlog.get_logger()
+
+def login(name: str) -> None:
+    log.info(f"login failed: {name}")
+"""
+ROWS = {row.text for row in sentences(DOCS / f"{FOLDER}.md") if row.kind == "row"}
+LOGS = "service/src/accounts/logs.py"
+LINE = "tests/test_middleware.py::test_a_request_has_an_id_and_one_line"
+TRUSTED = "tests/test_middleware.py::test_an_id_that_could_harm_the_log_is_replaced"
+CREATED = "tests/test_middleware.py::test_a_creation_tells_which_message_follows_and_not_to_whom"
+QUOTED = "tests/test_logs.py::test_what_ends_the_process_is_logged"
+NAMED = "tests/test_logs.py::test_an_error_of_a_parser_is_named_and_not_quoted"
+MASKED = "tests/test_logs.py::test_a_value_is_hidden_wherever_it_is"
+STAYS = "tests/test_logs.py::test_what_is_no_secret_stays"
+SURPRISE = "tests/test_middleware.py::test_a_surprise_is_answered_logged_and_counted"
+SERVER = "tests/survival/test_secrets.py::test_no_secret_is_logged"
+OTHERS = "tests/survival/test_secrets.py::test_worker_relay_and_migration_log_none_either"
+Holds = Callable[[], None]
+Lines = list[dict[str, Any]]
+
+
+INSTRUCTIONS = [
+    "Write each log line as JSON, and no secret in it",
+    "Log each event once, under a fixed name, with the id of its request and the ids of its rows as fields.",
+    "If you don't know whether a value may be logged, log the id of its row in its place.",
+    "Install structlog.",
+    "Look at show_locals=False: the function that fails holds a card number.",
+    "Don't log as structlog does by itself",
+    "Don't take dict_tracebacks as it is",
+    "Do: take the id along",
+    "Don't lose the id in a thread",
+    "Do: unbind at the end",
+    "Don't leave a value bound",
+    "Do: log an error where it is answered",
+    "Don't log and raise",
+    "Configure the log before all else, in each process: server, worker, relay and scheduler.",
+    "Send the lines of libraries through the same processors.",
+    "Bind the request's id in a middleware, and log each request there.",
+    "Replace each f-string in an event by a fixed name and fields.",
+    "Take log.exception away from each place that raises again.",
+    "Read each new field in review: no tool sees a name that a developer puts into it.",
+]
+
+
+JUDGEMENTS = [
+    "We call a log in which each line is one JSON object a structured log.",
+]
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """What structlog was told, forgotten at the end."""
+    yield
+    structlog.reset_defaults()
+
+
+def written(snippet: ModuleType, work: Callable[[], object]) -> str:
+    """Return what a snippet's logger writes while some work is done."""
+    output = io.StringIO()
+    snippet.configure(output)
+    work()
+    return output.getvalue()
+
+
+def kept(work: Callable[[], object]) -> Lines:
+    """Return the lines of some work, with what is bound to them."""
+    output = io.StringIO()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(output),
+    )
+    contextvars.Context().run(work)  # what it leaves bound is no other test's
+    return [json.loads(line) for line in output.getvalue().splitlines()]
+
+
+def is_json(line: str) -> bool:
+    """Tell whether a line is one JSON object."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+@pytest.mark.holds(
+    "Or an error is logged, and the traceback shows the card number of the client.",
+    "The traceback is a field of the line, so the line of an error is one line too.",
+    "Without a processor that renders JSON, structlog writes text for a terminal.",
+    "Each line is JSON, and the card number stands in a field called locals, with or without rich.",
+    "A test that only reads the names of the events is green.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/structured.py",
+        dont(f"{FOLDER}/default.py", "a line is no JSON object"),
+        dont(f"{FOLDER}/showing.py", "the log holds the card number"),
+    ],
+    indirect=True,
+)
+@pytest.mark.parametrize("rich", [True, False])
+def test_an_error_is_one_line_without_its_locals(
+    snippet: ModuleType, rich: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert importlib.util.find_spec("rich"), "with it, tracebacks could show local variables"
+    if not rich:
+        monkeypatch.setattr(structlog.tracebacks, "rich", None)
+    text = written(snippet, lambda: snippet.charge(7, CARD))
+    assert all(map(is_json, text.splitlines())), "a line is no JSON object"
+    (line,) = map(json.loads, text.splitlines())
+    assert (line["event"], line["order_id"], "exception" in line) == ("charge_failed", 7, True)
+    assert ("locals" in text) == (CARD in text)
+    assert CARD not in text, "the log holds the card number"
+
+
+@pytest.mark.holds(
+    "Where rich is installed, as it is by many tools for development, the traceback shows the local variables.",
+)
+@pytest.mark.proves(f"{FOLDER}/default.py")
+def test_with_rich_a_traceback_shows_local_variables() -> None:
+    run = f"import runpy; runpy.run_path({str(SNIPPETS / FOLDER / 'default.py')!r}, run_name='__main__')"
+    for before, shows in ("", True), ("import sys; sys.modules['rich'] = None; ", False):
+        command = [sys.executable, "-c", before + run]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert f"the card is there: {shows}" in done.stdout
+
+
+@pytest.mark.holds(
+    'An event such as f"login failed: {name}" may hold a line break, and then whoever chose the name writes a line of their own into this log.',
+    "JSONRenderer escapes the line break, and Ruff reports such an event with G004.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/structured.py", dont(f"{FOLDER}/default.py", "1 event is 2 lines")],
+    indirect=True,
+)
+def test_a_name_writes_no_line(snippet: ModuleType, tmp_path: Path) -> None:
+    planted = tmp_path / "planted.py"
+    planted.write_text(PLANTED)
+    assert "G004" in rules.found(planted)
+
+    def login(name: str) -> None:
+        snippet.log.info(f"login failed: {name}")  # noqa: G004  it is what is warned of
+
+    lines = written(snippet, lambda: login(FORGED)).splitlines()
+    assert len(lines) == 1, f"1 event is {len(lines)} lines"
+
+
+def cost(work: Callable[[], object]) -> float:
+    """Return the least time of the processor that some work takes, of some tries."""
+    tries = list[float]()
+    for _ in range(5):
+        before = time.process_time()
+        for _ in range(40):
+            work()
+        tries.append(time.process_time() - before)
+    return min(tries)
+
+
+@pytest.mark.holds(
+    "A line below INFO reaches no processor and costs less than a tenth of a written one, but Python computes its arguments all the same.",
+    "A line with a traceback costs at least twice as much as one without.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/structured.py"], indirect=True)
+def test_what_a_line_costs(snippet: ModuleType) -> None:
+    snippet.configure(io.StringIO())
+    log, computed = snippet.log.bind(), list[int]()
+
+    def total() -> int:
+        computed.append(7)
+        return 7
+
+    log.debug("order_priced", total=total())
+    assert computed == [7]
+    assert written(snippet, lambda: snippet.log.debug("order_priced")) == ""
+    below, line = (cost(lambda say=say: say("order_priced")) for say in (log.debug, log.info))  # type: ignore[misc]  # mypy infers no default
+    traceback = cost(lambda: snippet.charge(7, CARD))
+    assert below * 10 < line
+    without = cost(lambda: snippet.log.error("charge_failed", order_id=7))
+    assert traceback > 2 * without
+
+
+@pytest.mark.holds(
+    "An incident runs, and nobody can find the lines of one request among those of the others.",
+    "bound_contextvars gives all lines of its block the id, those of other functions too.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/carried.py", dont(f"{FOLDER}/lost.py", "invoice_written has no id")],
+    indirect=True,
+)
+def test_each_line_has_the_id(snippet: ModuleType) -> None:
+    lines = kept(lambda: asyncio.run(snippet.close_order(7, "r-1")))
+    assert [line["event"] for line in lines] == ["invoice_written", "order_closed"]
+    for line in lines:
+        assert line.get("request_id") == "r-1", f"{line['event']} has no id"
+
+
+@pytest.mark.holds(
+    "The id follows a task, and not each thread",
+    "Code that the request starts | Has the id",
+    "asyncio.create_task | yes",
+    "asyncio.to_thread | yes",
+    "a def endpoint of FastAPI | yes",
+    "BackgroundTasks of FastAPI | yes",
+    "loop.run_in_executor | no",
+    "threading.Thread | no",
+)
+def test_where_the_id_is_carried() -> None:
+    had = dict[str, bool]()
+
+    def note(way: str) -> None:
+        had[way] = get_contextvars() == {"request_id": "r-1"}
+
+    async def in_a_task() -> None:
+        note("asyncio.create_task")
+
+    app = fastapi.FastAPI()
+
+    @app.get("/")
+    def endpoint(tasks: fastapi.BackgroundTasks) -> None:
+        tasks.add_task(note, "BackgroundTasks of FastAPI")
+        note("a def endpoint of FastAPI")
+
+    async def start() -> None:
+        with bound_contextvars(request_id="r-1"):
+            await asyncio.create_task(in_a_task())
+            await asyncio.to_thread(note, "asyncio.to_thread")
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, note, "loop.run_in_executor")
+            thread = threading.Thread(target=note, args=["threading.Thread"])
+            thread.start()
+            thread.join()
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://a") as client:
+                assert (await client.get("/")).status_code == 200
+
+    asyncio.run(start())
+    assert {f"{way} | {'yes' if has else 'no'}" for way, has in had.items()} <= ROWS
+    assert len(had) == 6
+
+
+@pytest.mark.holds(
+    "The second job has no user, and its line names the user of the first.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/bound.py", dont(f"{FOLDER}/left.py", "job 2 has the user of job 1")],
+    indirect=True,
+)
+def test_a_job_has_no_value_of_another(snippet: ModuleType) -> None:
+    jobs = [{"job_id": 1, "user_id": 7}, {"job_id": 2}]
+    first, second = kept(lambda: snippet.work(jobs))
+    assert first["user_id"] == 7
+    assert second.get("user_id") != 7, "job 2 has the user of job 1"
+
+
+@pytest.mark.holds(
+    "One failure is two errors in the log, and an alert that counts them counts double.",
+    "error=str(error) says again what the traceback says.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [f"{FOLDER}/once.py", dont(f"{FOLDER}/again.py", "1 failure is 2 errors")],
+    indirect=True,
+)
+def test_a_failure_is_one_error(snippet: ModuleType) -> None:
+    lines = kept(lambda: snippet.answer("A-1"))
+    errors = [line for line in lines if line["level"] == "error"]
+    assert "error=str(error)" not in str(errors)
+    assert {line.get("error", "refused") for line in errors} == {"refused"}
+    assert len(errors) == 1, f"1 failure is {len(errors)} errors"
+
+
+def told(path: str) -> str:
+    """Return a file of the service."""
+    return (SNIPPETS / path).read_text()
+
+
+@pytest.mark.holds("uvicorn, Celery and SQLAlchemy log through the standard library.")
+@pytest.mark.proves(LOGS)
+def test_libraries_log_through_the_standard_library() -> None:
+    asked = "import logging, celery.app.trace, sqlalchemy.log, uvicorn.server"
+    asked += "; print(*logging.root.manager.loggerDict)"
+    command = [BIN / "python", "-c", asked]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert {"celery.app.trace", "sqlalchemy", "uvicorn.error"} <= {*done.stdout.split()}
+
+
+@pytest.mark.holds(
+    "The lines of libraries are JSON too",
+    "The service gives its handler the same processors:",
+    "Don't leave the libraries their text",
+    "Without the formatter, a line of a library is text, and a program that reads JSON stops there.",
+)
+@pytest.mark.service(NAMED)
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/plain.patch", "Expecting value")])
+def test_a_line_of_a_library_is_json(service: Holds, patch: str | None) -> None:
+    service()
+    assert "*SHARED," in told(LOGS)
+
+
+@pytest.mark.holds(
+    "Each request is one line",
+    "This is the end of the service's middleware:",
+    "The line has the template of the route.",
+    "Don't log the path",
+    "A path has the id of a user in it, and each user makes another path: nobody can count the lines by route.",
+    "Send a request that holds a secret, and compare the whole line:",
+)
+@pytest.mark.service(LINE)
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/path.patch", "'path': '/users/7'")])
+def test_a_request_is_one_line(service: Holds, patch: str | None) -> None:
+    service()
+    assert '"/users/7?password=s3cret"' in told("service/tests/test_middleware.py")
+
+
+@pytest.mark.holds(
+    "Don't take each id from the client",
+    "The service takes an id of at most 64 plain characters.",
+    "Without that rule, each client chooses what stands in your log.",
+)
+@pytest.mark.service(f"{TRUSTED}[a b]")
+@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/trusted.patch", "assert 3 == 32")])
+def test_a_client_chooses_no_line(service: Holds, patch: str | None, record_property: Any) -> None:
+    service()
+    (most,) = re.findall(r"\{1,(\d+)\}", told("service/src/accounts/middleware/request_log.py"))
+    record_property("figure", f"{most} plain")
+
+
+@pytest.mark.holds(
+    "An error quotes what it was given",
+    "A traceback without local variables still ends in a message, and int(password) quotes the password there.",
+    "The service names such an error, and leaves its message out:",
+    "Don't log the message of each error",
+    "No local variable is in the traceback now, and the secret is in the log again.",
+)
+@pytest.mark.service(QUOTED)
+@pytest.mark.parametrize(
+    "patch", [None, failing(f"{FOLDER}/quoting.patch", "assert 'S3CRET' not in")]
+)
+def test_an_error_is_named(service: Holds, patch: str | None) -> None:
+    service()
+    password = "S3CRET"  # noqa: S105  it is what is looked for
+    with pytest.raises(ValueError, match="S3CRET"):
+        int(password)
+
+
+@pytest.mark.holds(
+    "A mask is the last line",
+    "A mask doesn't know a name, so never rely on it for people:",
+    "The service hides what looks like an address or a token, and the secrets of its settings:",
+    "Never in a line | What stands in its place",
+    "a password, a key or a token | nothing",
+    "an e-mail address or a name | the id of the user",
+    "a path or a query | the template of the route",
+    "the body of a request | the status",
+    "Plant a secret in each place where your processes hold one, and search all that they wrote.",
+    "The service does so in tests/survival/test_secrets.py: server, worker, relay and migration write JSON, and no planted secret.",
+)
+@pytest.mark.service(MASKED, STAYS, LINE, CREATED, SERVER, OTHERS)
+@pytest.mark.proves(LOGS)
+def test_no_process_writes_a_secret(service: Holds) -> None:
+    service()
+    names = 'names = "PLANTED", "TOKEN_KEY", "PASSWORD", "EMAIL", "NAME"'
+    assert names in told("service/tests/survival/test_secrets.py")
+
+
+@pytest.mark.holds(
+    "An error that no handler knows is logged there, once, with the id that the client gets.",
+)
+@pytest.mark.service(SURPRISE)
+@pytest.mark.proves("service/src/accounts/middleware/request_log.py")
+def test_a_surprise_is_logged_once(service: Holds) -> None:
+    service()
+    assert "failed, line = lines(capsys)" in told("service/tests/test_middleware.py")
+
+
+@pytest.mark.holds(
+    "Log the id of a job where it is stored, beside that of the request, and bind it where the job runs.",
+)
+@pytest.mark.service(CREATED)
+@pytest.mark.proves("service/tests/test_middleware.py")
+def test_a_job_is_found_by_its_id(service: Holds) -> None:
+    service()
+    bound = "with structlog.contextvars.bound_contextvars(message_id=str(message_id)):"
+    assert bound in told("service/src/accounts/tasks.py")
