@@ -20,14 +20,12 @@ wsgi_app = "accounts.main:create_app()"
 worker_class = "uvicorn_worker.UvicornWorker"
 workers = settings.web_concurrency
 bind = settings.bind
-graceful_timeout = 21  # seconds after SIGTERM, then a worker is killed
-timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # Seconds that an idle connection stays open: longer than the proxy keeps it, or the
 # proxy sends a request into a connection that is being closed.
 keepalive = 75
+graceful_timeout = 21  # seconds after SIGTERM, then a worker is killed
+timeout = 30  # seconds without a sign of life, after which a worker is replaced
 # --8<-- [end:limits]
-# Each connection is an open file, of which a process may raise its own limit up to the
-# hard one. Some times `backlog` are accepted before any is closed again.
 # Each connection is an open file. A process may raise its own limit of these
 # up to the hard one. Some times `backlog` are accepted before any is closed again.
 FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -42,7 +40,7 @@ logconfig_dict = logs.config()
 control_socket_disable = True
 
 
-# --8<-- [start:limits]
+# --8<-- [start:drain]
 def post_worker_init(worker: Worker) -> None:
     """Let uvicorn cancel what still runs a second before, and end in order.
 
@@ -56,7 +54,7 @@ def post_worker_init(worker: Worker) -> None:
     server.http = limited(app.state.settings, FILES - OTHER_FILES)
 
 
-# --8<-- [end:limits]
+# --8<-- [end:drain]
 
 # --8<-- [start:metrics]
 # Shared by all workers, and empty at the start of each run. It must be known before

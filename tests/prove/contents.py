@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
-from tests.prove import account, places
+from tests.prove import account, claims, places
 
 README, HOME = ROOT / "README.md", DOCS / "index.md"
 CONFIG = ROOT / "mkdocs.yml"
@@ -94,7 +94,7 @@ WRITTEN = {  # what stands in which section
     (HOME, "What is here, and what isn't yet"): states,
     (HOME, "The pages"): listed,
     (README, "Topics"): topics,
-    (account.ACCOUNT, "Topics"): account.written,
+    (claims.ACCOUNT, "Topics"): account.written,
 }
 
 

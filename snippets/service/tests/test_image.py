@@ -21,6 +21,7 @@ from dev.postgres import Postgres
 from dev.processes import ROOT
 from tests.conftest import TOKEN_KEY, database
 from tests.fixtures.sample_data import ANN
+from tests.survival.conftest import wait_until
 from tests.system import refuse
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the build
@@ -351,9 +352,7 @@ def test_a_shell_keeps_the_signal(
 ) -> None:
     tell = image.containers.tell
     with image.containers.running(image.name, command=command) as name:
-        limit = time.monotonic() + 60
-        while tell("podman", "logs", name) != "ready" and time.monotonic() < limit:
-            time.sleep(0.1)
+        wait_until(lambda: tell("podman", "logs", name) == "ready", seconds=60)
         patience = "2" if status == "137" else "60"
         tell("podman", "stop", f"--time={patience}", name)
         assert tell("podman", "inspect", "--format={{.State.ExitCode}}", name) == status

@@ -82,6 +82,7 @@ INSTRUCTIONS = [
     "Start the service with the right server and limits",
     "Name the app, the worker class and the address in the command, and ask the server over HTTP before you rely on it.",
     "Install fastapi, uvicorn, gunicorn and uvicorn-worker, and save this app:",
+    "Take one of these commands, with HOST and PORT in the environment:",
     "Do: serve a WSGI app with threads",
     "Install flask too:",
     "Read in Choose a server by what your endpoints wait for when to take which.",
@@ -89,17 +90,16 @@ INSTRUCTIONS = [
     "Run gunicorn --config=served.py with this file:",
     "Don't leave out the worker class",
     "Don't name an app that isn't there",
+    "Install the code as a package, and name it by the package: accounts.main:create_app().",
     "Don't take a worker that is deprecated",
     "Take uvicorn_worker.UvicornWorker, from the package uvicorn-worker.",
     "Don't listen on loopback in a container",
+    "Add no process for calls that await: see The same endpoint on four servers, measured.",
     "Give each processor one process: a second one adds memory, and the two share the processor.",
     "Install the service as a package, and keep gunicorn's options in a file.",
     "Read the address and the number of processes from the environment.",
     "Give each limit its reason in a comment.",
     "Install httpx2 and pytest, and put your own command into this test, which asks the server over HTTP:",
-    "Add no process for calls that await: see The same endpoint on four servers, measured.",
-    "Take one of these commands, with HOST and PORT in the environment:",
-    "Install the code as a package, and name it by the package: accounts.main:create_app().",
 ]
 
 

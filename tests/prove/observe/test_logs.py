@@ -319,7 +319,7 @@ def told(path: str) -> str:
 def test_libraries_log_through_the_standard_library() -> None:
     asked = "import logging, celery.app.trace, sqlalchemy.log, uvicorn.server"
     asked += "; print(*logging.root.manager.loggerDict)"
-    command = [BIN / "python", "-c", asked]
+    command = [str(BIN / "python"), "-c", asked]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert {"celery.app.trace", "sqlalchemy", "uvicorn.error"} <= {*done.stdout.split()}
 

@@ -40,6 +40,7 @@ Holds = Callable[[], None]
 INSTRUCTIONS = [
     "Take each label from a list that you wrote, and observe a request when its response has ended, however it ends.",
     "If you don't know whether a client can invent a value, write it to the log and not into a label.",
+    "Install fastapi, httpx2, prometheus-client, starlette and uvicorn.",
     "Don't label by path",
     "Do: observe a response at its end",
     "Don't observe what an endpoint returns",
@@ -51,7 +52,6 @@ INSTRUCTIONS = [
     "Leave the routes of streams out of what you ask about slow requests.",
     "Count errors by their status, and leave their text to the log.",
     "Copy this check, and call it with your app, an address of yours, and the registry of your metrics:",
-    "Install fastapi, httpx2, prometheus-client, starlette and uvicorn.",
 ]
 
 
@@ -71,7 +71,12 @@ async def ask(app: Any, path: str, method: str = "GET") -> str:
         await asyncio.Event().wait()
         raise AssertionError("nobody sends more")
 
-    scope = {"type": "http", "http_version": "1.1", "method": method, "path": path}
+    scope: dict[str, object] = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+    }
     scope |= {"raw_path": path.encode(), "query_string": b"", "headers": [], "root_path": ""}
     await app(scope, receive, send)
     return b"".join(body).decode()

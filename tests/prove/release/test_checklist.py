@@ -193,7 +193,7 @@ def test_the_usual_lines_have_their_command(
 
 
 @pytest.mark.holds("the image is built | tests/test_image.py in the service")
-@pytest.mark.service("tests/test_image.py::test_it_takes_nothing_that_is_not_pinned")
+@pytest.mark.service("tests/test_dockerfile.py::test_it_takes_nothing_that_is_not_pinned")
 @pytest.mark.proves("service/tiers.toml")
 def test_the_service_builds_its_image(service: Callable[[], None]) -> None:
     service()
