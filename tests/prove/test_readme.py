@@ -19,6 +19,7 @@ from tests.refuse.sections import SECTIONS
 INSTRUCTIONS = [
     "Run it",
     "Run .ci/run on Debian to install what the tests need of the system, and to test all.",
+    "Run make book to write the pages as Markdown beside the site: one book, a file for each page, and an index for language models.",
     "Run make publish VERSION=1.2 on a tagged commit to push its site into the branch that your host serves.",
     "Set SITE_URL to the address at which you publish.",
     "Set REPO_URL and EDIT_URI where git can't tell your fork's.",

@@ -16,7 +16,7 @@ async def answers() -> bool:
     try:
         async with asyncio.timeout(1), engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-    except (OSError, SQLAlchemyError):  # TimeoutError is an OSError
+    except (OSError, SQLAlchemyError):  # a timeout too
         return False
     return True
 

@@ -1,7 +1,7 @@
 import os
 import socket
-import subprocess
 import time
+from subprocess import Popen
 
 import httpx2
 
@@ -14,13 +14,13 @@ def test_the_command_serves() -> None:
         port = str(free.getsockname()[1])
     told = {**os.environ, "HOST": "127.0.0.1", "PORT": port}
     command = ["sh", "-c", f"exec {COMMAND}"]
-    with subprocess.Popen(command, env=told) as server:  # noqa: S603  it is ours
+    with Popen(command, env=told) as server:  # noqa: S603  it is ours
         status = answer(server, f"http://127.0.0.1:{port}{PATH}")
         server.terminate()
     assert status == 200  # noqa: S101  it is a test
 
 
-def answer(server: subprocess.Popen[bytes], url: str) -> int:
+def answer(server: Popen[bytes], url: str) -> int:
     """Return the status of the first answer, or 0 if the server ends."""
     while server.poll() is None:
         try:

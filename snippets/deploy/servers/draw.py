@@ -23,9 +23,7 @@ def draw(runs: dict[str, dict[str, float]]) -> str:
             shapes.append(label((96 + width, top + 13), f"{run[measure]:g}"))
             top += 20
         top += 14
-    told = ", ".join(
-        f"{name} {run['memory']:g}" for name, run in runs.items()
-    )
+    told = ", ".join(f"{name} {run['memory']:g}" for name, run in runs.items())
     return picture(
         "Calculations at once and memory of 1, 2 and 4 processes",
         f"Memory as a multiple of that of one process: {told}.",

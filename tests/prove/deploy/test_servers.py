@@ -1,6 +1,7 @@
 """What the page on servers claims."""
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
@@ -94,7 +95,7 @@ INSTRUCTIONS = [
     "Don't take a worker that is deprecated",
     "Take uvicorn_worker.UvicornWorker, from the package uvicorn-worker.",
     "Don't listen on loopback in a container",
-    "Add no process for calls that await: see The same endpoint on four servers, measured.",
+    "Add no process for calls that await: see Choose a server by what your endpoints wait for.",
     "Give each processor one process: a second one adds memory, and the two share the processor.",
     "Install the service as a package, and keep gunicorn's options in a file.",
     "Read the address and the number of processes from the environment.",
@@ -227,12 +228,12 @@ def answered(served: Served) -> str:
     try:
         status = served.get(host=CONTAINER)
     except httpx2.TransportError:
-        if not served.processes():
-            said = re.findall(r"^(DeprecationWarning: .*)", served.said(), re.MULTILINE)[0]
-            return f"no process starts, {said}"
+        with contextlib.suppress(httpx2.ConnectError):  # it ended, and all is said
+            return f"each client is refused, and loopback answers {served.get()}"
         if "Worker failed to boot" in served.said():
             return "no process starts, No module named 'app'"
-        return f"each client is refused, and loopback answers {served.get()}"
+        said = re.findall(r"^(DeprecationWarning: .*)", served.said(), re.MULTILINE)[0]
+        return f"no process starts, {said}"
     said = re.findall(r"^(TypeError: .*)", served.said(), re.MULTILINE)
     return f"the answer is {status}" + "".join(f", {line}" for line in said)
 
@@ -269,6 +270,7 @@ def test_a_client_of_the_container_is_answered(snippet: ModuleType) -> None:
 @pytest.mark.proves(f"{FOLDER}/sync.py")
 def test_a_wsgi_app_fails_on_uvicorn() -> None:
     line = command("uvicorn").replace("orders:app", "invoices:app")
+    assert line.startswith("uvicorn invoices:app")
     with serving(line) as served:
         assert served.get("/invoices") == 500
 

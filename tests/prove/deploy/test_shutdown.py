@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import inspect
+import json
 import os
 import re
 import signal
@@ -336,27 +337,39 @@ def ended(name: str) -> dict[str, int]:
 
 @pytest.mark.holds(
     "When each part ends",
-    "When a stream, a request and a server end after SIGTERM",
-    "Seconds. told.py: request 5, stream 0, server 5. early.py: request 5, stream 20, server 20.",
     "A stream, and a request that takes 5 seconds, on a clock that jumps from event to event.",
     "The request ends in time in both.",
     "The stream of early.py keeps the server for 20 seconds, its whole limit.",
 )
-@pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
-def test_the_picture_shows_the_ends(
-    snippet: ModuleType, pytestconfig: pytest.Config, record_property: Any
-) -> None:
-    updating = pytestconfig.option.update_examples
+@pytest.mark.proves(f"{FOLDER}/shutdown.json")
+def test_each_part_ends(pytestconfig: pytest.Config, record_property: Any) -> None:
     found = {name: ended(name) for name in ("told.py", "early.py")}
     assert found["told.py"] == {"request": 5, "stream": 0, "server": 5}
     assert found["early.py"] == {"request": 5, "stream": 20, "server": 20}
+    updating = pytestconfig.option.update_examples
     pictures.hold_data(f"{FOLDER}/shutdown", found, dict, found, updating)
-    pictures.hold_picture(f"{FOLDER}/shutdown", snippet.draw, updating)
     for run in found.values():
         record_property("figure", f"{run['server']} seconds")
+
+
+@pytest.mark.holds(
+    "When a stream, a request and a server end after SIGTERM",
+    "Seconds. told.py: request 5, stream 0, server 5. early.py: request 5, stream 20, server 20.",
+    "The data of the picture, and how it is drawn",
+    "The picture is made from what the two files did.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
+def test_the_picture_is_drawn_from_the_data(
+    snippet: ModuleType, pytestconfig: pytest.Config, record_property: Any
+) -> None:
+    told = json.loads((SNIPPETS / FOLDER / "shutdown.json").read_text())
+    pictures.hold_picture(f"{FOLDER}/shutdown", snippet.draw, pytestconfig.option.update_examples)
+    for run in told.values():
         for part, seconds in run.items():
             record_property("figure", f"{part} {seconds}")
             record_property("figure", f"{seconds}")
+    drawn = snippet.draw({"one": {"request": 1}, "two": {"request": 4}})
+    assert drawn.count('class="bad"') == 2
 
 
 @pytest.mark.holds(

@@ -41,7 +41,7 @@ INSTRUCTIONS = [
     "Write down what you do and when, before you look for the cause.",
     "Agree on an objective with those who pay for it, and write it beside the rule.",
     "Give page to what can't wait for the morning, and ticket to all else.",
-    "Leave streams out of the share that is late, as RequestsAreLate does.",
+    "Leave streams out of the share that is late, as the alert on late requests does.",
     "Delete an alert after which nobody had to do anything.",
     "Run promtool test rules deploy/alerts_test.yml in the pipeline.",
     "Send an alert all the way from time to time: no test sees whether it reaches a person.",

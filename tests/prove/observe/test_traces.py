@@ -48,8 +48,8 @@ INSTRUCTIONS = [
     "Look here when a confirmation doesn't arrive, and the log of each process says that all went well.",
     "Ask then which request published the task, and how long each process took.",
     "Set up tracing on both sides of each queue, and let the first process decide what is recorded.",
-    "Install fastapi, uvicorn, sqlalchemy[asyncio], asyncpg, celery[redis], opentelemetry-sdk, opentelemetry-exporter-otlp-proto-http and opentelemetry-instrumentation- with each of fastapi, sqlalchemy and celery.",
-    "Give both processes DATABASE_URL, which make parts prints, BROKER_URL, and OTEL_EXPORTER_OTLP_ENDPOINT, the address of your collector.",
+    "Install fastapi, uvicorn, sqlalchemy[asyncio], asyncpg and celery[redis].",
+    "Install opentelemetry-sdk, opentelemetry-exporter-otlp-proto-http, opentelemetry-instrumentation-fastapi, opentelemetry-instrumentation-sqlalchemy and opentelemetry-instrumentation-celery too.",
     "Don't instrument the worker alone",
     "Don't trust that an instrumentation works",
     "Do: carry the context into a thread",
@@ -210,7 +210,8 @@ def tree(spans: list[Span], parent: bytes = b"", indent: str = "") -> str:
 @pytest.mark.holds(
     "Run uvicorn --factory traced:create and celery --app=traced:celery worker, and place an order.",
     "The collector gets one trace from both processes:",
-    "Leave out the health checks with OTEL_PYTHON_FASTAPI_EXCLUDED_URLS=healthz,readyz.",
+    "Give both processes DATABASE_URL, which make parts prints, BROKER_URL, and OTEL_EXPORTER_OTLP_ENDPOINT, the address of your collector.",
+    "Leave out the health checks with OTEL_PYTHON_FASTAPI_EXCLUDED_URLS.",
     "A span keeps the whole URL, so a token in a query string is stored with it.",
     "The values of a query aren't stored: its span has the statement with placeholders.",
     "The first instrumentation that finds no context makes a trace id.",
@@ -233,6 +234,7 @@ def test_one_trace_through_all_processes(
         assert post(f"{url}/orders/4711?token=secret") == 200
         spans = collector.both()
     assert settings["OTEL_PYTHON_FASTAPI_EXCLUDED_URLS"] == "healthz,readyz"
+    assert {"DATABASE_URL", "BROKER_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"} <= settings.keys()
     assert not [span for span in spans if "healthz" in str(span)]
     assert len({span.trace for span in spans}) == 1
     (root,) = [span for span in spans if not span.parent]
