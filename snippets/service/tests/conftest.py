@@ -64,9 +64,11 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def unhurried() -> Iterator[None]:
     """Let a database that is there be slow to say so: a busy machine is no outage."""
-    monkeypatch.setattr("accounts.database.READY_WITHIN", 30.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("accounts.database.READY_WITHIN", 30.0)
+        yield
 
 
 # --8<-- [start:database]

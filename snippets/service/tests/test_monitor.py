@@ -87,7 +87,8 @@ def test_processes_that_share_a_folder_tell_one_count(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    code = "from accounts.metrics import observe; observe('GET', '/users', 200, 0.1)"
+    asked = "observe('GET', '/users', 200, 0.1)"
+    code = f"from accounts.metrics import observe; {asked}"
     for _ in range(2):
         subprocess.run([sys.executable, "-c", code], check=True)
     told = metrics.exposition(None)[0].decode()

@@ -33,7 +33,7 @@ INSTRUCTIONS = [
     "Choose alerts by what users notice, and let a test make each fire on its fault and stay quiet on a good day.",
     "If you don't know what to alert on, take the share of requests that fail, the share that is late, and the age of the oldest job.",
     "Do: alert on the rate that uses up the budget",
-    "Ask the same in the first ten minutes",
+    "Ask the same in the first ten minutes of an incident",
     "Let each alert name in its annotation first what to run first.",
     "Say in one place that you look at it, and since when.",
     "Run the commands, and write down what they say.",

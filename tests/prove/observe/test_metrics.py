@@ -57,6 +57,7 @@ INSTRUCTIONS = [
 
 JUDGEMENTS = [
     "We call the values of a metric under one set of labels a series.",
+    "We call the number of these the cardinality of a metric.",
 ]
 
 

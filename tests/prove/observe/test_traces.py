@@ -170,10 +170,17 @@ def worker(settings: dict[str, str]) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def apart() -> Iterator[None]:
+    """Let each app have its own task: Celery hands those of others to each app, also later."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("celery._state._on_app_finalizers", set())
+        yield
+
+
 @pytest.fixture
 def exports(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is imported and forked here speak to the same broker and collector."""
-    monkeypatch.setattr("celery._state._on_app_finalizers", set())  # each app has its own task
     for name in settings.keys() - {"DATABASE_URL"}:
         monkeypatch.setenv(name, settings[name])
 

@@ -26,7 +26,9 @@ JUDGEMENTS = [
     "blocking call | a call in our code that keeps its thread until it returns",
     "broker | the program that carries our jobs to the workers",
     "budget | a figure of our performance that a command compares with a run",
+    "canary | the processes of our new release that get a part of the requests first",
     "client | the object that keeps our connections to a remote service and sends requests over them",
+    "control | as many new processes of our release before, with which we compare a canary",
     "coroutine | what a call of our asynchronous function returns; it runs when something awaits it, or as a task",
     "default | an answer that holds until one of us decides otherwise",
     "domain error | an exception of our own that names what went wrong in the business",
@@ -44,22 +46,30 @@ JUDGEMENTS = [
     "limit | the most of something that we allow at once, or in number",
     "lock | the file that names each package of one of our projects with its version and its hash",
     "migration | one change of our schema, written as a file that a tool runs once",
+    "objective | the part of all our requests that must succeed",
+    "origin | the scheme, host and port of one of our pages",
     "pipeline | what runs all our gates on a server, in a clean clone of each change",
     "place | what one of our calls holds while it waits: a thread, or a coroutine",
+    "profile | a record of where one of our programs spends its time or its memory",
     "property | what one of our tests says of each input",
     "ratchet | a check that lets the number of our known errors go down but never up",
     "remote service | a service that we call over the network and don't run ourselves",
+    "rollback | we let the release before run again",
     "scope | what one of our changes may touch",
+    "series | the values of one of our metrics under one set of labels",
     "session | the object through which one of our requests speaks to the database, in one transaction at a time",
     "setting | a value that differs between two of our deployments of one program",
+    "span | a step of one of our requests, with its begin and its end",
     "stack | our framework, our way to the database and our way to ship",
     "stream | a response in which we send one event after another",
     "structured concurrency | our tasks end before the block ends that started them",
+    "structured log | our log in which each line is one JSON object",
     "task | an asyncio.Task: a coroutine that we let run beside others",
     "test double | what stands in for a part while one of our tests runs",
     "tier | the size of a change, by which we choose its gates, its review and its release",
     "timeout | the longest time that one of our callers waits for an answer",
     "token | a signed text that tells our service who sends a request",
+    "trace | all spans of one of our requests",
     "transaction | our statements that the database keeps all or not at all",
     "virtual clock | the clock of one of our event loops that jumps to the next timer when all tasks wait",
     "worker | a process in which we do jobs",
@@ -88,7 +98,7 @@ def hold(page: Path, known: dict[str, tuple[int, str]]) -> list[RefusedError]:
     found = []
     for line, text, anchor in linked(page):
         word = known.get(anchor, (0, ""))[1]
-        if text.lower().removesuffix("s") != word:
+        if word not in (text.lower(), text.lower().removesuffix("s")):
             cure = "Add its row to docs/start/glossary.md, or link to the word that it means"
             found.append(RefusedError(page, line, f"{text!r} has no entry #{anchor}", cure))
     for one in sentences(page):
