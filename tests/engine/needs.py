@@ -7,6 +7,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 EXTRAS = {"sqlalchemy.ext.asyncio": "sqlalchemy[asyncio]"}  # modules that need an extra
 DRIVERS = {"DATABASE_URL": "asyncpg"}  # which no block imports: the variable's form names it
 VARIABLE = re.compile(r"""\b(?:environ(?:\.get\()?|getenv\()[\[(]?\s*["'](?P<name>\w+)["']""")
@@ -47,7 +49,7 @@ def modules(tree: ast.AST) -> set[str]:
 def distributions() -> dict[str, str]:
     """Return the package that each module comes from."""
     found = metadata.packages_distributions()
-    return {module: names[0].lower() for module, names in found.items()}
+    return {module: canonicalize_name(names[0]) for module, names in found.items()}
 
 
 def of(file: Path) -> list[str]:
