@@ -14,7 +14,7 @@ from tests.prove import prose
 
 QUERIES: dict[str, list[str]] = tomllib.loads(Path(__file__).with_name("queries.toml").read_text())
 # Those that find their page first, and among the first three; none finds nothing.
-FIRST, THREE = 50 / 60, 57 / 60
+FIRST, THREE = 4 / 5, 0.93
 Places = dict[tuple[str, str], int | None]  # at which place a query finds its page, from 1
 KEEP = """
 const Stock = Worker;
