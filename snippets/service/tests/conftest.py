@@ -100,6 +100,7 @@ def settings(database_url: str, redis_url: str) -> ServerSettings:
         token_key=SecretStr(TOKEN_KEY),
         cache_seconds=0,
         mail_limit=UNLIMITED,
+        connect_timeout=30,  # a busy machine is no outage
     )
 
 
