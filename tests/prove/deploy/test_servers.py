@@ -84,6 +84,7 @@ INSTRUCTIONS = [
     "Name the app, the worker class and the address in the command, and ask the server over HTTP before you rely on it.",
     "Install fastapi, uvicorn, gunicorn and uvicorn-worker, and save this app:",
     "Take one of these commands, with HOST and PORT in the environment:",
+    "Take one of these where gunicorn manages the processes:",
     "Do: serve a WSGI app with threads",
     "Install flask too:",
     "Read in Choose a server by what your endpoints wait for when to take which.",
