@@ -95,6 +95,41 @@ def picture(
     return "\n".join(lines) + "\n"
 
 
+def bars(
+    measures: Mapping[str, str],
+    runs: Mapping[str, Mapping[str, float]],
+    left: float,
+) -> tuple[list[str], float]:
+    """Return a group of bars for each measure, with a bar for each run, and their height.
+
+    Parameters:
+        measures: For each measure, the words above its bars.
+        runs: For each run, the value of each measure.
+        left: Where the bars begin, beside the names of the runs, in units of the picture.
+
+    ```python title="drawing.py"
+    from snippets.drawing import bars
+
+    shapes, height = bars({"calls": "calls"}, {"one": {"calls": 2}}, 40)
+    print(shapes[2], height)
+    #> <rect x="40" y="21" width="200" height="15" class="good"/> 40
+    ```
+    """
+    shapes, top = list[str](), 0
+    for measure, words in measures.items():
+        most = max(run[measure] for run in runs.values())
+        shapes.append(label((0, top + 14), words))
+        top += 20
+        for name, run in runs.items():
+            width, value = round(200 * run[measure] / most, 1), run[measure]
+            shapes.append(label((0, top + 13), name))
+            shapes.append(rectangle((left, top + 1), width, 15, "good"))
+            shapes.append(label((left + 6 + width, top + 13), f"{value:g}"))
+            top += 20
+        top += 14
+    return shapes, top - 14
+
+
 def connections(title: str, told: Mapping[str, Iterable[str]]) -> str:
     """Return a picture of who is connected to what: names on the left, and what they use.
 
