@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from accounts import connections, metrics
 from accounts.config import ServerSettings
 from accounts.main import create_app
+from dev import queries
 from dev.processes import ROOT
 from tests.conftest import TOKEN_KEY
 from tests.system import require
@@ -19,10 +20,6 @@ from tests.system import require
 require("alerts")
 RULES, TESTS = "deploy/alerts.yml", "deploy/alerts_test.yml"
 LABEL = re.compile(r'\w+="[^"]*"')
-NO_METRIC = re.compile(
-    r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\b(?:by|without|on|ignoring) *\([^)]*\)'
-)
-METRIC = re.compile(r"\b(?!and\b|or\b|unless\b|offset\b)[a-zA-Z_:][\w:]*\b(?! *\()")
 
 
 def test_each_fires_on_its_fault_and_is_quiet_on_a_good_day() -> None:
@@ -92,11 +89,11 @@ def refusals(rules: str, tests: str, known: set[str]) -> Iterator[str]:
     cases, given = told(tests)
     for alert, expression in alerts(rules).items():
         start = f"alert: {alert}\n"
-        for name in METRIC.findall(NO_METRIC.sub(" ", expression)):
-            if name not in names:
-                near = ", ".join(get_close_matches(name, names)) or "another"
-                at = f"{RULES}:{line(rules, start, name)}"
-                yield f"{at}: {name} is never exposed. Ask for {near}"
+        asked, _ = queries.asked(expression)
+        for name in sorted(asked - names):
+            near = ", ".join(get_close_matches(name, names)) or "another"
+            at = f"{RULES}:{line(rules, start, name)}"
+            yield f"{at}: {name} is never exposed. Ask for {near}"
         at = f"{RULES}:{line(rules, start)}: {alert}"
         if (alert, True) not in cases:
             yield f"{at} fires in no test. Add its fault to {TESTS}"
