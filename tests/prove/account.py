@@ -5,9 +5,11 @@ account quotes a sentence that this test holds there, so that nothing new is sai
 writes it into `docs/corrections.md`.
 """
 
+import functools
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from markdown.extensions.toc import slugify
 
@@ -17,18 +19,32 @@ from tests.prove.claims import ACCOUNT
 from tests.prove.sentences import LABELS, LINK, Sentence, parted, plain, sentences
 
 INVENTORY = SNIPPETS / "data/inventory.toml"
-CHAPTERS: dict[str, dict[str, str]] = tomllib.loads((SNIPPETS / "data/chapters.toml").read_text())
+CHAPTERS: dict[str, dict[str, Any]] = tomllib.loads((SNIPPETS / "data/chapters.toml").read_text())
 Row = dict[str, str]
 
 
+@functools.cache
 def rows() -> dict[str, Row]:
     """Return the rows of the inventory by their names, in its order."""
     return tomllib.loads(INVENTORY.read_text())
 
 
+def refuse(name: str, reason: str, cure: str) -> RefusedError:
+    """Return the refusal of a row, at its line."""
+    header = f'["{name}"]' if "." in name else f"[{name}]"
+    line = INVENTORY.read_text().splitlines().index(header) + 1
+    return RefusedError(INVENTORY, line, reason, cure)
+
+
+def test_of(row: Row) -> tuple[Path, str]:
+    """Return the file and the name of the test that shows what is said of a row."""
+    file, _, name = row["test"].partition("::")
+    return ROOT / "tests/prove" / Path(row["page"]).parent / file, name
+
+
 def chapter(row: Row) -> str:
     """Return the title of the chapter where a row went."""
-    return CHAPTERS.get(row["page"].partition("/")[0], {"title": "Others"})["title"]
+    return str(CHAPTERS.get(row["page"].partition("/")[0], {"title": "Others"})["title"])
 
 
 def quoted(row: Row) -> str:
@@ -36,14 +52,12 @@ def quoted(row: Row) -> str:
 
     Of what its test holds, that is a sentence below its heading, or else another of the page.
     """
-    page = DOCS / row["page"]
-    name = row["test"].partition("::")[2]
-    file = ROOT / "tests/prove" / page.parent.relative_to(DOCS) / row["test"].partition("::")[0]
+    file, name = test_of(row)
     declared = claims.declared(file)
     held = [claim.text for claim in declared if claim.function == name]
     if wanted := row.get("says"):
         held = [claim.text for claim in declared if claim.function and claim.text == plain(wanted)]
-    said = [one for one in sentences(page) if one.text in held]
+    said = [one for one in sentences(DOCS / row["page"]) if one.text in held]
     best = sorted(said, key=lambda one: (one.kind != "text", one.heading != row["heading"]))
     return markdown(best[0]) if best else ""
 
@@ -92,10 +106,7 @@ def words(page: Path) -> tuple[set[str], set[str]]:
 
 def hold() -> Iterator[RefusedError]:
     """Yield the refusals of rows whose test says nothing."""
-    for number, line in enumerate(INVENTORY.read_text().splitlines(), start=1):
-        row = rows().get(line.strip('[]"')) if line.startswith("[") else None
-        if row and not quoted(row):
+    for name, row in rows().items():
+        if not quoted(row):
             reason = f"{row['test']} holds no sentence of docs/{row['page']}"
-            yield RefusedError(
-                INVENTORY, number, reason, "Name the test that shows what became of it"
-            )
+            yield refuse(name, reason, "Name the test that shows what became of it")

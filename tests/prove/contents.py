@@ -5,19 +5,17 @@ whose folder `snippets/data/chapters.toml` names.
 """
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
+from tests.engine.pages import DOCS, ROOT, RefusedError
 from tests.prove import account, claims, places
 
 README, HOME = ROOT / "README.md", DOCS / "index.md"
 CONFIG = ROOT / "mkdocs.yml"
-CHAPTERS: dict[str, dict[str, Any]] = tomllib.loads((SNIPPETS / "data/chapters.toml").read_text())
+CHAPTERS = account.CHAPTERS
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,14 @@ class Chapter:
 
 
 def navigation() -> list[tuple[str, list[str]]]:
-    """Return the navigation: the title of each section, and its pages; a page alone has none."""
+    """Return the navigation: the title of each section, and its pages, in reading order."""
     nav = yaml.safe_load(CONFIG.read_text().partition("\nnav:\n")[2])
     found = []
     for entry in nav:
         title, told = next(iter(entry.items())) if isinstance(entry, dict) else ("", entry)
         inner = told if isinstance(told, list) else [told]
         flat = [next(iter(one.values())) if isinstance(one, dict) else one for one in inner]
-        found.append((title if isinstance(told, list) else "", flat))
+        found.append((title, flat))
     return found
 
 

@@ -2,14 +2,13 @@
 
 import collections
 import re
-import tomllib
 
 import pytest
 
-from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
+from tests.engine.pages import DOCS
+from tests.prove import account
 
-INVENTORY = SNIPPETS / "data" / "inventory.toml"
-ROWS = tomllib.loads(INVENTORY.read_text())
+ROWS = account.rows()
 SECTIONS = {  # rows of the sections that have their chapter
     "1.1": 6,
     "1.2": 1,
@@ -49,18 +48,16 @@ SECTIONS = {  # rows of the sections that have their chapter
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_row_has_its_place(row: str) -> None:
-    line = INVENTORY.read_text().splitlines().index(f'["{row}"]' if "." in row else f"[{row}]") + 1
     place = ROWS[row]
     page = DOCS / place["page"]
     headings = re.findall(r"^#+ (.+)", page.read_text(), re.MULTILINE) if page.exists() else []
     if place["heading"] not in headings:
         reason = f"{row} names {place['heading']!r} on docs/{place['page']}, which isn't there"
-        raise RefusedError(INVENTORY, line, reason, "Name the heading where its topic went")
-    file, _, name = place["test"].partition("::")
-    test = ROOT / "tests/prove" / page.parent.relative_to(DOCS) / file
+        raise account.refuse(row, reason, "Name the heading where its topic went")
+    test, name = account.test_of(place)
     if not test.exists() or f"def {name}(" not in test.read_text():
         reason = f"{row} names the test {place['test']}, which isn't there"
-        raise RefusedError(INVENTORY, line, reason, "Name the test that shows what is said of it")
+        raise account.refuse(row, reason, "Name the test that shows what is said of it")
     assert place["state"] in ("kept", "corrected", "replaced", "dropped")
     assert place["topic"]
 
