@@ -10,11 +10,11 @@ import pytest
 from sybil import Document
 
 from tests.engine.pages import DOCS, fences
-from tests.prove import prose
+from tests.prove import contents, prose
 from tests.publish import book
 from tests.publish.holds import RefusedError
 
-PATHS = [path for _, paths in book.sections() for path in paths]
+PATHS = [path for _, paths in contents.navigation() for path in paths]
 
 
 @pytest.fixture(scope="module")

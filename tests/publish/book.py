@@ -8,40 +8,33 @@ import functools
 import posixpath
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 from sybil import Document
 
 from tests.engine.pages import DOCS, INCLUDE, ROOT, SNIPPETS, fences, resolver
+from tests.prove import contents
+from tests.prove.sentences import SVG
 from tests.publish.holds import RefusedError
 
 MATTER = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s#]+)")
 Move = Callable[[str], str]
-SAID = re.compile(r"<(title|desc)[^>]*>([^<]+)</")
 
 
 def write(site: Path) -> list[Path]:
     """Write all of it into a built site; return the files."""
     if not (site / "index.html").exists():
         raise RefusedError(f"{site} holds no site. Build it first: make site")
-    texts = {path: markdown(path) for _, paths in sections() for path in paths}
+    texts = {path: markdown(path) for _, paths in contents.navigation() for path in paths}
     book = "\n".join(markdown(path, functools.partial(rooted, path)) for path in texts)
-    made = {**texts, "llms.txt": index(texts), "book.md": book, "llms-full.txt": book}
+    made = {**texts, "llms.txt": index(), "book.md": book, "llms-full.txt": book}
     for path, text in made.items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         (site / path).write_text(text)
     return [site / path for path in made]
-
-
-def sections() -> Iterator[tuple[str, list[str]]]:
-    """Yield the title and the pages of each section of the navigation, in reading order."""
-    for entry in yaml.safe_load((ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]):
-        title, told = next(iter(entry.items()))
-        listed = told if isinstance(told, list) else [told]
-        yield title, [next(iter(p.values())) if isinstance(p, dict) else p for p in listed]
 
 
 def markdown(path: str, move: Move = str) -> str:
@@ -67,7 +60,7 @@ def pictured(text: str) -> str:
 def told(include: re.Match[str]) -> str:
     """Return the title and the description of a picture."""
     picture = (SNIPPETS / include["path"]).read_text()
-    return f"Picture: {' '.join(text.strip() for _, text in SAID.findall(picture))}"
+    return f"Picture: {' '.join(text.strip() for _, text in SVG.findall(picture))}"
 
 
 def rooted(path: str, text: str) -> str:
@@ -76,13 +69,13 @@ def rooted(path: str, text: str) -> str:
     return LINK.sub(lambda link: f"]({posixpath.normpath(place(link[1]))}", text)
 
 
-def index(texts: dict[str, str]) -> str:
+def index() -> str:
     """Return the list of the pages, by the sections of the navigation."""
     head = yaml.safe_load((ROOT / "mkdocs.yml").read_text().partition("\nsite_url:")[0])
     lines = [f"# {head['site_name']}", "", f"> {head['site_description']}"]
-    for section, paths in sections():
-        titles = {path: re.findall(r"^# (.+)", texts[path], re.MULTILINE)[0] for path in paths}
-        lines += ["", f"## {section}", "", *(f"- [{titles[path]}]({path})" for path in paths)]
+    for section, paths in contents.navigation():
+        listed = [f"- [{contents.title_of(path)}]({path})" for path in paths]
+        lines += ["", f"## {section}", "", *listed]
     return "\n".join([*lines, ""])
 
 
