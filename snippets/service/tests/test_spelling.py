@@ -2,6 +2,7 @@
 
 import json
 
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 
 from tests.fixtures.sample_data import ANN
@@ -100,6 +101,17 @@ async def test_a_path_has_one_spelling_and_leads_nowhere_else(
     answers = {path: await client.get(path, headers=HOSTS) for path in ELSEWHERE}
     statuses = {path: answer.status_code for path, answer in answers.items()}
     assert statuses == dict.fromkeys(ELSEWHERE, 404)
+
+
+async def test_the_schema_says_so_of_each_path_with_a_parameter(app: FastAPI) -> None:
+    told = {
+        (path, method): operation["responses"].keys()
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+        if "{" in path
+    }
+    assert told
+    assert [one for one, statuses in told.items() if "404" not in statuses] == []
 
 
 async def test_no_answer_repeats_what_the_client_says_of_the_host(

@@ -24,7 +24,7 @@ class Verification(BaseModel):
 
 
 # --8<-- [start:verify]
-@router.post("/users/{user_id}/verification", responses=problems(403))
+@router.post("/users/{user_id}/verification", responses=problems(403, 404))
 async def verify_user(
     user_id: Annotated[KnownId, Path()], data: Verification, users: Users
 ) -> UserRead:
