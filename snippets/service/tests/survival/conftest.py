@@ -27,6 +27,8 @@ Environment = dict[str, str]
 T = TypeVar("T")
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes long
 DATABASES = itertools.cycle(range(1, 16))
+WAITS = "CONNECT", "POOL", "LOCK", "STATEMENT", "IDLE"
+PATIENT = {f"{name}_TIMEOUT": "60" for name in WAITS}  # a busy machine is no outage
 
 
 @dataclass
@@ -51,7 +53,7 @@ def inbox() -> mail.Inbox:
 
 
 def environment_of(database_url: str, redis_url: str, folder: Path) -> Environment:
-    """Return what processes read: short waits, and parts of their own."""
+    """Return what processes read: parts of their own, and time for the database."""
     url = f"{redis_url.removesuffix('/0')}/{next(DATABASES)}"
     with redis.Redis.from_url(url) as client:
         client.flushdb()  # there are only 16, which take turns
@@ -65,6 +67,7 @@ def environment_of(database_url: str, redis_url: str, folder: Path) -> Environme
         "RELAY_INTERVAL": "0.1",
         "RELAY_RETRY_AFTER": "1.5",
         "MAIL_LIMIT": UNLIMITED,
+        **PATIENT,
     }
 
 

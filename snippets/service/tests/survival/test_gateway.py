@@ -19,6 +19,7 @@ from dev.postgres import Postgres
 from tests.conftest import database
 from tests.fixtures.sample_data import BOB
 from tests.survival.conftest import (
+    PATIENT,
     Environment,
     Reader,
     Server,
@@ -65,9 +66,10 @@ def before(
 def shared(
     server: Postgres, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Environment]:
-    """What the processes of this file read."""
+    """What the processes of this file read: the limits are those of production."""
     with database(server) as url:
-        yield environment_of(url, redis_url, tmp_path_factory.mktemp("gateway"))
+        told = environment_of(url, redis_url, tmp_path_factory.mktemp("gateway"))
+        yield {name: value for name, value in told.items() if name not in PATIENT}
 
 
 @pytest.fixture(scope="module")

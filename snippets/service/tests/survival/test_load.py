@@ -35,8 +35,7 @@ def shared(
     """What the processes of this file read."""
     folder = tmp_path_factory.mktemp("load")
     with database(server) as url:
-        patient = {"POOL_TIMEOUT": "60", "STATEMENT_TIMEOUT": "60"}
-        yield environment_of(url, redis_url, folder) | patient
+        yield environment_of(url, redis_url, folder)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ Start = Callable[..., AbstractContextManager[Program]]
 def test_a_request_ends_and_a_stream_is_ended(
     start: Start, status: int, environment: Environment, tmp_path: Path
 ) -> None:
-    environment["STATEMENT_TIMEOUT"] = "60"
     with serving(start, environment, tmp_path) as server, server.client() as client:
         reader = Reader(server)
         user_id = client.post("/users", json=ANN).json()["id"]

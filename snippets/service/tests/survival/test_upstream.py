@@ -41,7 +41,6 @@ def patient(
     folder = tmp_path_factory.mktemp("patient")
     with database(server) as url:
         environment = environment_of(url, redis_url, folder)
-        environment |= {"LOCK_TIMEOUT": "60", "STATEMENT_TIMEOUT": "60"}
         with serving(processes.uvicorn, environment, folder) as running:
             yield running, environment
 
