@@ -1,15 +1,18 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve new parts test check site book publish retract update mutate bench bare lock
+.PHONY: help serve new parts test check site successor book publish retract release changes \
+	update mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
 REMOTE ?= origin
 BRANCH ?= gh-pages
-export NAME TO VERSION REMOTE BRANCH
+export NAME TO VERSION SINCE REMOTE BRANCH
 BIN := .venv/bin
+SYNC := $(BIN)/uv pip sync --quiet --require-hashes
 READY := .venv/ready
 SERVICE := snippets/service
 SERVICE_READY := .venv/service/ready
+SUCCESSOR_READY := .venv/successor/ready
 
 # uv keeps its cache in the home folder; a user without one gets it beside the environment.
 export UV_CACHE_DIR ?= $(shell test -w "$$HOME" && echo "$$HOME/.cache/uv" || echo $(CURDIR)/.venv/cache)
@@ -22,7 +25,7 @@ export EDIT_URI ?= $(if $(REPO_URL),edit/main/docs/)
 export NO_MKDOCS_2_WARNING := 1
 
 help:  ## List these commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 serve: $(READY)  ## Serve the site on localhost and reload it on each change.
 	$(BIN)/python -m tests.speed.serve --dev-addr $(ADDRESS)
@@ -43,6 +46,9 @@ check: $(READY) $(SERVICE_READY)  ## Prove one page alone: make check PAGE=concu
 site: $(READY)  ## Build the site strictly into site/.
 	$(BIN)/mkdocs build --strict
 
+successor: $(READY) $(SUCCESSOR_READY)  ## Build the same site by ProperDocs and MaterialX, and compare.
+	@$(BIN)/python -m tests.successor
+
 book: site  ## Write all pages into site/ as Markdown too: one book, one file a page, and llms.txt.
 	@$(BIN)/python -m tests.publish.book site
 
@@ -51,6 +57,12 @@ publish: $(READY)  ## Publish this commit's site as a version: make publish VERS
 
 retract: $(READY)  ## Take a published version down: make retract VERSION=1.2
 	@$(BIN)/python -m tests.publish retract "$$VERSION" "$$REMOTE" "$$BRANCH"
+
+release: $(READY)  ## Tag this commit and push the tag, if all is true: make release VERSION=1.2
+	@$(BIN)/python -m tests.publish.release "$$VERSION" "$$REMOTE"
+
+changes: $(READY)  ## Print which claims changed since a tag, for the changelog: make changes SINCE=v1.1
+	@$(BIN)/python -m tests.publish.changes "$$SINCE"
 
 update: $(READY)  ## Rewrite shown outputs, versions and pictures, and show the diff.
 	$(BIN)/pytest --update-examples docs tests/prove; status=$$?; \
@@ -74,6 +86,9 @@ lock: $(READY) $(SERVICE_READY)  ## Renew requirements.txt, and first the locks 
 		--generate-hashes --custom-compile-command "make lock" \
 		--constraint $(SERVICE)/requirements-dev.txt \
 		--group site --group snippets --group tests --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--generate-hashes --custom-compile-command "make lock" --constraint requirements.txt \
+		--group successor --output-file requirements-successor.txt
 	$(MAKE) $(READY)
 
 # pip installs the locked uv, uv installs the rest: with its own certificates, or with the system's.
@@ -81,7 +96,14 @@ $(READY): requirements.txt
 	$(PYTHON) -m venv .venv
 	awk '/^uv==/ { on = 1 } on { print } on && !/\\$$/ { exit }' requirements.txt > .venv/uv.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement .venv/uv.txt
-	sync="$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements.txt"; \
+	sync="$(SYNC) --compile-bytecode --python $(BIN)/python requirements.txt"; \
+		$$sync 2> .venv/uv.log || $$sync --system-certs || { cat .venv/uv.log; exit 1; }
+	touch $@
+
+# The second generator brings packages that would disturb the first: its environment is its own.
+$(SUCCESSOR_READY): requirements-successor.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/successor
+	sync="$(SYNC) --python .venv/successor/bin/python requirements-successor.txt"; \
 		$$sync 2> .venv/uv.log || $$sync --system-certs || { cat .venv/uv.log; exit 1; }
 	touch $@
 

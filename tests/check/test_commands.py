@@ -179,7 +179,8 @@ def test_a_command_of_the_readme_runs_as_it_stands(copy: Path, line: str) -> Non
 def test_each_command_is_listed(copy: Path) -> None:
     listed = set(re.findall(r"^make (\w+)", make(copy, "help"), re.MULTILINE))
     known = {"help", "serve", "parts", "new", "test", "site", "update", "mutate", "lock"}
-    assert listed == known | {"bench", "bare", "book", "check", "publish", "retract"}
+    known |= {"bench", "bare", "book", "check", "publish", "retract", "successor"}
+    assert listed == known | {"changes", "release"}
 
 
 def test_update_rewrites_what_is_generated(copy: Path) -> None:
@@ -199,15 +200,27 @@ def test_update_rewrites_what_is_generated(copy: Path) -> None:
     assert {path: (copy / path).read_text() for path in edits} == before
 
 
-def test_the_lock_holds_what_is_declared() -> None:
-    lock = (ROOT / "requirements.txt").read_text()
+LOCKS = {"requirements.txt": "uv", "requirements-successor.txt": "properdocs"}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_holds_what_is_declared(name: str) -> None:
+    lock = (ROOT / name).read_text()
     pinned = re.findall(r"^([\w-]+)==[^ ]+ ", lock, re.MULTILINE)
-    assert "uv" in pinned
+    assert LOCKS[name] in pinned
     assert lock.count("--hash=sha256:") > len(pinned)
     assert "://" not in lock  # it names no host
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    declared = [name.partition("[")[0] for group in groups.values() for name in group]
+    its = [group for group in groups if (group == "successor") == ("successor" in name)]
+    declared = [each.partition("[")[0] for group in its for each in groups[group]]
     assert set(declared) <= set(pinned)
+
+
+def test_the_two_generators_render_by_the_same_packages() -> None:
+    texts = [(ROOT / name).read_text() for name in LOCKS]
+    ours, other = ({*re.findall(r"^([\w-]+)==([^ ]+) ", each, re.MULTILINE)} for each in texts)
+    assert {"markdown", "pygments", "pymdown-extensions"} <= {name for name, _ in ours & other}
+    assert not {name for name, _ in ours - other} & {name for name, _ in other - ours}
 
 
 def test_without_a_ledger_the_strict_build_works(copy: Path) -> None:

@@ -8,12 +8,14 @@ from tests.engine.pages import ROOT
 ROOMS = {"docs", "snippets", "tests"}
 FILES = {
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "LICENSE",
     "Makefile",
     "README.md",
     "conftest.py",
     "mkdocs.yml",
     "pyproject.toml",
+    "requirements-successor.txt",
     "requirements.txt",
 }
 

@@ -4,6 +4,7 @@ Nothing here trusts what reads the Markdown: sentences come from the HTML, and t
 """
 
 import ast
+import copy
 import functools
 import hashlib
 import re
@@ -24,23 +25,26 @@ END = re.compile(r"(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)(?<=[.!?])[\"')]*\s+")
 
 def own_text(unit: Tag) -> str:
     """Return the text of a unit without that of the units in it."""
-    copy = BeautifulSoup(str(unit), "html.parser").find(unit.name)
-    assert isinstance(copy, Tag)
-    for inner in copy.find_all([*UNITS, "ul", "ol", "svg"]):
+    own = copy.copy(unit)
+    for inner in own.find_all([*UNITS, "ul", "ol", "svg"]):
         inner.extract()
     if unit.name == "tr":
-        return " | ".join(cell.get_text().strip() for cell in copy.find_all(["th", "td"]))
-    return copy.get_text()
+        return " | ".join(cell.get_text().strip() for cell in own.find_all(["th", "td"]))
+    return own.get_text()
 
 
 def said(page: BeautifulSoup) -> set[str]:
     """Return the sentences that a built page shows."""
-    copy = BeautifulSoup(str(page.select_one("article")), "html.parser")
-    for element in copy.select(", ".join(NO_PROSE)):
+    article = page.select_one("article")
+    assert article, "the page has no article"
+    article = copy.copy(article)
+    for element in article.select(", ".join(NO_PROSE)):
         element.extract()
-    texts = [(unit.name, own_text(unit)) for unit in copy.find_all(UNITS)]
-    texts += [("img", str(image["alt"])) for image in copy.select("img[alt]:not([alt=''])")]
-    texts += [("svg", text.get_text()) for text in copy.select("svg.picture > title, svg > desc")]
+    texts = [(unit.name, own_text(unit)) for unit in article.find_all(UNITS)]
+    texts += [("img", str(image["alt"])) for image in article.select("img[alt]:not([alt=''])")]
+    texts += [
+        ("svg", each.get_text()) for each in article.select("svg.picture > title, svg > desc")
+    ]
     found = set[str]()
     for name, text in texts:
         whole = " ".join(text.split())

@@ -14,7 +14,9 @@ from tests.engine.pages import ROOT, RefusedError
 
 REASONS = Path(__file__).with_name("configuration.toml")
 CURE = f"Undo it, or say why in tests/prove/{REASONS.name}"
-TOLD_ELSEWHERE = re.compile(r"(?:nav|site_name|site_description|tool\.pytest\.markers)\b.*")
+TOLD_ELSEWHERE = re.compile(
+    r"(?:nav|plugins\.redirects|site_name|site_description|tool\.pytest\.markers)\b.*"
+)
 NO_TEXT = re.compile(r"true|false|null|~|yes|no|on|off|[\d.]+")  # but if it stands in quotes
 Options = list[tuple[str, int]]
 
