@@ -59,7 +59,7 @@ retract: $(READY)  ## Take a published version down: make retract VERSION=1.2
 	@$(BIN)/python -m tests.publish retract "$$VERSION" "$$REMOTE" "$$BRANCH"
 
 release: $(READY)  ## Tag this commit and push the tag, if all is true: make release VERSION=1.2
-	@$(BIN)/python -m tests.publish.release "$$VERSION" "$$REMOTE"
+	@$(BIN)/python -m tests.publish release "$$VERSION" "$$REMOTE"
 
 changes: $(READY)  ## Print which claims changed since a tag, for the changelog: make changes SINCE=v1.1
 	@$(BIN)/python -m tests.publish.changes "$$SINCE"

@@ -84,6 +84,7 @@ def shrink(copy: Path) -> None:
         re.sub(r"\[[^]]*\]\(\w+\.md\)", "[Give every call a timeout](timeouts.md)", text)
     )
     config = (copy / "mkdocs.yml").read_text()
+    config = re.sub(r"redirect_maps:\n( {8}.*\n)+", "redirect_maps: {}\n", config)
     before, _, nav = config.partition("\nnav:\n")
     generated = nav[nav.index("  - Generated:") :] if "  - Generated:" in nav else ""
     (copy / "mkdocs.yml").write_text(f"{before}\n{NAV}{generated}")

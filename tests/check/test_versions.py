@@ -16,6 +16,7 @@ from tests.check.test_commands import commit, shrink
 from tests.parts.copies import copied
 from tests.service.conftest import shell
 
+OLD, NEW = "place.md", "concurrency/place.md"
 CHANGES = "\n## [{}]\n\n- Something changed for readers.\n"
 
 
@@ -32,6 +33,23 @@ def leave_out(copy: Path, page: str) -> None:
     (copy / "docs" / page).unlink()
     config = copy / "mkdocs.yml"
     config.write_text(config.read_text().replace(f"      - {page}\n", ""))
+
+
+def move(copy: Path) -> None:
+    """Move a page, and say so."""
+    (copy / "docs" / OLD).rename(copy / "docs" / NEW)
+    config = copy / "mkdocs.yml"
+    config.write_text(config.read_text().replace(f"  - {OLD}\n", f"  - {NEW}\n"))
+    redirect(copy, OLD, NEW)
+
+
+def redirect(copy: Path, old: str, new: str) -> None:
+    """Say where a page is now."""
+    config = copy / "mkdocs.yml"
+    told = f"redirect_maps:\n        {old}: {new}"
+    text, count = re.subn(r"redirect_maps:( \{\})?$", told, config.read_text(), flags=re.MULTILINE)
+    assert count == 1
+    config.write_text(text)
 
 
 def release(copy: Path, version: str) -> None:
@@ -67,6 +85,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy, bare = base / "copy", base / "remote.git"
     shrink(copied(copy))
     (copy / ".venv").symlink_to(sys.prefix)
+    (copy / "docs/place.md").write_text("# Place\n\nIt will move.\n")
+    with (copy / "mkdocs.yml").open("a") as config:
+        config.write(f"  - {OLD}\n")
     leave_out(copy, "drawing.md")  # no test proves its blocks in this copy
     (copy / "tests/prove/test_drawing.py").unlink()
     (copy / "snippets/drawing.py").unlink()
@@ -87,6 +108,7 @@ def address(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
             == "0.1 is published on gh-pages of origin.\n"
         )
         leave_out(copy, "contributing.md")
+        move(copy)
         release(copy, "0.2")
         assert published(copy, "0.2", site=f"{address}/").startswith("0.2 is published")
         git(copy, "fetch", "--quiet", "origin", "gh-pages")
@@ -125,6 +147,21 @@ def test_a_page_that_is_gone_leads_to_the_newest_home(page: Page, address: str) 
     expect(link).to_have_attribute("href", "../../latest/")
     link.click()
     expect(page.locator("h1")).to_contain_text("Proof")
+
+
+@pytest.mark.parametrize("version", ["0.2", "latest"])
+def test_a_page_that_moved_is_found_at_its_old_address(
+    page: Page, address: str, version: str
+) -> None:
+    page.goto(f"{address}/{version}/place/#place")
+    expect(page).to_have_url(f"{address}/{version}/concurrency/place/#place")
+    expect(page.locator("h1")).to_contain_text("Place")
+
+
+def test_the_old_version_of_a_page_that_moved_leads_to_its_newest(page: Page, address: str) -> None:
+    page.goto(f"{address}/0.1/place/")
+    page.locator("[data-md-component=outdated]").get_by_role("link").click()
+    expect(page).to_have_url(f"{address}/latest/concurrency/place/")
 
 
 def test_a_search_stays_within_its_version(page: Page, address: str) -> None:
@@ -184,6 +221,23 @@ def test_a_change_that_is_not_committed_is_refused(copy: Path) -> None:
     assert "docs/proof.md isn't committed" in published(copy, "0.2")
     assert state(copy) == before
     git(copy, "checkout", "--quiet", "docs")
+
+
+@pytest.mark.usefixtures("address")
+def test_a_redirect_that_leads_nowhere_is_refused(copy: Path) -> None:
+    config, proven = copy / "mkdocs.yml", copy / "docs/ledger.json"
+    config.write_text(config.read_text().replace(f"{OLD}: {NEW}", f"{OLD}: concurrency/plaice.md"))
+    kept = proven.read_text()
+    release(copy, "0.5")
+    before = state(copy)
+    told = "Nothing was changed: mike deploy failed: WARNING -  Redirect target"
+    assert published(copy, "0.5").startswith(f"{told} 'concurrency/plaice.md' does not exist!")
+    assert state(copy) == before
+    git(copy, "push", "--quiet", "origin", ":v0.5")
+    git(copy, "tag", "--delete", "v0.5")
+    git(copy, "reset", "--quiet", "--hard", "HEAD~")
+    git(copy, "push", "--quiet", "--force", "origin", "main")
+    proven.write_text(kept)
 
 
 @pytest.mark.usefixtures("address")

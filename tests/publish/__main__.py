@@ -1,20 +1,28 @@
-"""Publish a version of the site, or take one down: `make publish VERSION=1.2`."""
+"""Release a version, publish its site, or take it down: `make publish VERSION=1.2`."""
 
 import sys
+from collections.abc import Callable
 
 from tests.publish.holds import RefusedError
+from tests.publish.release import release
 from tests.publish.site import publish, retract
 
+COMMANDS: dict[str, Callable[..., str]] = {
+    "publish": publish,
+    "release": release,
+    "retract": retract,
+}
 
-def main(command: str, version: str, remote: str, branch: str) -> str | None:
+
+def main(command: str, *told: str) -> str | None:
     """Do what is asked; return what stood against it, if anything did."""
     try:
-        told = {"publish": publish, "retract": retract}[command](version, remote, branch)
+        done = COMMANDS[command](*told)
     except RefusedError as refused:
         return f"Nothing was changed: {refused}."
     except KeyboardInterrupt:
         return "Nothing was changed: it was interrupted."
-    print(told)
+    print(done)
     return None
 
 

@@ -39,7 +39,7 @@ def hold_ledger(commit: str) -> dict[str, Any]:
     try:
         told = ledger.load()
     except pages.RefusedError as refused:
-        raise RefusedError(str(refused)) from None
+        raise RefusedError(str(refused).removesuffix(".")) from None
     if not told["blocks"]:
         raise RefusedError(f"there is no ledger. {cure}")
     others = {run["commit"] for run in told["runs"]} - {commit}

@@ -46,6 +46,7 @@ def publish(version: str, remote: str, branch: str) -> str:
         shutil.copy(LEDGER, clone / LEDGER.relative_to(ROOT))
         aliases = [NEWEST] if newest([*before, version]) == version else []
         os.environ["BUILT_AT"] = f"/{version}/"  # its pages name the newest ones as canonical
+        os.environ["STRICT"] = "true"
         mike(clone, "deploy", "--branch", branch, "--update-aliases", version, *aliases)
         hold_counts(git("show", f"{branch}:{version}/index.html", cwd=clone), told)
         bind(clone, branch, version)
@@ -153,9 +154,9 @@ def push(clone: Path, branch: str) -> None:
     git("push", "--quiet", "origin", f"refs/heads/{branch}:refs/heads/{branch}", cwd=clone)
 
 
-def git(*arguments: str | Path, cwd: Path = ROOT) -> str:
+def git(*arguments: str | Path, cwd: Path | None = None, stdin: str = "") -> str:
     """Run git; return what it printed, or raise `RefusedError` with its last words."""
-    return run(["git", *arguments], cwd, f"git {arguments[0]}")
+    return run(["git", *arguments], cwd or ROOT, f"git {arguments[0]}", stdin)
 
 
 def mike(clone: Path, *arguments: str) -> str:
@@ -163,11 +164,17 @@ def mike(clone: Path, *arguments: str) -> str:
     return run([Path(sys.executable).with_name("mike"), *arguments], clone, f"mike {arguments[0]}")
 
 
-def run(command: list[str | Path], cwd: Path, name: str) -> str:
-    """Run a command; return what it printed, or raise `RefusedError` with its last words."""
+def run(command: list[str | Path], cwd: Path, name: str, stdin: str = "") -> str:
+    """Run a command; return what it printed, or raise `RefusedError` with its last words.
+
+    The last words of MkDocs are those of a warning.
+    """
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, input=stdin, capture_output=True, text=True
+    )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].removesuffix(".")
-        raise RefusedError(f"{name} failed: {last}")
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        last = ([line for line in lines if line.startswith("WARNING")] or lines)[-1]
+        raise RefusedError(f"{name} failed: {last.removesuffix('.')}")
     return done.stdout.rstrip()
