@@ -22,6 +22,7 @@ WORKFLOWS = [
 ]
 TEST = ROOT / ".github/workflows/test.yml"
 PUBLISH = ROOT / ".github/workflows/publish.yml"
+WATCH = ROOT / ".github/workflows/watch.yml"
 MUTATE = ROOT / ".github/workflows/mutate.yml"
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
@@ -137,6 +138,12 @@ def test_all_mutants_are_tried_each_week_and_by_hand() -> None:
     assert "workflow_dispatch" in on
     (cron,) = (each["cron"] for each in on["schedule"])
     assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", cron), "not once a week"
+
+
+def test_the_second_generator_is_tried_each_month() -> None:
+    content = yaml.safe_load(WATCH.read_text())
+    assert content["jobs"]["successor"]["steps"][-1]["run"].startswith("make successor ")
+    assert "schedule" in content[True]
 
 
 @pytest.mark.parametrize("script", [SCRIPT, INSTALL, SERVICE / ".ci/run"])
