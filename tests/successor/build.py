@@ -34,9 +34,9 @@ def derived(text: str) -> str:
     return yaml.serialize(node, Dumper=yaml.SafeDumper)
 
 
-def child(node: yaml.Node, name: str) -> yaml.Node:
+def child(node: yaml.Node | None, name: str) -> yaml.Node:
     """Return the value of a key; refuse a configuration without it."""
-    for key, value in node.value:
+    for key, value in node.value if node else []:
         if key.value == name:
             found: yaml.Node = value
             return found
@@ -49,8 +49,7 @@ def build(target: Path) -> None:
     if not program.exists():
         raise RefusedError("the second generator isn't installed. Run `make successor`")
     text = derived((ROOT / "mkdocs.yml").read_text())
-    command = [program, "build", "--strict", "--config-file", "-", "--site-dir", target]
-    run(command, text)
+    run([program, "build", "--strict", "--config-file", "-", "--site-dir", target], text)
 
 
 def build_first(target: Path) -> None:
