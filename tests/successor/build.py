@@ -26,8 +26,8 @@ def derived(text: str) -> str:
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     child(child(node, "theme"), "name").value = THEME
     plugins = child(node, "plugins")
-    names = [each.value if isinstance(each.value, str) else each.value[0][0].value
-             for each in plugins.value]  # fmt: skip
+    values = [each.value for each in plugins.value]  # the name, or a mapping from it to options
+    names = [each if isinstance(each, str) else each[0][0].value for each in values]
     if SEARCH not in names:
         raise RefusedError(f"mkdocs.yml has no plugin {SEARCH}. Mend {Path(__file__).name}")
     plugins.value[names.index(SEARCH)] = yaml.ScalarNode("tag:yaml.org,2002:str", SEARCH)
