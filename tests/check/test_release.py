@@ -1,6 +1,5 @@
 """A release: each thing that must be true is asked for, and one that isn't changes nothing."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.check.test_commands import commit
-from tests.check.test_versions import git, redirect, state
+from tests.check.test_versions import git, prove, redirect, state
 from tests.engine import ledger, pages
 from tests.parts import clock
 from tests.parts.copies import copied
@@ -23,17 +22,6 @@ HELD = "tests/prove/concurrency/test_timeouts.py"
 HOOK = "remote.git/hooks/pre-receive"
 
 Break = Callable[[Path], object]
-
-
-def prove(copy: Path, block: str = "passed", claim: str = "passed", of: str = "HEAD") -> None:
-    """Write a ledger of a commit, in which one block and one claim came out so."""
-    told = {
-        "runs": [{"commit": git(copy, "rev-parse", of)}],
-        "blocks": [{"page": "a.md", "line": 1, "proofs": [{"outcome": block}]}],
-        "claims": [{"page": "a.md", "line": 2, "outcome": claim}],
-    }
-    text = json.dumps(told | {"digest": ledger.digest(told)})
-    (copy / "docs/ledger.json").write_text(text)
 
 
 def settle(copy: Path, message: str = "Go on") -> None:

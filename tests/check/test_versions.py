@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.check.conftest import serving
 from tests.check.test_commands import commit, shrink
+from tests.engine import ledger
 from tests.parts.copies import copied
 from tests.service.conftest import shell
 
@@ -62,6 +63,17 @@ def release(copy: Path, version: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "docs/concurrency/timeouts.md"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def prove(copy: Path, block: str = "passed", claim: str = "passed", of: str = "HEAD") -> None:
+    """Write a ledger of a commit, in which one block and one claim came out so."""
+    told = {
+        "runs": [{"commit": git(copy, "rev-parse", of)}],
+        "blocks": [{"page": "a.md", "line": 1, "proofs": [{"outcome": block}]}],
+        "claims": [{"page": "a.md", "line": 2, "outcome": claim}],
+    }
+    text = json.dumps(told | {"digest": ledger.digest(told)})
+    (copy / "docs/ledger.json").write_text(text)
 
 
 def published(copy: Path, version: str, command: str = "publish", site: str = "") -> str:
@@ -228,7 +240,12 @@ def test_a_redirect_that_leads_nowhere_is_refused(copy: Path) -> None:
     config, proven = copy / "mkdocs.yml", copy / "docs/ledger.json"
     config.write_text(config.read_text().replace(f"{OLD}: {NEW}", f"{OLD}: concurrency/plaice.md"))
     kept = proven.read_text()
-    release(copy, "0.5")
+    with (copy / "CHANGELOG.md").open("a") as changelog:
+        changelog.write(CHANGES.format("0.5"))
+    commit(copy, "Lead nowhere")
+    git(copy, "tag", "v0.5")
+    git(copy, "push", "--quiet", "origin", "main", "v0.5")
+    prove(copy)
     before = state(copy)
     told = "Nothing was changed: mike deploy failed: WARNING -  Redirect target"
     assert published(copy, "0.5").startswith(f"{told} 'concurrency/plaice.md' does not exist!")
