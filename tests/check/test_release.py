@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.check.repository import git, prove, redirect, state
 from tests.check.test_commands import commit
-from tests.check.test_versions import git, prove, redirect, state
 from tests.engine import ledger, pages
 from tests.parts import clock
 from tests.parts.copies import copied
@@ -223,7 +223,7 @@ def test_what_is_not_true_is_said_and_nothing_changes(copy: Path, name: str) -> 
         ("v0.1", "origin", "'v0.1' is no version. Say VERSION=1.2"),
         ("0.01", "origin", "'0.01' is no version. Say VERSION=1.2"),
         ("dev", "origin", "dev is no release. Say VERSION=1.2"),
-        ("0.1", "nowhere", "git ls-remote failed"),
+        ("0.1", "nowhere", "git ls-remote failed: fatal: 'nowhere' does not appear"),
     ],
 )
 def test_what_is_no_version_or_no_remote_is_refused(

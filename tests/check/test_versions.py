@@ -12,28 +12,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.check.conftest import serving
+from tests.check.repository import git, leave_out, prove, redirect, state
 from tests.check.test_commands import commit, shrink
-from tests.engine import ledger
 from tests.parts.copies import copied
 from tests.service.conftest import shell
 
 OLD, NEW = "place.md", "concurrency/place.md"
 CHANGES = "\n## [{}]\n\n- Something changed for readers.\n"
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder; return what it printed."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-def leave_out(copy: Path, page: str) -> None:
-    """Remove a page and its entry in the navigation."""
-    (copy / "docs" / page).unlink()
-    config = copy / "mkdocs.yml"
-    config.write_text(config.read_text().replace(f"      - {page}\n", ""))
 
 
 def move(copy: Path) -> None:
@@ -44,36 +29,21 @@ def move(copy: Path) -> None:
     redirect(copy, OLD, NEW)
 
 
-def redirect(copy: Path, old: str, new: str) -> None:
-    """Say where a page is now."""
-    config = copy / "mkdocs.yml"
-    told = f"redirect_maps:\n        {old}: {new}"
-    text, count = re.subn(r"redirect_maps:( \{\})?$", told, config.read_text(), flags=re.MULTILINE)
-    assert count == 1
-    config.write_text(text)
-
-
 def release(copy: Path, version: str) -> None:
     """Commit all with a changelog, tag it, push it, and prove it."""
-    with (copy / "CHANGELOG.md").open("a") as changelog:
-        changelog.write(CHANGES.format(version))
-    commit(copy, f"Release {version}")
-    git(copy, "tag", f"v{version}")
-    git(copy, "push", "--quiet", "origin", "main", f"v{version}")
+    tag(copy, version)
     command = [sys.executable, "-m", "pytest", "-q", "docs/concurrency/timeouts.md"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
-def prove(copy: Path, block: str = "passed", claim: str = "passed", of: str = "HEAD") -> None:
-    """Write a ledger of a commit, in which one block and one claim came out so."""
-    told = {
-        "runs": [{"commit": git(copy, "rev-parse", of)}],
-        "blocks": [{"page": "a.md", "line": 1, "proofs": [{"outcome": block}]}],
-        "claims": [{"page": "a.md", "line": 2, "outcome": claim}],
-    }
-    text = json.dumps(told | {"digest": ledger.digest(told)})
-    (copy / "docs/ledger.json").write_text(text)
+def tag(copy: Path, version: str) -> None:
+    """Commit all with a changelog, tag it, and push it."""
+    with (copy / "CHANGELOG.md").open("a") as changelog:
+        changelog.write(CHANGES.format(version))
+    commit(copy, f"Release {version}")
+    git(copy, "tag", f"v{version}")
+    git(copy, "push", "--quiet", "origin", "main", f"v{version}")
 
 
 def published(copy: Path, version: str, command: str = "publish", site: str = "") -> str:
@@ -192,15 +162,6 @@ def test_the_host_leads_to_the_newest(page: Page, address: str) -> None:
     expect(page.locator(asked)).to_have_count(1)
 
 
-def state(copy: Path) -> list[str]:
-    """Return all that publishing may change, here and at the remote."""
-    return [
-        git(copy, "ls-remote", "origin"),
-        git(copy, "for-each-ref"),
-        git(copy, "status", "--porcelain"),
-    ]
-
-
 @pytest.mark.usefixtures("address")
 @pytest.mark.parametrize(
     ("version", "said"),
@@ -240,11 +201,7 @@ def test_a_redirect_that_leads_nowhere_is_refused(copy: Path) -> None:
     config, proven = copy / "mkdocs.yml", copy / "docs/ledger.json"
     config.write_text(config.read_text().replace(f"{OLD}: {NEW}", f"{OLD}: concurrency/plaice.md"))
     kept = proven.read_text()
-    with (copy / "CHANGELOG.md").open("a") as changelog:
-        changelog.write(CHANGES.format("0.5"))
-    commit(copy, "Lead nowhere")
-    git(copy, "tag", "v0.5")
-    git(copy, "push", "--quiet", "origin", "main", "v0.5")
+    tag(copy, "0.5")
     prove(copy)
     before = state(copy)
     told = "Nothing was changed: mike deploy failed: WARNING -  Redirect target"

@@ -32,7 +32,11 @@ def release(version: str, remote: str) -> str:
     by = git("var", "GIT_COMMITTER_IDENT")
     told = f"object {head}\ntype commit\ntag {tag}\ntagger {by}\n\n{tag}\n\n{text}\n"
     made = git("mktag", stdin=told)
-    git("push", "--quiet", "--atomic", remote, f"{made}:refs/tags/{tag}")
+    try:
+        git("push", "--quiet", "--atomic", remote, f"{made}:refs/tags/{tag}")
+    except RefusedError as refused:
+        cure = f"Look at who may push tags to {remote}, and run this again"
+        raise RefusedError(f"{refused}. {cure}") from None
     git("update-ref", f"refs/tags/{tag}", made)
     return f"{tag} is on {remote}. Its workflow publishes it, or `make publish VERSION={version}`."
 
@@ -42,7 +46,10 @@ def hold_new(tag: str, remote: str) -> list[str]:
     if git("tag", "--list", tag):
         cure = f"Choose the next version, or delete it: git tag --delete {tag}"
         raise RefusedError(f"{tag} exists here already. {cure}")
-    listed = git("ls-remote", "--tags", "--refs", remote)
+    try:
+        listed = git("ls-remote", "--tags", "--refs", remote)
+    except RefusedError as refused:
+        raise RefusedError(f"{refused}. Say REMOTE=, one of: git remote") from None
     tags = [line.rpartition("refs/tags/")[2] for line in listed.splitlines()]
     if tag in tags:
         raise RefusedError(f"{tag} exists on {remote} already. Choose the next version")

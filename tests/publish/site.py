@@ -165,16 +165,13 @@ def mike(clone: Path, *arguments: str) -> str:
 
 
 def run(command: list[str | Path], cwd: Path, name: str, stdin: str = "") -> str:
-    """Run a command; return what it printed, or raise `RefusedError` with its last words.
-
-    The last words of MkDocs are those of a warning.
-    """
+    """Run a command; return what it printed, or raise `RefusedError` with what it died of."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(
         command, cwd=cwd, env=environment, input=stdin, capture_output=True, text=True
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
-        last = ([line for line in lines if line.startswith("WARNING")] or lines)[-1]
-        raise RefusedError(f"{name} failed: {last.removesuffix('.')}")
+        deadly = [line for line in lines if line.startswith(("WARNING", "fatal:"))]
+        raise RefusedError(f"{name} failed: {[*deadly, lines[-1]][0].removesuffix('.')}")
     return done.stdout.rstrip()
