@@ -28,8 +28,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def hashes(text: str) -> list[str]:
     """Return the hash of what each fence of Markdown holds, as the ledger has it."""
-    found = [text[one.start : one.end].split("\n")[1:-1] for one in fences(Document(text, "book"))]
-    return [hashlib.sha256("\n".join(lines).rstrip("\n").encode()).hexdigest() for lines in found]
+    found = list[str]()
+    for one in fences(Document(text, "book")):
+        fence = text[one.start : one.end]
+        indent = " " * (len(fence) - len(fence.lstrip(" ")))  # in a tab
+        shown = [line.removeprefix(indent) for line in fence.split("\n")[1:-1]]
+        found.append(hashlib.sha256("\n".join(shown).rstrip("\n").encode()).hexdigest())
+    return found
 
 
 def links(path: str, move: book.Move) -> list[str]:
