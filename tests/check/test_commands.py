@@ -145,6 +145,7 @@ ELSEWHERE = {
     "make bare": "by hand: it installs a system",
     "make parts": "test_parts.py",
     "make publish VERSION=1.2": "test_versions.py",
+    "make fresh": "test_fresh.py",
 }
 SAYS = {
     "make test": " passed",
@@ -179,7 +180,7 @@ def test_a_command_of_the_readme_runs_as_it_stands(copy: Path, line: str) -> Non
 def test_each_command_is_listed(copy: Path) -> None:
     listed = set(re.findall(r"^make (\w+)", make(copy, "help"), re.MULTILINE))
     known = {"help", "serve", "parts", "new", "test", "site", "update", "mutate", "lock"}
-    assert listed == known | {"bench", "bare", "book", "check", "publish", "retract"}
+    assert listed == known | {"bench", "bare", "book", "check", "publish", "retract", "fresh"}
 
 
 def test_update_rewrites_what_is_generated(copy: Path) -> None:

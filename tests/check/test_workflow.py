@@ -23,6 +23,12 @@ WORKFLOWS = [
 TEST = ROOT / ".github/workflows/test.yml"
 PUBLISH = ROOT / ".github/workflows/publish.yml"
 MUTATE = ROOT / ".github/workflows/mutate.yml"
+FRESH = ROOT / ".github/workflows/fresh.yml"
+WRITES = {  # what a job may write, for what it is there
+    (PUBLISH, "publish"): ["contents"],
+    (FRESH, "request"): ["contents", "pull-requests", "actions"],
+    (FRESH, "issue"): ["issues"],
+}
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 Runner = Callable[..., tuple[int, list[str], str]]
@@ -108,8 +114,8 @@ def test_a_workflow_may_do_nothing_and_its_jobs_only_read(workflow: Path) -> Non
     content = yaml.safe_load(workflow.read_text())
     assert content["permissions"] == {}
     for name, job in content["jobs"].items():
-        writes = workflow == PUBLISH and name == "publish"
-        assert job["permissions"] == {"contents": "write" if writes else "read"}
+        writes = dict.fromkeys(WRITES.get((workflow, name), []), "write")
+        assert job["permissions"] == (writes or {"contents": "read"})
 
 
 def test_the_workflow_runs_the_script() -> None:
@@ -137,6 +143,17 @@ def test_all_mutants_are_tried_each_week_and_by_hand() -> None:
     assert "workflow_dispatch" in on
     (cron,) = (each["cron"] for each in on["schedule"])
     assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", cron), "not once a week"
+
+
+def test_what_runs_new_releases_may_write_nothing() -> None:
+    content = yaml.safe_load(FRESH.read_text())
+    look, *others = content["jobs"].values()
+    assert "make fresh" in next(step["run"] for step in look["steps"] if step.get("id"))
+    assert look["permissions"] == {"contents": "read"}
+    assert [job["needs"] for job in others] == ["look", "look"]
+    runs = " ".join(step.get("run", "") for job in others for step in job["steps"])
+    assert not re.search(r"\b(make|pip|python3?|pytest|bash)\b", runs), "it runs what it fetched"
+    assert content[True]["schedule"]
 
 
 @pytest.mark.parametrize("script", [SCRIPT, INSTALL, SERVICE / ".ci/run"])

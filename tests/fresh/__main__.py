@@ -81,7 +81,7 @@ def main(arguments: list[str], project: Project = PROJECT) -> int:
     try:
         found = look(project, datetime.now(UTC), options.days, limit, say)
     except RefusedError as refused:
-        say(f"Nothing was changed, and nobody is to blame: {refused}.")
+        say(f"Nothing was changed, and no upgrade is to blame: {refused}.")
         return refused.status
     except KeyboardInterrupt:
         say("Nothing was changed: it was interrupted.")
