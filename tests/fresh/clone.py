@@ -31,6 +31,7 @@ class Environment:
     place: str
     lock: str
     editable: str = ""
+    pip: bool = True  # some proofs call it
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def install(copy: Path, environments: tuple[Environment, ...]) -> None:
         place = copy / each.place
         python = place / "bin/python"
         if not python.exists():
-            subprocess.run([sys.executable, "-m", "venv", place], check=True)
+            without = [] if each.pip else ["--without-pip"]
+            subprocess.run([sys.executable, "-m", "venv", *without, place], check=True)
         given = ["--quiet", "--require-hashes", "--python", str(python)]
         uv(copy, "pip", "sync", *given, each.lock)
         if each.editable:

@@ -80,8 +80,10 @@ def read(copy: Path, report: Path) -> list[Failure]:
 def named(copy: Path, case: Xml.Element) -> tuple[str, str]:
     """Return an item's name as pytest takes it, and its file; a module that failed is its file."""
     name, file = case.get("name", ""), case.get("file", "")
+    module = file.removesuffix(".py").replace("/", ".")
+    if file and name in (module, file):
+        return file, file
     if file:
-        module = file.removesuffix(".py").replace("/", ".")
         inside = case.get("classname", "").removeprefix(module).strip(".")
         return "::".join([file, *([inside] if inside and file.endswith(".py") else []), name]), file
     for path in (f"{name.replace('.', '/')}.py", name):

@@ -103,12 +103,7 @@ def look(project: Project, day: datetime, cooldown: int, limit: timedelta, say: 
     """Return what becomes of the project with the newest releases; it itself stays as it is."""
     with clone.copied(project.root) as copy:
         old = locks.pins(copy, project.locks)
-        try:
-            locks.renew(copy, project.locks, day - timedelta(days=cooldown) if cooldown else None)
-        except UndatedError:
-            cooldown = 0
-            clone.reset(copy)
-            locks.renew(copy, project.locks, None)
+        cooldown = renew(project, copy, day, cooldown)
         new = locks.pins(copy, project.locks)
         differ = locks.compared(old, new)
         found = Found(day, cooldown, list(differ.values()))
@@ -125,6 +120,16 @@ def look(project: Project, day: datetime, cooldown: int, limit: timedelta, say: 
             say(f"{len(failures)} proofs fail. Subsets of the upgrades are tried.")
             blame(found, failures, Steps(project, copy, old, new, say), limit)
         return found
+
+
+def renew(project: Project, copy: Path, day: datetime, cooldown: int) -> int:
+    """Take the newest locks; return the cooldown, 0 where the registry tells no dates."""
+    try:
+        locks.renew(copy, project.locks, day - timedelta(days=cooldown) if cooldown else None)
+    except UndatedError:
+        clone.reset(copy)
+        return renew(project, copy, day, 0)
+    return cooldown
 
 
 def prove(project: Project, copy: Path) -> list[Failure]:
