@@ -20,7 +20,7 @@ from tests.fresh.__main__ import PROJECT, main
 from tests.fresh.clone import Environment, Project
 from tests.fresh.locks import Lock, Upgrade
 from tests.fresh.proofs import Failure
-from tests.fresh.watch import Break, Found, look, renew
+from tests.fresh.watch import Break, Found, Steps, look, renew
 from tests.parts import clock, registry, wheels
 from tests.parts.copies import copied
 from tests.service.conftest import shell
@@ -437,6 +437,20 @@ def test_a_text_stays_within_what_a_host_takes_and_ends_no_block() -> None:
     green.shown = "+x\n" * 50_000
     said = texts.text(green)
     assert len(said) < 65_000 and "The diff is longer: see the commit." in said
+
+
+def test_a_module_that_fails_says_nothing_of_its_tests(tiny: Project) -> None:
+    steps = Steps(tiny, tiny.root, {}, {}, print)
+    file = FAILED.item.partition("::")[0]
+    for items, holds in (
+        ([], True),
+        (["tests/test_b.py"], True),
+        ([FAILED.item, file], False),
+        ([file], None),
+        ([proofs.SESSION], None),
+    ):
+        steps.known[frozenset(), FAILED.unit, True] = frozenset(items)
+        assert steps.holds(FAILED, ()) is holds
 
 
 BROKEN = {
