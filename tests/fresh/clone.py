@@ -86,11 +86,13 @@ def install(copy: Path, environments: tuple[Environment, ...]) -> None:
     for each in environments:
         place = copy / each.place
         python = place / "bin/python"
-        if not python.exists():
+        first = not python.exists()
+        if first:
             without = [] if each.pip else ["--without-pip"]
             subprocess.run([sys.executable, "-m", "venv", *without, place], check=True)
         given = ["--quiet", "--require-hashes", "--python", str(python)]
-        uv(copy, "pip", "sync", *given, each.lock)
+        compiles = ["--compile-bytecode"] if first else []  # once: a step changes few packages
+        uv(copy, "pip", "sync", *given, *compiles, each.lock)
         if each.editable:
             given = ["--quiet", "--no-deps", "--no-build-isolation", "--python", str(python)]
             uv(copy, "pip", "install", *given, "--editable", each.editable)
