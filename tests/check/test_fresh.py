@@ -194,7 +194,7 @@ def test_a_killed_look_leaves_nothing_behind(tiny: Project) -> None:
     lasts = "import pathlib, sys, time\nfrom tests.fresh import clone\n"
     lasts += "with clone.copied(pathlib.Path(sys.argv[1])) as copy:\n"
     lasts += "    print(copy, flush=True)\n    time.sleep(60)\n"
-    command = [sys.executable, "-c", lasts, tiny.root]
+    command = [sys.executable, "-c", lasts, str(tiny.root)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout
         copy = Path(run.stdout.readline().strip())

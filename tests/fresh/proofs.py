@@ -39,7 +39,7 @@ def run(copy: Path, arguments: Iterable[str]) -> list[Failure]:
     """Run pytest in the copy's environment; return what failed."""
     report, said = copy.parent / "report.xml", copy.parent / "said.txt"
     report.unlink(missing_ok=True)
-    command = [copy / ".venv/bin/python", "-m", "pytest", *REPORT, f"--junitxml={report}"]
+    command = [f"{copy}/.venv/bin/python", "-m", "pytest", *REPORT, f"--junitxml={report}"]
     alive, ours = os.pipe()  # with it ends what runs, however this process ends
     starter = {STARTER: f"{os.getpid()} {alive}"}
     with said.open("w") as output:
