@@ -245,6 +245,8 @@ def test_what_failed_is_named_as_pytest_takes_it(tiny: Project) -> None:
         failures = {one.item: one for one in proofs.run(copy, files)}
         again = {one.item for one in proofs.run(copy, [*failures])}
         (crashed,) = proofs.run(copy, ["--no-such-option"])
+        long = proofs.tidy(copy, f" first{copy}/" + "-" * 9999 + "last\n")
+    assert long.startswith("first--") and long.endswith("--last") and len(long) < 1600
     assert {item: one.message.splitlines()[0] for item, one in failures.items()} == {
         "tests/test_import.py": "ModuleNotFoundError: No module named 'beta_of_none'",
         "tests/test_class.py::TestAll::test_it": "AssertionError: no",

@@ -133,4 +133,7 @@ def first_place(copy: Path, text: str) -> str:
 def tidy(copy: Path, text: str) -> str:
     """Return a message without the copy's place, and not longer than a reader reads."""
     text = text.replace(f"{copy}/", "").replace(str(copy.parent), "")
-    return text.strip()[:LENGTH]
+    text = text.strip()
+    if len(text) > LENGTH:  # the reason stands at the beginning, or at the end
+        text = f"{text[: LENGTH // 3]}\n[...]\n{text[-2 * LENGTH // 3 :]}"
+    return text
