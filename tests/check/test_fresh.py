@@ -18,8 +18,9 @@ from tests.engine.pages import ROOT
 from tests.fresh import clone, locks, proofs, texts
 from tests.fresh.__main__ import PROJECT, main
 from tests.fresh.clone import Environment, Project
+from tests.fresh.locks import Upgrade
 from tests.fresh.proofs import Failure
-from tests.fresh.watch import Found, Steps, look, renew
+from tests.fresh.watch import Found, Steps, blame, look, renew
 from tests.parts import clock
 from tests.parts.copies import copied
 from tests.service.conftest import shell
@@ -207,7 +208,7 @@ FAILED = Failure("tests/test_a.py::test_a", "tests/test_a.py::test_a", "tests/te
 
 
 def test_a_module_that_fails_says_nothing_of_its_tests(tiny: Project) -> None:
-    steps = Steps(tiny, tiny.root, {}, {}, print)
+    steps = Steps(tiny, tiny.root, {}, {}, timedelta(0), print)
     file = FAILED.item.partition("::")[0]
     for items, holds in (
         ([], True),
@@ -218,6 +219,13 @@ def test_a_module_that_fails_says_nothing_of_its_tests(tiny: Project) -> None:
     ):
         steps.known[frozenset(), FAILED.unit, True] = frozenset(items)
         assert steps.holds(FAILED, ()) is holds
+
+
+def test_what_there_is_no_time_for_is_not_blamed(tiny: Project) -> None:
+    found = Found(datetime.now(UTC), 7, [Upgrade("alpha", "1.0", "2.0")])
+    blame(found, [FAILED], Steps(tiny, tiny.root, {}, {}, timedelta(-1), print))
+    assert found.unasked == [FAILED] and found.red
+    assert not found.breaks + found.once
 
 
 BROKEN = {

@@ -70,7 +70,7 @@ def main(arguments: list[str], project: Project = PROJECT) -> int:
     """Look, say what was found, and return the status."""
     parser = argparse.ArgumentParser(prog="make fresh", description=__doc__)
     parser.add_argument("--days", type=int, default=7, help="how old a release is at least")
-    parser.add_argument("--minutes", type=int, default=60, help="how long subsets are tried")
+    parser.add_argument("--minutes", type=int, default=8, help="how long subsets are tried")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     limit = timedelta(minutes=options.minutes)

@@ -46,8 +46,11 @@ class Found:
 class Steps:
     """The subsets of the upgrades, each locked, installed and proven in the copy when asked for."""
 
-    def __init__(self, project: Project, copy: Path, old: Pins, new: Pins, say: Say) -> None:
+    def __init__(
+        self, project: Project, copy: Path, old: Pins, new: Pins, limit: timedelta, say: Say
+    ) -> None:
         self.project, self.copy, self.old, self.new, self.say = project, copy, old, new, say
+        self.end = time.monotonic() + limit.total_seconds()
         self.locked: dict[frozenset[str], dict[str, str] | None] = {}
         self.known: dict[tuple[frozenset[str], str, bool], frozenset[str]] = {}
 
@@ -71,6 +74,8 @@ class Steps:
         """Return which items of a failure's page fail with a subset, or None without a lock."""
         key = (subset, failure.unit, failure.updating)
         if key not in self.known:
+            if time.monotonic() > self.end:
+                raise TimeoutError
             if not self.lock(subset):
                 return None
             clone.install(self.copy, self.project.environments)
@@ -118,7 +123,7 @@ def look(project: Project, day: datetime, cooldown: int, limit: timedelta, say: 
         clone.git(copy, "reset", "--quiet")
         if failures:
             say(f"{len(failures)} proofs fail. Subsets of the upgrades are tried.")
-            blame(found, failures, Steps(project, copy, old, new, say), limit)
+            blame(found, failures, Steps(project, copy, old, new, limit, say))
         return found
 
 
@@ -145,17 +150,17 @@ def prove(project: Project, copy: Path) -> list[Failure]:
     ]
 
 
-def blame(found: Found, failures: list[Failure], steps: Steps, limit: timedelta) -> None:
-    """Sort failures by the upgrades that cause them, each found on its own."""
+def blame(found: Found, failures: list[Failure], steps: Steps) -> None:
+    """Sort failures by the upgrades that cause them, each found on its own, while time is left."""
     names = [one.name for one in found.upgrades if one.old and one.new]
     by_names: dict[tuple[str, ...], Break] = {}
-    end = time.monotonic() + limit.total_seconds()
     for failure in failures:
-        if time.monotonic() > end:
+        ask = lambda subset, failure=failure: steps.holds(failure, subset)  # noqa: E731
+        try:
+            causes = bisect.breaks(names, ask, list(by_names))
+        except TimeoutError:
             found.unasked.append(failure)
             continue
-        ask = lambda subset, failure=failure: steps.holds(failure, subset)  # noqa: E731
-        causes = bisect.breaks(names, ask, list(by_names))
         if causes == [()]:
             found.before.append(failure)
         elif not causes:
