@@ -1,12 +1,13 @@
 .DEFAULT_GOAL := help
 .PHONY: help serve new parts test check site successor book publish retract release changes \
-	update mutate bench bare lock
+	update fresh mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
 REMOTE ?= origin
 BRANCH ?= gh-pages
-export NAME TO VERSION SINCE REMOTE BRANCH
+DAYS ?= 7
+export NAME TO VERSION SINCE REMOTE BRANCH DAYS
 BIN := .venv/bin
 SYNC := $(BIN)/uv pip sync --quiet --require-hashes
 READY := .venv/ready
@@ -68,6 +69,9 @@ update: $(READY)  ## Rewrite shown outputs, versions and pictures, and show the 
 	$(BIN)/pytest --update-examples docs tests/prove; status=$$?; \
 		test ! -e docs/ledger.json || $(BIN)/pytest --quiet --update-examples tests/check/test_pictures.py; \
 		git --no-pager diff -- docs snippets tests/prove README.md; exit $$status
+
+fresh: $(READY)  ## Prove all with releases that are a week old or more, in a copy: make fresh DAYS=7
+	@$(BIN)/python -m tests.fresh --days "$$DAYS"
 
 mutate: $(READY) $(SERVICE_READY)  ## Change each snippet in many small ways, and list what its tests accept.
 	@test -e docs/ledger.json || $(BIN)/pytest --quiet docs tests/prove tests/service

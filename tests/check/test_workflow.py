@@ -24,6 +24,12 @@ TEST = ROOT / ".github/workflows/test.yml"
 PUBLISH = ROOT / ".github/workflows/publish.yml"
 WATCH = ROOT / ".github/workflows/watch.yml"
 MUTATE = ROOT / ".github/workflows/mutate.yml"
+FRESH = ROOT / ".github/workflows/fresh.yml"
+WRITES = {  # what a job may write, for what it is there
+    (PUBLISH, "publish"): ["contents"],
+    (FRESH, "request"): ["contents", "pull-requests", "actions"],
+    (FRESH, "issue"): ["issues"],
+}
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 Runner = Callable[..., tuple[int, list[str], str]]
@@ -109,8 +115,8 @@ def test_a_workflow_may_do_nothing_and_its_jobs_only_read(workflow: Path) -> Non
     content = yaml.safe_load(workflow.read_text())
     assert content["permissions"] == {}
     for name, job in content["jobs"].items():
-        writes = workflow == PUBLISH and name == "publish"
-        assert job["permissions"] == {"contents": "write" if writes else "read"}
+        writes = dict.fromkeys(WRITES.get((workflow, name), []), "write")
+        assert job["permissions"] == (writes or {"contents": "read"})
 
 
 def test_the_workflow_runs_the_script() -> None:
@@ -144,6 +150,17 @@ def test_the_second_generator_is_tried_each_month() -> None:
     content = yaml.safe_load(WATCH.read_text())
     assert content["jobs"]["successor"]["steps"][-1]["run"].startswith("make successor ")
     assert "schedule" in content[True]
+
+
+def test_what_runs_new_releases_may_write_nothing() -> None:
+    content = yaml.safe_load(FRESH.read_text())
+    look, *others = content["jobs"].values()
+    assert "make fresh" in next(step["run"] for step in look["steps"] if step.get("id"))
+    assert look["permissions"] == {"contents": "read"}
+    assert [job["needs"] for job in others] == ["look", "look"]
+    runs = " ".join(step.get("run", "") for job in others for step in job["steps"])
+    assert not re.search(r"\b(make|pip|python3?|pytest|bash)\b", runs), "it runs what it fetched"
+    assert content[True]["schedule"]
 
 
 @pytest.mark.parametrize("script", [SCRIPT, INSTALL, SERVICE / ".ci/run"])

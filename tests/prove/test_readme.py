@@ -23,6 +23,7 @@ INSTRUCTIONS = [
     "Run make publish VERSION=1.2 on a tagged commit to push its site into the branch that your host serves.",
     "Set SITE_URL to the address at which you publish.",
     "Set REPO_URL and EDIT_URI where git can't tell your fork's.",
+    "Run make fresh to prove all in a copy with releases that are a week old: it writes a pull request, or an issue that names what breaks.",
     "Read more",
 ]
 
