@@ -40,6 +40,11 @@ PROJECT = Project(
                 *("--group", "site", "--group", "snippets", "--group", "tests"),
             ),
         ),
+        Lock(
+            ".",
+            "requirements-successor.txt",
+            ("--constraint", "requirements.txt", "--group", "successor"),
+        ),
     ),
     environments=(
         Environment(".venv", "requirements.txt"),
