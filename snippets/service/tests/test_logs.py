@@ -56,6 +56,7 @@ def test_a_value_is_hidden_wherever_it_is(told: object) -> None:
 
 def test_what_is_no_secret_stays() -> None:
     told = {"a": 1, "b": None, "c": True, "d": ["celery@host ready", 1.5], "e": "x"}
+    told |= {"key of another service": "sk_live_4f2a"}
     mask = Mask()
     mask.hide(["x"])  # each word may hold it
     assert mask(None, "info", {"told": told}) == {"told": told}
