@@ -106,7 +106,7 @@ def test_a_rate_uses_up_the_budget(service: Holds, record_property: Any) -> None
         ("ErrorBudgetBurnsSlowly", "6h", "ticket"),
     ):
         rule, seconds = told[alert], 3600 * int(window[:-1])
-        assert rule["expr"].endswith(f"rate{window}{{status=~\"5..\"}}) * {seconds} > 10")
+        assert rule["expr"].endswith(f'rate{window}{{status=~"5.."}}) * {seconds} > 10')
         assert rule["labels"]["severity"] == severity
         (times, allowed), (same, _) = re.findall(r"> ([\d.]+) \* ([\d.]+)", rule["expr"])
         assert times == same
