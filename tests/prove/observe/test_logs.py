@@ -428,7 +428,7 @@ def test_an_error_is_named(service: Holds, patch: str | None) -> None:
 @pytest.mark.holds(
     "A mask is the last line",
     "A mask knows no name and no key of another service, so never rely on it:",
-    "The service hides e-mail addresses, JWTs and the secrets of its settings:",
+    "In each value and in each key, the service hides e-mail addresses, JWTs and the secrets of its settings: see Mask in snippets/service/src/accounts/logs.py.",
     "Never in a line | What stands in its place",
     "a password, a key or a token | nothing",
     "an e-mail address or a name | the id of the user",
@@ -441,6 +441,8 @@ def test_an_error_is_named(service: Holds, patch: str | None) -> None:
 @pytest.mark.proves(LOGS)
 def test_no_process_writes_a_secret(service: Holds) -> None:
     service()
+    assert "class Mask:" in told(LOGS)
+    assert '"ann@example.org": 1' in told("service/tests/test_logs.py"), "a key too"
     names = 'names = "PLANTED", "TOKEN_KEY", "PASSWORD", "EMAIL", "NAME"'
     assert names in told("service/tests/survival/test_secrets.py")
 

@@ -449,7 +449,7 @@ def test_the_service_counts_over_all_processes(service: Holds) -> None:
 
 
 @pytest.mark.holds(
-    "The service's middleware is that of this page:",
+    "The service has the middleware of this page in snippets/service/src/accounts/middleware/measuring.py.",
     "Its labels come from a list, too:",
 )
 @pytest.mark.service(
@@ -458,7 +458,7 @@ def test_the_service_counts_over_all_processes(service: Holds) -> None:
     f"{MIDDLEWARE}::test_the_metrics_are_served",
     f"{MIDDLEWARE}::test_what_is_no_request_is_passed_on",
 )
-@pytest.mark.proves("service/src/accounts/middleware/measuring.py")
+@pytest.mark.proves(METRICS)
 def test_the_service_measures_so(service: Holds) -> None:
     service()
     ours = (HERE / "measured.py").read_text().partition("        try:\n")[2].partition("\n\n")[0]

@@ -481,8 +481,7 @@ def test_the_environment_sets_the_sampler(
 
 
 @pytest.mark.holds(
-    "Without traceparent, the relay begins a second trace.",
-    "Let the column be empty: OTEL_SDK_DISABLED=true ends tracing, and orders are stored without traceparent.",
+    "With OTEL_SDK_DISABLED=true, a row has no traceparent: let the column be empty, and the relay begins a trace of its own.",
     "Between processes, the header traceparent carries the id of the trace, the id of the span, and whether it is sampled.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/stored.py"], indirect=True)

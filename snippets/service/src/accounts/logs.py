@@ -34,7 +34,6 @@ class Mask:
         parts = [re.escape(one) for one in sorted(known, key=len, reverse=True)]
         self.pattern = re.compile("|".join([*parts, ADDRESS, TOKEN]))
 
-    # --8<-- [start:mask]
     def masked(self, value: object) -> object:
         """Return a value as the log may hold it; what it doesn't know, as text."""
         if value is None or isinstance(value, bool | int | float):
@@ -54,8 +53,6 @@ class Mask:
     ) -> structlog.typing.EventDict:
         """Mask a line."""
         return {self.hidden(key): self.masked(value) for key, value in event.items()}
-
-    # --8<-- [end:mask]
 
 
 MASK = Mask()
