@@ -34,6 +34,7 @@ INSTRUCTIONS = [
     "Choose alerts by what users notice, and let a test make each fire on its fault and stay quiet on a good day.",
     "If you don't know what to alert on, take the share of requests that fail, the share that is late, and the age of the oldest job.",
     "Do: alert on the rate that uses up the budget",
+    "Count what users ask for, because probes that are answered hide failures:",
     "Ask the same in the first ten minutes of an incident",
     "Let each alert name in its annotation first what to run first.",
     "Say in one place that you look at it, and since when.",
@@ -45,7 +46,7 @@ INSTRUCTIONS = [
     "Leave streams out of the share that is late, as the alert on late requests does.",
     "Delete an alert after which nobody had to do anything.",
     "Run promtool test rules deploy/alerts_test.yml in the pipeline.",
-    "Send an alert all the way from time to time: no test sees whether it reaches a person.",
+    "Let Alertmanager bring alerts to a phone, and watch that an alert which always fires still arrives: no test sees whether a person is told.",
 ]
 
 

@@ -22,6 +22,7 @@ import httpx2
 import pytest
 import structlog
 from fastapi.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from structlog.contextvars import (
     bind_contextvars,
     bound_contextvars,
@@ -240,7 +241,7 @@ def test_what_a_line_costs(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "An incident runs, and nobody can find the lines of one request among those of the others.",
-    "With merge_contextvars among the processors, bound_contextvars gives all lines of structlog in its block the id, those of other functions too.",
+    "With merge_contextvars as a processor, bound_contextvars gives all lines of structlog in its block the id, those of other functions too.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -428,7 +429,7 @@ def test_an_error_is_named(service: Holds, patch: str | None) -> None:
 @pytest.mark.holds(
     "A mask is the last line",
     "A mask knows no name and no key of another service, so never rely on it:",
-    "In each value and in each key, the service hides e-mail addresses, JWTs and the secrets of its settings: see Mask in snippets/service/src/accounts/logs.py.",
+    "In each value and in each key, the service hides e-mail addresses, JSON Web Tokens and the secrets of its settings: see Mask in snippets/service/src/accounts/logs.py.",
     "Never in a line | What stands in its place",
     "a password, a key or a token | nothing",
     "an e-mail address or a name | the id of the user",
@@ -488,7 +489,7 @@ def test_uvicorn_adds_a_line(service: Holds, caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.holds(
-    'Write it as a class around the app: @app.middleware("http") doesn\'t see what an async def endpoint binds.',
+    "Write it as a class around the app: BaseHTTPMiddleware doesn't see what an async def endpoint binds.",
 )
 def test_a_class_around_the_app_sees_what_is_bound() -> None:
     seen = list[dict[str, Any]]()
@@ -504,18 +505,15 @@ def test_a_class_around_the_app_sees_what_is_bound() -> None:
     async def endpoint() -> None:  # an `async def` endpoint
         bind_contextvars(user_id=7)
 
-    around = fastapi.FastAPI(middleware=[Middleware(Around)])
-    app = fastapi.FastAPI()
-
-    @app.middleware("http")
     async def decorated(request: fastapi.Request, call_next: Any) -> Any:
         answer = await call_next(request)
         seen.append(get_contextvars())
         return answer
 
-    for each in (around, app):
-        each.get("/")(endpoint)
-        asyncio.run(got(each))
+    for middleware in Middleware(Around), Middleware(BaseHTTPMiddleware, dispatch=decorated):
+        app = fastapi.FastAPI(middleware=[middleware])
+        app.get("/")(endpoint)
+        asyncio.run(got(app))
     assert seen == [{"user_id": 7}, {}]
 
 

@@ -328,12 +328,12 @@ def test_the_last_spans_of_a_worker_are_sent(
         "figure", f"{BatchSpanProcessor._default_schedule_delay_millis() // 1000} seconds"
     )
     told = settings | {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}  # so that nothing is sent before
-    for pool, traced in ("prefork", True), ("threads", False):
+    for option, traced in ("--pool=prefork", True), ("--pool=threads", False):
         collector.spans.clear()
-        quiet = f" --concurrency=1 --loglevel=warning --queues={pool} --pool={pool}"
+        quiet = f" --concurrency=1 --loglevel=warning --queues={option[7:]} {option}"
         base = Path(mkdtemp(prefix="traced-"))
         with run(COMMANDS[1] + quiet, told, lambda: None, base):
-            snippet.confirm.apply_async([7], queue=pool)
+            snippet.confirm.apply_async([7], queue=option[7:])
             ends = time.monotonic() + 60
             while "Order 7 is confirmed" not in (base / "log").read_text():
                 assert time.monotonic() < ends, (base / "log").read_text()
