@@ -146,6 +146,13 @@ def test_one_order_is_counted(snippet: ModuleType, tmp_path: Path) -> None:
     snippet.app.mount("/admin", mounted)
 
     async def asked() -> None:
+        passed = list[str]()
+
+        async def other(scope: Any, receive: Any, send: Any) -> None:
+            passed.append(scope["type"])
+
+        await snippet.Measuring(other)({"type": "lifespan"}, None, None)
+        assert passed == ["lifespan"], "it passes on what is no request"
         assert await ask(snippet.app, "/orders/1") == "1"
         assert await ask(snippet.app, "/static/logo.txt") == "logo"
         for path in ("/a", "/b", "/docs", "/admin/bills/7"):
@@ -339,7 +346,7 @@ def test_a_duration_may_be_negative() -> None:
 @pytest.mark.holds(
     "A histogram counts how many requests took no longer than each of its edges, and knows nothing in between.",
     "These are the limits of the budget that a run can break, 1.5 s for half of the requests:",
-    "The service's alert on late requests asks for 0.5 s, which is a default edge, so the service names no edges.",
+    "0.5 s is a default edge and the limit of the service's alert on late requests, so the service names no edges.",
     "Above 1 s, 2.5 s is the next default edge of prometheus_client.",
     "So requests of 1200 ms and requests of 2400 ms give the same guess of 1750 ms for half of them.",
 )
