@@ -346,7 +346,7 @@ def test_a_duration_may_be_negative() -> None:
 @pytest.mark.holds(
     "A histogram counts how many requests took no longer than each of its edges, and knows nothing in between.",
     "These are the limits of the budget that a run can break, 1.5 s for half of the requests:",
-    "0.5 s is a default edge and the limit of the service's alert on late requests, so the service names no edges.",
+    "The service names no edges: the limit of its alert on late requests, 0.5 s, is a default edge.",
     "Above 1 s, 2.5 s is the next default edge of prometheus_client.",
     "So requests of 1200 ms and requests of 2400 ms give the same guess of 1750 ms for half of them.",
 )
