@@ -10,7 +10,7 @@ def count_series(registry: CollectorRegistry) -> int:
 async def check_series(
     app: ASGIApp, registry: CollectorRegistry, path: str
 ) -> None:
-    """Raise if a client can make series by what it puts into a path."""
+    """Raise if a client makes series by a path such as `/orders/{}`."""
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     url = "http://127.0.0.1"
     async with httpx2.AsyncClient(transport=transport, base_url=url) as client:
