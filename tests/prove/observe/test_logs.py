@@ -194,7 +194,7 @@ def test_a_name_writes_no_line(snippet: ModuleType, tmp_path: Path) -> None:
         ("log", "E,F", False),  # the default
     ]:
         planted.write_text(PLANTED.replace("log", logger, 1).replace("log.", f"{logger}."))
-        command = ["ruff", "check", "--isolated", f"--select={select}", planted]
+        command = ["ruff", "check", "--isolated", f"--select={select}", str(planted)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert ("G004" in done.stdout) == reported, (logger, select)
 

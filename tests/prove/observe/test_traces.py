@@ -295,7 +295,12 @@ def test_each_library_carries_the_request_on(
     assert {span.service for span in spans} == {"server", "worker"}
     (ran,) = [span for span in spans if span.name == "run/confirm"]
     begins, provider = list[str](), SimpleNamespace(shutdown=lambda: begins.append("shutdown"))
-    monkeypatch.setattr(snippet, "trace_as", lambda name: begins.append(name) or provider)
+
+    def trace_as(name: str) -> SimpleNamespace:
+        begins.append(name)
+        return provider
+
+    monkeypatch.setattr(snippet, "trace_as", trace_as)
     monkeypatch.setattr(snippet.worker_process_shutdown, "receivers", [])
     stand_in = SimpleNamespace(instrument=lambda: begins.append("Celery"))
     monkeypatch.setattr(snippet, "CeleryInstrumentor", lambda: stand_in)
@@ -324,9 +329,8 @@ def test_the_last_spans_of_a_worker_are_sent(
     record_property: Any,
 ) -> None:
     monkeypatch.delenv("OTEL_BSP_SCHEDULE_DELAY")
-    record_property(
-        "figure", f"{BatchSpanProcessor._default_schedule_delay_millis() // 1000} seconds"
-    )
+    delay = BatchSpanProcessor._default_schedule_delay_millis()  # type: ignore[no-untyped-call]  # it has no types
+    record_property("figure", f"{delay // 1000} seconds")
     told = settings | {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}  # so that nothing is sent before
     for option, traced in ("--pool=prefork", True), ("--pool=threads", False):
         collector.spans.clear()
