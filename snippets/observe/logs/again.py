@@ -3,7 +3,12 @@ import io
 import json
 
 import structlog
-from structlog.processors import JSONRenderer, add_log_level
+from structlog.processors import (
+    ExceptionRenderer,
+    JSONRenderer,
+    add_log_level,
+)
+from structlog.tracebacks import ExceptionDictTransformer
 
 # endregion
 log = structlog.get_logger()
@@ -31,9 +36,9 @@ def answer(sku: str) -> int:
 
 # region main
 def main() -> None:
-    output = io.StringIO()
+    output, plain = io.StringIO(), ExceptionDictTransformer(show_locals=False)
     structlog.configure(
-        processors=[add_log_level, JSONRenderer()],
+        processors=[add_log_level, ExceptionRenderer(plain), JSONRenderer()],
         logger_factory=structlog.WriteLoggerFactory(output),
     )
     print("status", answer("A-1"))

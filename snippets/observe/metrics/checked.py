@@ -7,16 +7,18 @@ def count_series(registry: CollectorRegistry) -> int:
     return sum(len(metric.samples) for metric in registry.collect())
 
 
-async def check_series(app: ASGIApp, registry: CollectorRegistry) -> None:
-    """Raise if a client can make series by what it sends."""
+async def check_series(
+    app: ASGIApp, registry: CollectorRegistry, path: str
+) -> None:
+    """Raise if a client makes series by a path such as `/orders/{}`."""
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     url = "http://127.0.0.1"
     async with httpx2.AsyncClient(transport=transport, base_url=url) as client:
 
         async def invent(number: int) -> None:
-            for path in (f"/{number}", f"/orders/{number}"):
-                await client.get(path)
-            await client.request(f"M{number}", "/orders/1")
+            for asked in (f"/{number}", path.format(number)):
+                await client.get(asked)
+            await client.request(f"M{number}", path.format(1))
 
         await invent(1)
         before = count_series(registry)

@@ -40,6 +40,8 @@ class Measuring:
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
         started, status = perf_counter(), 500
 
         async def watched(message: Message) -> None:

@@ -18,7 +18,7 @@ async def profiled() -> AsyncIterator[None]:
         yield
     text = io.StringIO()
     pstats.Stats(profile, stream=text).sort_stats("cumulative").print_stats()
-    log.info("%s", text.getvalue())
+    log.warning("%s", text.getvalue())
 
 
 async def charge() -> None:

@@ -1,2 +1,2 @@
-memray run --output peak.bin loaded.py
+memray run --force --output peak.bin loaded.py
 memray summary peak.bin

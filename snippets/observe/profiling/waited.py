@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 async def profiled() -> AsyncIterator[None]:
     with Profiler(async_mode="enabled") as profile:
         yield
-    log.info("%s", profile.output_text())
+    log.warning("%s", profile.output_text())
 
 
 async def charge() -> None:

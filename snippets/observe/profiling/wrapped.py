@@ -17,7 +17,7 @@ async def profiled(
 ) -> Response:
     with Profiler(async_mode="enabled") as profile:
         response = await call_next(request)
-    log.info("%s", profile.output_text())
+    log.warning("%s", profile.output_text())
     return response
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
@@ -46,17 +46,19 @@ async def place(order: int) -> None:
 
 
 # endregion
-def trace_as(service: str) -> None:
+def trace_as(service: str) -> TracerProvider:
     resource = Resource.create({"service.name": service})
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
+    return provider
 
 
 @worker_process_init.connect(weak=False)
 def begin(**_: object) -> None:
-    trace_as("worker")
+    provider = trace_as("worker")
     CeleryInstrumentor().instrument()
+    worker_process_shutdown.connect(lambda **_: provider.shutdown(), weak=False)
 
 
 def create() -> FastAPI:

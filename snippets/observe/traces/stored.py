@@ -17,7 +17,7 @@ def store(order: int) -> dict[str, object]:
     carrier = dict[str, str]()
     with tracer.start_as_current_span("store"):
         inject(carrier)
-    return {"order": order, "traceparent": carrier["traceparent"]}
+    return {"order": order, "traceparent": carrier.get("traceparent")}
 
 
 def relay(row: dict[str, object]) -> None:

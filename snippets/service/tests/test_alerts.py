@@ -39,9 +39,10 @@ def exposed() -> set[str]:
         token_key=SecretStr(TOKEN_KEY),
     )
     for path, methods in create_app(settings).openapi()["paths"].items():
-        for method in methods:
-            for status in (200, 404, 500, 503):
-                metrics.observe(method.upper(), path, status, 0.1)
+        for method, operation in methods.items():
+            for status in {*operation["responses"], "500"}:
+                metrics.observe(method.upper(), path, int(status), 0.1)
+    metrics.observe("GET", "unmatched", 404, 0.1)
     metrics.RELAYED.labels("first")
     metrics.SETTLED.labels("sent")
     metrics.TURNS.labels("ok")
@@ -60,10 +61,13 @@ def series(told: str) -> str:
 # --8<-- [end:exposed]
 
 
-def alerts(rules: str) -> dict[str, str]:
-    """Return the expression of each alert."""
-    groups = yaml.safe_load(rules)["groups"]
-    return {rule["alert"]: rule["expr"] for one in groups for rule in one["rules"]}
+def expressions(rules: str) -> dict[str, str]:
+    """Return the expression of each rule, by the line that names the rule."""
+    each = [rule for one in yaml.safe_load(rules)["groups"] for rule in one["rules"]]
+    kinds = ("alert", "record")
+    return {
+        f"{k}: {rule[k]}": rule["expr"] for rule in each for k in kinds if k in rule
+    }
 
 
 def told(tests: str) -> tuple[set[tuple[str, bool]], list[str]]:
@@ -85,19 +89,20 @@ def line(text: str, *parts: str) -> int:
 # --8<-- [start:refusals]
 def refusals(rules: str, tests: str, known: set[str]) -> Iterator[str]:
     """Give file, line, reason and cure of what can't fire, or in no test."""
+    (cases, given), each = told(tests), expressions(rules)
     names = {one.partition(",")[0] for one in known}
-    cases, given = told(tests)
-    for alert, expression in alerts(rules).items():
-        start = f"alert: {alert}\n"
+    names |= {start.removeprefix("record: ") for start in each}
+    for start, expression in each.items():
         asked, _ = queries.asked(expression)
         for name in sorted(asked - names):
             near = ", ".join(get_close_matches(name, names)) or "another"
             at = f"{RULES}:{line(rules, start, name)}"
             yield f"{at}: {name} is never exposed. Ask for {near}"
+        kind, _, alert = start.partition(": ")
         at = f"{RULES}:{line(rules, start)}: {alert}"
-        if (alert, True) not in cases:
+        if kind == "alert" and (alert, True) not in cases:
             yield f"{at} fires in no test. Add its fault to {TESTS}"
-        if (alert, False) not in cases:
+        if kind == "alert" and (alert, False) not in cases:
             yield f"{at} is quiet in no test. Add a good day to {TESTS}"
     for one in given:
         if series(one) not in known:
@@ -113,14 +118,22 @@ def test_each_asks_what_is_exposed_and_has_its_tests() -> None:
     assert list(refusals(rules, tests, exposed())) == []
 
 
+def test_what_an_endpoint_documents_is_known() -> None:
+    created = 'http_requests_total{method="POST",route="/users",status="201"}'
+    assert series(created) in exposed()
+
+
 # --8<-- [start:planted]
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
         (RULES, "set_aside)", "aside)", "outbox_aside is never exposed. Ask"),
+        (RULES, "requests_total", "total", "http_total is never exposed. Ask"),
+        (RULES, "rate6h{", "rate7h{", "users:requests:rate7h is never exposed. Ask"),
         (RULES, "MessagesWait", "MailsWait", "MailsWait fires in no test. Add"),
         (TESTS, "MessagesWait, ", "Mails, ", "MessagesWait is quiet in no test"),
         (TESTS, 'status="500"', 'status="5xx"', 'status="5xx"} is never exposed'),
+        (TESTS, 'status="200"', 'status="418"', 'status="418"} is never exposed'),
         (TESTS, 'le="0.5"', 'le="0.3"', 'route="/users"} is never exposed'),
     ],
 )

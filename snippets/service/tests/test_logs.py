@@ -3,9 +3,11 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import structlog
 
 from accounts import logs
 from accounts.logs import HIDDEN, Mask
@@ -41,6 +43,7 @@ def line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
         ["ann@example.org", "Ünï@bücher.example", "a.b+c@sub.example.org"],
         "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1",
         RuntimeError(SECRET),
+        {"ann@example.org": 1},
     ],
 )
 def test_a_value_is_hidden_wherever_it_is(told: object) -> None:
@@ -53,6 +56,7 @@ def test_a_value_is_hidden_wherever_it_is(told: object) -> None:
 
 def test_what_is_no_secret_stays() -> None:
     told = {"a": 1, "b": None, "c": True, "d": ["celery@host ready", 1.5], "e": "x"}
+    told |= {"key of another service": "sk_live_4f2a"}
     mask = Mask()
     mask.hide(["x"])  # each word may hold it
     assert mask(None, "info", {"told": told}) == {"told": told}
@@ -76,6 +80,27 @@ def test_an_error_of_a_parser_is_named_and_not_quoted(
     of_celery = {"exc": f"ValueError({SECRET!r})", "name": "a task"}
     log.error("Task %(name)s raised: %(exc)s", of_celery)
     assert line(capsys)["event"] == "Task a task raised: ValueError"
+
+
+@pytest.mark.parametrize(
+    "quoting",
+    [
+        lambda: dict[str, int]()[SECRET],
+        lambda: int(SECRET),
+        lambda: Path(SECRET).stat(),
+    ],
+)
+def test_the_message_of_an_error_that_quotes_is_left_out(
+    capsys: pytest.CaptureFixture[str], quoting: Callable[[], object]
+) -> None:
+    try:
+        quoting()
+    except Exception:
+        structlog.get_logger().exception("failed")
+    told = json.dumps(line(capsys))
+    assert SECRET not in told
+    assert '"exc_type"' in told
+    assert '"exc_value"' not in told
 
 
 def raised() -> BaseException:

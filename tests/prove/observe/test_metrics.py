@@ -19,7 +19,11 @@ import httpx2
 import prometheus_client
 import pytest
 import time_machine
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.staticfiles import StaticFiles
 from starlette.types import Message
 
 from tests.engine.pages import SNIPPETS
@@ -51,7 +55,7 @@ INSTRUCTIONS = [
     "Serve the metrics at a path of their own, and let your gateway refuse that path.",
     "Leave the routes of streams out of what you ask about slow requests.",
     "Count errors by their status, and leave their text to the log.",
-    "Copy this check, and call it with your app, an address of yours, and the registry of your metrics:",
+    "Copy this check, and call it with your app, the registry of your metrics, and the path of a route such as /orders/{}:",
 ]
 
 
@@ -101,8 +105,8 @@ async def growth(module: ModuleType) -> list[int]:
 @pytest.mark.holds(
     "Measure each request under the template of its route",
     "Or each bot that tries random paths makes each scrape longer, and two scrapes in a row disagree about one counter.",
-    "Each new path makes 20 series, 18 of them for the histogram.",
-    "A series lives as long as its process, so each scan of a bot takes memory that never comes back.",
+    "Each new path makes 20 series, 18 of them for the histogram; with a folder for all processes, the two that end in _created are left out.",
+    "A series stays until you remove it or its process ends, so each scan of a bot takes memory that nobody gives back.",
     "What 1000 paths make",
 )
 @pytest.mark.parametrize(
@@ -118,19 +122,40 @@ def test_what_a_client_invents_makes_no_series(snippet: ModuleType, record_prope
     record_property("figure", f"{found[-1] // PATHS[-1]} series")
     asyncio.run(ask(snippet.app, "/orders/7"))
     assert CHECKED.count_series(snippet.registry) >= found[-1], "none goes away"
+    labels, *_ = snippet.DURATION._metrics
+    before = CHECKED.count_series(snippet.registry)
+    snippet.DURATION.remove(*labels)
+    assert CHECKED.count_series(snippet.registry) < before, "it goes if it is removed"
+    assert sum(sample.name.endswith("_created") for sample in duration.samples) >= 1
     assert found[-1] == found[1], f"{PATHS[-1]} paths make {found[-1]} series"
 
 
 @pytest.mark.holds(
     "Look at observe: its route is the template /orders/{order_id}, and a method that nobody knows is OTHER.",
-    "All orders share the series of one route, and all paths that don't exist share the label unmatched.",
+    "All orders share the series of one route.",
+    "All that no route of FastAPI answers shares the label unmatched: paths that don't exist, and /docs and static files too.",
+    "A mounted app's label lacks the prefix of the mount.",
     "A test that asks for one order is green.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/labels.py", f"{FOLDER}/labelled.py"], indirect=True)
-def test_one_order_is_counted(snippet: ModuleType) -> None:
+def test_one_order_is_counted(snippet: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "logo.txt").write_text("logo")
+    snippet.app.mount("/static", StaticFiles(directory=tmp_path))
+    mounted = FastAPI()
+    mounted.get("/bills/{bill_id}")(lambda bill_id: bill_id)
+    snippet.app.mount("/admin", mounted)
+
     async def asked() -> None:
+        passed = list[str]()
+
+        async def other(scope: Any, receive: Any, send: Any) -> None:
+            passed.append(scope["type"])
+
+        await snippet.Measuring(other)({"type": "lifespan"}, None, None)
+        assert passed == ["lifespan"], "it passes on what is no request"
         assert await ask(snippet.app, "/orders/1") == "1"
-        for path in ("/a", "/b"):
+        assert await ask(snippet.app, "/static/logo.txt") == "logo"
+        for path in ("/a", "/b", "/docs", "/admin/bills/7"):
             await ask(snippet.app, path)
         await ask(snippet.app, "/orders/1", "STEAL")
 
@@ -143,6 +168,8 @@ def test_one_order_is_counted(snippet: ModuleType) -> None:
     assert value(snippet, name, method="GET", route=order, status="200") == 1
     assert value(snippet, name, method="OTHER", route=order, status="405") == 1
     assert value(snippet, name, method="GET", route="unmatched", status="404") == 2
+    assert value(snippet, name, method="GET", route="unmatched", status="200") == 2
+    assert value(snippet, name, method="GET", route="/bills/{bill_id}", status="200") == 1
 
 
 @pytest.mark.holds(
@@ -185,7 +212,7 @@ def test_the_picture_is_drawn_from_the_data(
 
 @pytest.mark.holds(
     "Your service answers 500, and no graph shows an error.",
-    "call_next raises what the endpoint raises, so no error of a bug is ever counted.",
+    "call_next raises what the endpoint raises, so no error of a bug is counted, unless a middleware inside this one answers it.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -193,6 +220,12 @@ def test_the_picture_is_drawn_from_the_data(
     indirect=True,
 )
 def test_a_failure_is_counted(snippet: ModuleType) -> None:
+    async def answering(request: Request, call_next: Callable[[Request], Any]) -> Any:
+        try:
+            return await call_next(request)
+        except ZeroDivisionError:
+            return Response(status_code=500)
+
     async def asked() -> int:
         transport = httpx2.ASGITransport(snippet.app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -201,6 +234,11 @@ def test_a_failure_is_counted(snippet: ModuleType) -> None:
     assert asyncio.run(asked()) == 500
     labels = {"method": "GET", "route": "/orders/{order_id}", "status": "500"}
     found = value(snippet, "http_requests_total", **labels)
+    if not found:  # the innermost is the last of them
+        snippet.app.user_middleware.append(Middleware(BaseHTTPMiddleware, dispatch=answering))
+        snippet.app.middleware_stack = None
+        assert asyncio.run(asked()) == 500
+        assert value(snippet, "http_requests_total", **labels) == 1
     assert found == 1, f"{found:g} of 1 failures are counted"
 
 
@@ -306,8 +344,9 @@ def test_a_duration_may_be_negative() -> None:
 
 
 @pytest.mark.holds(
-    "A histogram counts how many requests each of its edges holds, and knows nothing in between.",
+    "A histogram counts how many requests took no longer than each of its edges, and knows nothing in between.",
     "These are the limits of the budget that a run can break, 1.5 s for half of the requests:",
+    "The service names no edges: the limit of its alert on late requests, 0.5 s, is a default edge.",
     "Above 1 s, 2.5 s is the next default edge of prometheus_client.",
     "So requests of 1200 ms and requests of 2400 ms give the same guess of 1750 ms for half of them.",
 )
@@ -325,6 +364,10 @@ def test_an_edge_tells_whether_a_limit_is_kept(snippet: ModuleType, record_prope
     assert limits == snippet.BUDGET
     record_property("figure", f"{limits[0.5]:g} s")
     edges = prometheus_client.Histogram.DEFAULT_BUCKETS
+    late = re.findall(r'le="(\d.*?)"', (SERVICE / "deploy/alerts.yml").read_text())
+    assert set(late) == {"0.5"}
+    assert float(late[0]) in edges
+    assert "buckets=" not in (SNIPPETS / METRICS).read_text()
     around = max(edge for edge in edges if edge < 1.5), min(e for e in edges if e > 1.5)
     for edge in around:
         record_property("figure", f"{edge:g} s")
@@ -346,6 +389,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 Counter("orders_total", "Orders.").inc()
 Gauge("waiting", "Orders that wait.").set(1)
+Gauge("longest", "The longest one.", multiprocess_mode="max").set(1)
 registry = REGISTRY
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     registry = CollectorRegistry()
@@ -356,27 +400,32 @@ print(generate_latest(registry).decode())
 
 @pytest.mark.holds(
     "Each process counts by itself, and a scrape reaches one of them: two scrapes show two counts.",
-    "With PROMETHEUS_MULTIPROC_DIR, each process counts in files of that folder, and each answers for all.",
+    "With PROMETHEUS_MULTIPROC_DIR at the first import of prometheus_client, each process counts in files of that folder.",
+    "A MultiProcessCollector in any of them answers for all processes of the machine.",
     "Empty the folder at each start, or the counts of the last run are added.",
-    "process_resident_memory_bytes and its like are left out: ask the machine for the memory of a process.",
-    "A gauge has a series for each process, with its pid: the service's Backlog is true for all processes, so it isn't a gauge of one.",
+    "process_resident_memory_bytes and its like are left out: the service measures process_peak_memory_bytes itself.",
+    "A gauge has a series for each process, with its pid, unless you set its multiprocess_mode, such as to max.",
+    "The service reads Backlog from the database at each scrape, so any process tells the same.",
 )
 @pytest.mark.service(
     "tests/test_monitor.py::test_processes_that_share_a_folder_tell_one_count",
+    f"{MIDDLEWARE}::test_the_metrics_tell_what_waits_in_the_outbox",
 )
 @pytest.mark.proves(METRICS)
 def test_processes_share_a_folder(service: Holds, tmp_path: Path) -> None:
     service()
 
-    def counted(**environment: str) -> tuple[str, int, int]:
+    def counted(first: str = "", **environment: str) -> tuple[str, int, int]:
         done = subprocess.run(
-            [sys.executable, "-c", COUNT],
+            [sys.executable, "-c", f"{first}\n{COUNT}"],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
             check=True,
         )
+        assert ("_created" in done.stdout) == (not environment)
         (orders,) = re.findall(r"^orders_total (\S+)", done.stdout, re.MULTILINE)
+        assert re.search(r"^longest \S+", done.stdout, re.MULTILINE), "it has no pid"
         pids = re.findall(r"^waiting{pid=", done.stdout, re.MULTILINE)
         return orders, len(pids), len(re.findall(rf"^{MEMORY} ", done.stdout, re.MULTILINE))
 
@@ -384,10 +433,15 @@ def test_processes_share_a_folder(service: Holds, tmp_path: Path) -> None:
     assert {(orders, pids) for orders, pids, _ in alone} == {("1.0", 0)}
     shared = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     assert [counted(**shared) for _ in range(2)] == [("1.0", 1, 0), ("2.0", 2, 0)]
+    assert counted("import prometheus_client", **shared)[0] == "3.0"
+    late = "import os; told = os.environ.pop('PROMETHEUS_MULTIPROC_DIR'); import prometheus_client"
+    late += "; os.environ['PROMETHEUS_MULTIPROC_DIR'] = told"
+    assert counted(late, **shared)[0] == "3.0", "set after the first import, it counts elsewhere"
     if sys.platform == "linux":
         assert alone[0][2] == 1
     told = (SNIPPETS / METRICS).read_text()
     assert "registries.append(CollectorRegistry())\n        registries[1].register(backlog)" in told
+    assert '"process_peak_memory_bytes",' in told
 
 
 @pytest.mark.holds("The service sets it in the file that gunicorn reads:")
@@ -402,7 +456,7 @@ def test_the_service_counts_over_all_processes(service: Holds) -> None:
 
 
 @pytest.mark.holds(
-    "The service's middleware is that of this page:",
+    "The service has the middleware of this page in snippets/service/src/accounts/middleware/measuring.py.",
     "Its labels come from a list, too:",
 )
 @pytest.mark.service(
@@ -411,7 +465,7 @@ def test_the_service_counts_over_all_processes(service: Holds) -> None:
     f"{MIDDLEWARE}::test_the_metrics_are_served",
     f"{MIDDLEWARE}::test_what_is_no_request_is_passed_on",
 )
-@pytest.mark.proves("service/src/accounts/middleware/measuring.py")
+@pytest.mark.proves(METRICS)
 def test_the_service_measures_so(service: Holds) -> None:
     service()
     ours = (HERE / "measured.py").read_text().partition("        try:\n")[2].partition("\n\n")[0]
@@ -425,6 +479,7 @@ def test_the_service_measures_so(service: Holds) -> None:
 
 @pytest.mark.holds(
     "It is red on labelled.py and green on labels.py.",
+    "It sees the route that you give it, so call it for each route with a parameter.",
     "It is green on returned.py too: let an endpoint raise in a test, and read the counter.",
 )
 @pytest.mark.proves(f"{FOLDER}/checked.py")
@@ -435,4 +490,14 @@ def test_the_check_finds_a_path_in_a_label() -> None:
         exec(compile(file.read_text(), str(file), "exec"), vars(module))  # noqa: S102  it is the block
         refused = pytest.raises(AssertionError, match=r"a client makes \d+ series")
         with refused if red else contextlib.nullcontext():
-            asyncio.run(CHECKED.check_series(module.app, module.registry))
+            asyncio.run(CHECKED.check_series(module.app, module.registry, "/orders/{}"))
+    registry = prometheus_client.CollectorRegistry()
+    asked = prometheus_client.Counter("asked_total", "Requests.", ["route"], registry=registry)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.labels(scope["path"] if scope["path"].startswith("/users/") else "other").inc()
+        await Response()(scope, receive, send)
+
+    asyncio.run(CHECKED.check_series(app, registry, "/orders/{}"))
+    with pytest.raises(AssertionError, match="a client makes"):
+        asyncio.run(CHECKED.check_series(app, registry, "/users/{}"))

@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -18,15 +20,20 @@ from tempfile import mkdtemp
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
+from celery import Celery
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from opentelemetry.propagate import extract
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.sdk.trace import TracerProvider, sampling
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from packaging.requirements import Requirement
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from snippets.observe.traces.whole import roots
 from tests.engine.pages import SNIPPETS
@@ -140,9 +147,11 @@ def collector() -> Iterator[Collector]:
 
 
 @contextmanager
-def run(command: str, settings: dict[str, str], answers: Callable[[], object]) -> Iterator[None]:
+def run(
+    command: str, settings: dict[str, str], answers: Callable[[], object], base: Path | None = None
+) -> Iterator[None]:
     """Run one of the page's commands beside its block."""
-    base = Path(mkdtemp(prefix="traced-"))
+    base = base or Path(mkdtemp(prefix="traced-"))
     (base / "traced.py").write_text((HERE / "traced.py").read_text())
     program, *options = command.split()
     told = [f"{name}={value}" for name, value in settings.items()]
@@ -219,8 +228,8 @@ def tree(spans: list[Span], parent: bytes = b"", indent: str = "") -> str:
     "The collector gets one trace from both processes:",
     "Give both processes DATABASE_URL, which make parts prints, BROKER_URL, and OTEL_EXPORTER_OTLP_ENDPOINT, the address of your collector.",
     "Leave out the health checks with OTEL_PYTHON_FASTAPI_EXCLUDED_URLS.",
-    "A span keeps the whole URL, so a token in a query string is stored with it.",
-    "The values of a query aren't stored: its span has the statement with placeholders.",
+    "A span keeps the URL with its query, so a token there is stored with it.",
+    "The span of a query has the statement with placeholders, and no value.",
     "The first instrumentation that finds no context makes a trace id.",
 )
 @pytest.mark.proves(f"{FOLDER}/trace.out")
@@ -285,21 +294,98 @@ def test_each_library_carries_the_request_on(
         spans = collector.both()
     assert {span.service for span in spans} == {"server", "worker"}
     (ran,) = [span for span in spans if span.name == "run/confirm"]
-    begins = list[str]()
-    monkeypatch.setattr(snippet, "trace_as", begins.append)
+    begins, provider = list[str](), SimpleNamespace(shutdown=lambda: begins.append("shutdown"))
+
+    def trace_as(name: str) -> SimpleNamespace:
+        begins.append(name)
+        return provider
+
+    monkeypatch.setattr(snippet, "trace_as", trace_as)
+    monkeypatch.setattr(snippet.worker_process_shutdown, "receivers", [])
     stand_in = SimpleNamespace(instrument=lambda: begins.append("Celery"))
     monkeypatch.setattr(snippet, "CeleryInstrumentor", lambda: stand_in)
     snippet.begin()
     snippet.confirm(7)
-    assert (begins, capsys.readouterr().out) == (["worker", "Celery"], "Order 7 is confirmed.\n")
+    snippet.worker_process_shutdown.send(sender=None)
+    assert begins == ["worker", "Celery", "shutdown"]
+    assert capsys.readouterr().out == "Order 7 is confirmed.\n"
     traces = len({span.trace for span in spans})
     assert (traces == 1) == bool(ran.parent), spans
     assert any(span.name.startswith("SELECT") for span in spans), "the trace has no query"
     assert traces == 1, f"{traces} traces of one order"
 
 
+@pytest.mark.usefixtures("exports")
 @pytest.mark.holds(
-    "This release of the instrumentation supports sqlalchemy >= 1.0.0, < 2.1.0, and it instruments nothing newer.",
+    "With --pool=threads, Celery sends no worker_process_init, so nothing is traced: take the default pool, prefork.",
+    "A process of that pool ends without its clean-up, so provider.shutdown() sends the spans of its last 5 seconds.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/traced.py"], indirect=True)
+def test_the_last_spans_of_a_worker_are_sent(
+    snippet: ModuleType,
+    collector: Collector,
+    settings: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Any,
+) -> None:
+    monkeypatch.delenv("OTEL_BSP_SCHEDULE_DELAY")
+    delay = BatchSpanProcessor._default_schedule_delay_millis()  # type: ignore[no-untyped-call]  # it has no types
+    record_property("figure", f"{delay // 1000} seconds")
+    told = settings | {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}  # so that nothing is sent before
+    for option, traced in ("--pool=prefork", True), ("--pool=threads", False):
+        collector.spans.clear()
+        quiet = f" --concurrency=1 --loglevel=warning --queues={option[7:]} {option}"
+        base = Path(mkdtemp(prefix="traced-"))
+        with run(COMMANDS[1] + quiet, told, lambda: None, base):
+            snippet.confirm.apply_async([7], queue=option[7:])
+            ends = time.monotonic() + 60
+            while "Order 7 is confirmed" not in (base / "log").read_text():
+                assert time.monotonic() < ends, (base / "log").read_text()
+                time.sleep(0.05)  # it starts
+        assert [span.name for span in collector.spans] == ["run/confirm"] * traced
+    assert Celery("shop").conf.worker_pool == "prefork"
+
+
+@pytest.mark.holds(
+    "A query that fails and a request that raises leave their error's message in a span, and the message quotes the value.",
+)
+def test_a_span_keeps_the_message_of_an_error(postgres: Postgres) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    engine, app = create_async_engine(f"postgresql+asyncpg:{postgres.create()}"), FastAPI()
+
+    @app.get("/query")
+    async def query() -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT CAST(:age AS int)"), {"age": "S3CRET"})
+
+    @app.get("/raises")
+    async def raises() -> None:
+        int("S3CRET")
+
+    FastAPIInstrumentor.instrument_app(app, tracer_provider=provider)
+    instrumentor = SQLAlchemyInstrumentor()
+    options = {"skip_dep_check": True, "tracer_provider": provider}
+    instrumentor.instrument(engine=engine.sync_engine, **options)
+
+    async def asked() -> None:
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://a") as client:
+            for path in ("/query", "/raises"):
+                assert (await client.get(path)).status_code == 500
+        await engine.dispose()
+
+    try:
+        asyncio.run(asked())
+    finally:
+        instrumentor.uninstrument()
+    keep = {span.name for span in exporter.get_finished_spans() if "S3CRET" in span.to_json()}
+    assert {"GET /query", "GET /raises"} < keep
+    assert [name for name in keep if name.startswith("SELECT")]
+
+
+@pytest.mark.holds(
+    "Release 0.66b2 of the instrumentation supports sqlalchemy >= 1.0.0, < 2.1.0, and it instruments nothing newer.",
     "It logs one line at the start and raises nothing, and the trace has no query.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/unchecked.py"], indirect=True)
@@ -310,6 +396,7 @@ def test_what_the_instrumentation_supports(
     assert not snippet.SQLAlchemyInstrumentor().is_instrumented_by_opentelemetry
     (line,) = caplog.messages
     assert line.endswith("so nothing can be instrumented.")
+    assert version("opentelemetry-instrumentation-sqlalchemy") == "0.66b2"
     told = snippet.SQLAlchemyInstrumentor().instrumentation_dependencies()
     assert [*told] == ["sqlalchemy >= 1.0.0, < 2.1.0"]
     assert Requirement(*told).specifier.contains("2.0.9")
@@ -331,7 +418,7 @@ def test_a_request_needs_no_collector(snippet: ModuleType, monkeypatch: pytest.M
 
 @pytest.mark.holds(
     "asyncio.to_thread gives the thread a copy of the context, and so the span its parent.",
-    "run_in_executor gives the thread no context, and render begins a second trace.",
+    "By itself, run_in_executor gives the thread no context, and render begins a second trace.",
     "The invoice is right, so a test of the endpoint is green.",
 )
 @pytest.mark.parametrize(
@@ -365,7 +452,7 @@ def test_the_check_is_red_on_a_lost_context() -> None:
 
 @pytest.mark.holds(
     "The worker's own share counts for nothing where the server has decided.",
-    "Most orders that the server records end at the broker.",
+    "With these shares, most orders that the server records end at the broker.",
     "A caller that sends a traceparent decides too: remove that header from requests that come from outside.",
 )
 @pytest.mark.parametrize(
@@ -398,7 +485,7 @@ def test_the_environment_sets_the_sampler(
 
 
 @pytest.mark.holds(
-    "Without traceparent, the relay begins a second trace.",
+    "With OTEL_SDK_DISABLED=true, a row has no traceparent: let the column be empty, and the relay begins a trace of its own.",
     "Between processes, the header traceparent carries the id of the trace, the id of the span, and whether it is sampled.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/stored.py"], indirect=True)
@@ -410,8 +497,17 @@ def test_a_row_carries_the_request_on(snippet: ModuleType) -> None:
     told = stored.context
     wanted = f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"
     assert (row["order"], row["traceparent"]) == (7, wanted)
-    snippet.relay({"order": 7, "traceparent": ""})
+    snippet.relay({"order": 7, "traceparent": None})
     assert roots(snippet.exporter.get_finished_spans()) == ["store", "relay"]
+    code = f"import runpy; block = runpy.run_path({snippet.__file__!r}); row = block['store'](7)"
+    name, _, on = "OTEL_SDK_DISABLED=true".partition("=")
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(row); block['relay'](row)"],
+        env={**os.environ, name: on},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "{'order': 7, 'traceparent': None}\n", done.stderr
 
 
 SCOPE: dict[str, Any] = {
@@ -474,7 +570,7 @@ def shape(ratios: dict[str, float]) -> dict[str, bool]:
 
 
 @pytest.mark.holds(
-    "An endpoint that does nothing, called without a network.",
+    "An endpoint that does nothing, called without a network or an export.",
     "Such an endpoint takes more processor time with tracing, even where no request is sampled.",
     'exclude_spans=["send", "receive"] leaves out the spans of each message, two of three here.',
     "The data of the picture, and how it is drawn",

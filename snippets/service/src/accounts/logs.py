@@ -34,26 +34,25 @@ class Mask:
         parts = [re.escape(one) for one in sorted(known, key=len, reverse=True)]
         self.pattern = re.compile("|".join([*parts, ADDRESS, TOKEN]))
 
-    # --8<-- [start:mask]
     def masked(self, value: object) -> object:
         """Return a value as the log may hold it; what it doesn't know, as text."""
         if value is None or isinstance(value, bool | int | float):
             return value
         if isinstance(value, dict):
-            return {str(key): self.masked(told) for key, told in value.items()}
+            return {self.hidden(str(key)): self.masked(v) for key, v in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self.masked(told) for told in value]
-        return self.pattern.sub(
-            HIDDEN, value if isinstance(value, str) else repr(value)
-        )
+        return self.hidden(value if isinstance(value, str) else repr(value))
+
+    def hidden(self, text: str) -> str:
+        """Return a text without what it knows."""
+        return self.pattern.sub(HIDDEN, text)
 
     def __call__(
         self, _: object, __: str, event: structlog.typing.EventDict
     ) -> structlog.typing.EventDict:
         """Mask a line."""
-        return {key: self.masked(value) for key, value in event.items()}
-
-    # --8<-- [end:mask]
+        return {self.hidden(key): self.masked(value) for key, value in event.items()}
 
 
 MASK = Mask()

@@ -16,11 +16,13 @@ QUOTING = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     ValueError,
+    KeyError,
     OSError,
 )
 """Errors whose messages quote what they were given: a row, a password, an address.
 
-The parsers of Python, pydantic and asyncpg raise a ValueError, smtplib an OSError.
+The parsers of Python, pydantic and asyncpg raise a ValueError, smtplib an OSError, and
+a dictionary a KeyError, with the key that somebody looked for.
 """
 FACTS = {"sqlstate": "sqlstate", "constraint": "constraint_name", "table": "table_name"}
 

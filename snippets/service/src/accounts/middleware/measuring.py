@@ -7,7 +7,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from accounts import metrics
 
 
-# --8<-- [start:measuring]
 class Measuring:
     """Observes each request when its response has ended, streams included."""
 
@@ -32,9 +31,6 @@ class Measuring:
         finally:
             seconds = perf_counter() - started
             metrics.observe(scope["method"], route_of(scope), status, seconds)
-
-
-# --8<-- [end:measuring]
 
 
 def route_of(scope: Scope) -> str:
