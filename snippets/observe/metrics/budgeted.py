@@ -6,23 +6,29 @@ BUDGET = {0.5: 1.5, 0.99: 9.0}  # seconds, by the share of the requests
 EDGES = [0.1, 0.5, 1.5, 3.0, 9.0, 30.0]
 
 
-def broken(durations: Iterable[float]) -> list[float]:
-    """Return the limits of the budget that too few requests kept."""
+# region how durations are counted
+def counted(durations: Iterable[float]) -> dict[str, float]:
+    """Return how many durations each edge of a histogram holds."""
     histogram = Histogram(
         "request_seconds", "Seconds.", buckets=EDGES, registry=None
     )
     for seconds in durations:
         histogram.observe(seconds)
-    counts = {
+    return {
         sample.labels["le"]: sample.value
         for sample in next(iter(histogram.collect())).samples
         if sample.name == "request_seconds_bucket"
     }
-    requests = counts["+Inf"]
+
+
+# endregion
+def broken(durations: Iterable[float]) -> list[float]:
+    """Return the limits of the budget that too few requests kept."""
+    counts = counted(durations)
     return [
         limit
         for share, limit in BUDGET.items()
-        if counts[str(limit)] < share * requests
+        if counts[str(limit)] < share * counts["+Inf"]
     ]
 
 

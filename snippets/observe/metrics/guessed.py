@@ -5,6 +5,20 @@ from prometheus_client import Histogram
 BUDGET = {0.5: 1.5, 0.99: 9.0}  # seconds, by the share of the requests
 
 
+# region how durations are counted
+def counted(durations: Iterable[float]) -> dict[float, float]:
+    """Return how many durations each edge of a histogram holds."""
+    histogram = Histogram("request_seconds", "Seconds.", registry=None)
+    for seconds in durations:
+        histogram.observe(seconds)
+    return {
+        float(sample.labels["le"]): sample.value
+        for sample in next(iter(histogram.collect())).samples
+        if sample.name == "request_seconds_bucket"
+    }
+
+
+# endregion
 def quantile(share: float, counts: dict[float, float]) -> float:
     """Guess within a bucket, as `histogram_quantile` does."""
     rank, edges = share * max(counts.values()), [(0.0, 0.0), *counts.items()]
@@ -15,14 +29,7 @@ def quantile(share: float, counts: dict[float, float]) -> float:
 
 def broken(durations: Iterable[float]) -> list[float]:
     """Return the limits of the budget that the guess is beyond."""
-    histogram = Histogram("request_seconds", "Seconds.", registry=None)
-    for seconds in durations:
-        histogram.observe(seconds)
-    counts = {
-        float(sample.labels["le"]): sample.value
-        for sample in next(iter(histogram.collect())).samples
-        if sample.name == "request_seconds_bucket"
-    }
+    counts = counted(durations)
     return [
         limit
         for share, limit in BUDGET.items()

@@ -1,4 +1,4 @@
-# region
+# region imports, and the app
 import asyncio
 import cProfile
 import io

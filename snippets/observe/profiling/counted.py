@@ -1,4 +1,4 @@
-# region
+# region imports, and the rates
 import cProfile
 import json
 from collections.abc import Callable

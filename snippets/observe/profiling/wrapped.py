@@ -1,4 +1,4 @@
-# region
+# region imports, and the app
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-# region
+# region imports, and where the spans go
 from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
