@@ -18,7 +18,7 @@ def settle(name: str, line: dict[str, str]) -> str:
     if done.returncode == 0:
         return f"green {name}"
     said = done.stderr.splitlines()[-1:]
-    return ": ".join([f"red   {name}", line["refuses"], *said])
+    return "\n      ".join([f"red   {name}: {line['refuses']}", *said])
 
 
 def checklist(tier: str, tiers: dict[str, Any], lines: Lines) -> list[str]:
