@@ -155,7 +155,7 @@ class Shop:
             assert not done.stderr, done.stderr
 
     def take(
-        self, session: Session, database: str, path: str, status: int = 0, **changed: str
+        self, session: Session, database: str, path: str, status: int = 0, /, **changed: str
     ) -> list[str]:
         """Run a script that a page shows; return what it said, which the page shows too."""
         begun, script = time.perf_counter(), SNIPPETS / path

@@ -1,7 +1,7 @@
 set -eu
 suits() {
     git switch --quiet --detach "$2" # the release that comes
-    alembic upgrade head
+    alembic upgrade head # on DATABASE_URL
     git switch --quiet --detach "$1" # the release that runs
     if ! pytest --quiet test_users.py > test.log; then
         echo "$1 fails on the schema of $2"

@@ -46,7 +46,7 @@ INSTRUCTIONS = [
     "Run your tier, then reversible on a copy, then migrate, then run all lines, and deploy when all are green.",
     "Write what only a person can answer as a question, as Write a checklist of commands and questions does.",
     "Try each new line on its fault before you merge it.",
-    "Plant one fault at a time in a clone of yours, and run settle.py.",
+    "Make one fault at a time in a clone of yours, and run settle.py.",
     "Mend a line that stays green there, or drop it.",
 ]
 

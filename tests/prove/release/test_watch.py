@@ -149,8 +149,8 @@ def test_no_error_is_zero(service: Holds, patch: str | None) -> None:
     "The first error of each series isn't counted, because a series that is new has no rate.",
     "A 4xx is no error here, and the 404 of a lost route isn't counted: compare their share too.",
     "The last rules give two verdicts, and you compare the other signals yourself:",
-    "The first verdict is 1 where the canary's error rate is more than one percentage point above the control's, and else 0.",
-    "The second is 1 where its p99 is more than twice the control's, and else 0.",
+    "The verdict on errors is 1 where the canary's error rate is more than one percentage point above the control's, and else 0.",
+    "The verdict on seconds is 1 where the canary's p99 is more than twice the control's, and else 0.",
     "With fewer than 300 requests to either in 5 minutes, there is no verdict: the canary is unknown, not good.",
     "After 5 minutes, both verdicts on the bad release are 1, and those on the good one 0.",
     "A release passed all tests, and its users see errors for an hour before anybody notices.",
@@ -311,7 +311,7 @@ def test_a_new_process_grows(service: Holds) -> None:
     "Of 100 requests that take 300 milliseconds each, the p50 is told as 375 and the p99 as nearly 498 milliseconds.",
     "Above the last bucket nothing is known: for requests of 60 seconds, both are told as 10 seconds.",
     "So a control whose p99 is told as over 5 seconds never has a worse canary.",
-    "Times of one bucket are told alike: a canary at 2.4 seconds isn't worse than a control at 1.1 seconds.",
+    "Times of one bucket are told alike: a canary at 2400 milliseconds isn't worse than a control at 1100 milliseconds.",
 )
 @pytest.mark.service(ESTIMATE, BUCKETS)
 @pytest.mark.proves("service/tests/test_watch.py")
@@ -330,8 +330,8 @@ def test_a_percentile_is_an_estimate(service: Holds, record_property: Any) -> No
         "60 seconds",
         "10 seconds",
         "5 seconds",
-        "2.4 seconds",
-        "1.1 seconds",
+        "2400 milliseconds",
+        "1100 milliseconds",
     ):
         record_property("figure", figure)
 
@@ -366,9 +366,9 @@ def test_a_forgotten_flag_is_red(snippet: ModuleType, tmp_path: Path) -> None:
     assert undated == [f"{line}: {why}"]
     assert remarks(snippet, f"# [new_invoice]\n{text}", tmp_path, later)[0][0] == str(line + 1)
     wrong = {"[new_invoice]": '["new_invoice"]', str(last): f"{last}T00:00:00", "owner =": "who ="}
-    for right, told in wrong.items():
+    for right, changed in wrong.items():
         with pytest.raises((ValueError, TypeError, KeyError)):
-            remarks(snippet, text.replace(right, told), tmp_path, later)
+            remarks(snippet, text.replace(right, changed), tmp_path, later)
     assert "datetime.now(UTC).date()" in FLAGS.with_name("flags.py").read_text()
 
 
