@@ -35,13 +35,13 @@ def checklist(tier: str, tiers: dict[str, Any], lines: Lines) -> list[str]:
 # region main
 def main() -> None:
     """Settle the lines of a file, or those of some names."""
-    file, *names = sys.argv[1:]
-    lines = tomllib.loads(Path(file).read_text())
-    told = [settle(name, lines[name]) for name in names or lines]
-    for each in told or ["red   there is no line to settle"]:
-        print(each)
-    if not told or any(each.startswith("red") for each in told):
-        sys.exit(1)
+    for file in sys.argv[1:2]:
+        lines = tomllib.loads(Path(file).read_text())
+        told = [settle(name, lines[name]) for name in sys.argv[2:] or lines]
+        for each in told or ["red   there is no line to settle"]:
+            print(each)
+        if not told or any(each.startswith("red") for each in told):
+            sys.exit(1)
 
 
 if __name__ == "__main__":

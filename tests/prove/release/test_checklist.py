@@ -36,7 +36,7 @@ INSTRUCTIONS = [
     "If you don't know whether a line can fail, try it on the fault that it is there for.",
     "Keep the lines beside the gates of your tiers, each with what it refuses:",
     "Let these tests import the code beside them, and take the database as it is.",
-    "Install alembic, asyncpg, pytest, pytest-cov, sqlalchemy[asyncio] and uv.",
+    "Install alembic, asyncpg, greenlet, pytest, pytest-cov, sqlalchemy and uv.",
     "Set DATABASE_URL to the database of the release, and COPY_URL to a copy, because tests write:",
     "Don't let the last command decide",
     "See each line fail",
@@ -138,7 +138,7 @@ def test_the_id_is_compared(
 
 @pytest.mark.holds(
     "Where a command tells an error, the last line of it stands below what is refused.",
-    "committed is red outside of a repository too, locked without uv, and settle.py without a line.",
+    "committed is red outside of a repository too, locked without uv, and settle.py on a file without a line.",
 )
 @pytest.mark.proves(f"{FOLDER}/red.sh")
 def test_what_cannot_run_is_red(walk: Walk, shop: Shop) -> None:

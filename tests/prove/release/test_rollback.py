@@ -32,7 +32,7 @@ INSTRUCTIONS = [
     "If you don't know whether the release before runs on the new schema, run its tests on that schema before you release.",
     "Switch the feature flag off where there is one, or else bring the image back, and undo a migration last: it can take with it what users entered.",
     "Do: test the way back before you need it",
-    "Install alembic, asyncpg, pytest, sqlalchemy[asyncio] and uv, and put the programs of PostgreSQL where your shell finds them.",
+    "Install alembic, asyncpg, greenlet, pytest, sqlalchemy and uv, and put the programs of PostgreSQL where your shell finds them.",
     "Put your tags for ours, and run this in a clone, on a database of its own:",
     "For v1.3.0, split the renaming into steps, as Change a schema while the service runs does.",
     "Don't check out the old code first",
