@@ -154,14 +154,25 @@ class Shop:
             done = self.run(database, "psql", "--quiet", f"--command={statement}")
             assert not done.stderr, done.stderr
 
-    def take(self, session: Session, database: str, path: str, **changed: str) -> list[str]:
+    def take(
+        self, session: Session, database: str, path: str, status: int = 0, /, **changed: str
+    ) -> list[str]:
         """Run a script that a page shows; return what it said, which the page shows too."""
         begun, script = time.perf_counter(), SNIPPETS / path
-        done = self.run(database, "sh", "-eu", script, **changed)
-        assert done.returncode == 0, f"{path}: {done.stdout}{done.stderr}"
+        done = self.run(database, "sh", script, **changed)
+        assert done.returncode == status, f"{path}: {done.stdout}{done.stderr}"
         session.runs[path] = Run(seconds=time.perf_counter() - begun)
         hold_lines(path.replace(".sh", ".out"), done.stdout.splitlines(), session.updating)
         return done.stdout.splitlines()
+
+    def without(self, program: str) -> str:
+        """Return a PATH on which a program fails, and tells that it was called."""
+        folder = self.folder.parent / f"without-{program}"
+        folder.mkdir(exist_ok=True)
+        failing = folder / program
+        failing.write_text(f"#!/bin/sh\necho no {program} >&2\nexit 1\n")
+        failing.chmod(0o755)
+        return f"{folder}:{Path(sys.executable).parent}:{WHEEL}/bin:{os.environ['PATH']}"
 
     def migrate(self, database: str, tag: str, revision: str) -> None:
         """Make a database, and give it the schema of a revision by the code of a release."""

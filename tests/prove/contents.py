@@ -89,7 +89,7 @@ def topics() -> str:
 
 
 WRITTEN = {  # what stands in which section
-    (HOME, "What is here, and what isn't yet"): states,
+    (HOME, "What is here"): states,
     (HOME, "The pages"): listed,
     (README, "Topics"): topics,
     (claims.ACCOUNT, "Topics"): account.written,

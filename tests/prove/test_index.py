@@ -41,7 +41,7 @@ def test_a_page_without_these_parts_is_refused(name: str) -> None:
 
 
 @pytest.mark.holds(
-    "What is here, and what isn't yet",
+    "What is here",
     "Whole: Start, Decide, Concurrency, Design, Database, Quality, Testing, Review, Deploy, Observe, Release",
     "The pages",
 )
@@ -135,7 +135,7 @@ def test_the_pythons_are_named_in_one_way() -> None:
 
 @pytest.mark.holds(
     "You can see it.",
-    "Below each block stands what ran, on which versions and when.",
+    "Below each block stands what ran, on which versions and when; in a clone of yours, once make test has run.",
 )
 def test_a_browser_looks_at_the_proof_of_each_block() -> None:
     looked = (ROOT / "tests/check/test_browser.py").read_text()

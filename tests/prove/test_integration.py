@@ -21,7 +21,7 @@ COMMANDS = [
 INSTRUCTIONS = [
     "Find here what the related playbooks cover",
     "Read this table if you know the other playbooks by their commands: it leads to the pages that cover their topics here.",
-    "See what became of each topic of that guide.",
+    "See what became of each topic of the Python guide in the Engineering Playbook.",
 ]
 
 
@@ -32,7 +32,7 @@ INSTRUCTIONS = [
     "/pb-patterns-async | what runs at the same time | Choose how code runs by what it waits for",
     "/pb-performance | how fast, and at what cost | Write a performance budget that a run can break",
     "/pb-testing | strategies of tests | Test a use case without its database",
-    "/pb-deployment | releases, and the machines that they run on | Run in the pipeline what you run on a laptop",
+    "/pb-deployment | releases, and the machines that they run on | Start the service with the right server and limits, Check each line of a release with a command",
 )
 def test_each_command_has_its_pages() -> None:
     rows = [one for one in sentences(PAGE) if one.kind == "row"]

@@ -112,7 +112,7 @@ def test_pages_hold_prose_and_includes() -> None:
 
 
 @pytest.mark.holds(
-    "Every block on every page is a file that was run, typed and linted before a reader sees it, and the proof stands beside the block.",
+    "Every block of Python on every page is a file that was run, typed and linted before a reader sees it, and the proof stands beside the block.",
     "Each line of a block must be executed by a test that passed, and print what the page shows.",
     "mypy and ruff read all files in one go.",
     "Their findings must be those that the tests declare.",
@@ -156,7 +156,8 @@ def test_sections_of_the_service_are_proven_by_its_tests() -> None:
 
 
 @pytest.mark.holds(
-    "make test proves every block, then checks the site against the proof.",
+    "make test proves every block that your machine can run, then checks the site against the proof.",
+    "From then on, your site shows the proof.",
     "make serve shows the site on http://127.0.0.1:8000 and reloads it on each change.",
     "pytest docs tests/prove tests/service proves all that, and writes the ledger: what ran, when, on which versions.",
     "pytest tests/check builds the site and holds it against the ledger, as the reader's browser does again.",
@@ -166,6 +167,9 @@ def test_the_sessions_are_these() -> None:
     assert sessions.PROVE == ["docs", "tests/prove", "tests/service"]
     assert sessions.CHECK[:2] == ["tests/check", "tests/refuse"]
     assert ledger.LEDGER.is_relative_to(DOCS)
+    assert f"\n/{ledger.LEDGER.relative_to(ROOT)}\n" in f"\n{(ROOT / '.gitignore').read_text()}"
+    plugin = (ROOT / "tests/engine/plugin.py").read_text()
+    assert "session.skipped.add(item.nodeid)" in plugin  # what a machine lacks
     schema = (ROOT / "tests/engine/ledger.schema.json").read_text()
     assert {"tests", "date", "packages"} <= set(re.findall(r'"(\w+)": \{', schema))
     address = re.search(r"^ADDRESS \?= (.*)$", MAKEFILE, re.MULTILINE)

@@ -13,11 +13,12 @@ def settle(name: str, line: dict[str, str]) -> str:
     """Run the command of a line, and return how it ended."""
     command = ["sh", "-c", line["command"]]
     done = subprocess.run(  # noqa: S603  it runs the commands of our own file
-        command, capture_output=True, check=False
+        command, capture_output=True, text=True, check=False
     )
     if done.returncode == 0:
         return f"green {name}"
-    return f"red   {name}: {line['refuses']}"
+    said = done.stderr.splitlines()[-1:]
+    return "\n      ".join([f"red   {name}: {line['refuses']}", *said])
 
 
 def checklist(tier: str, tiers: dict[str, Any], lines: Lines) -> list[str]:
@@ -33,14 +34,14 @@ def checklist(tier: str, tiers: dict[str, Any], lines: Lines) -> list[str]:
 
 # region main
 def main() -> None:
-    told = []
-    for file in sys.argv[1:]:
+    """Settle the lines of a file, or those of some names."""
+    for file in sys.argv[1:2]:
         lines = tomllib.loads(Path(file).read_text())
-        told += [settle(name, line) for name, line in lines.items()]
-    for each in told:
-        print(each)
-    if any(each.startswith("red") for each in told):
-        sys.exit(1)
+        told = [settle(name, lines[name]) for name in sys.argv[2:] or lines]
+        for each in told or ["red   there is no line to settle"]:
+            print(each)
+        if not told or any(each.startswith("red") for each in told):
+            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+set -eu
 pg_dump --format=custom --file=nightly.dump
 dropdb --if-exists --force restored 2> dropdb.log
 createdb restored

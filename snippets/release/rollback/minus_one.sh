@@ -1,3 +1,4 @@
+set -eu
 revision="SELECT version_num FROM alembic_version"
 git switch --quiet --detach v1.2.3
 alembic downgrade -1

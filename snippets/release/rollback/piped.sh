@@ -1,3 +1,4 @@
+set -eu
 pg_dump --username=backup 2> dump.log | gzip > nightly.gz &&
     echo "the backup is green"
 createdb empty

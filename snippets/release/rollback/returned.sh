@@ -1,12 +1,15 @@
+set -eu
 told() { psql --quiet --tuples-only --no-align "$@"; }
 count="SELECT count(*) || ' users, ' || count(email) || ' addresses' FROM users"
 git switch --quiet --detach v1.2.3
 alembic upgrade head
-echo "after the upgrade: $(told --command "$count")"
+had=$(told --command "$count")
+echo "after the upgrade: $had"
 
 createdb beside
 pg_restore --exit-on-error --dbname=beside shop.dump
-echo "in the dump: $(told --dbname=beside --command "$count")"
+had=$(told --dbname=beside --command "$count")
+echo "in the dump: $had"
 
 saved="SELECT id, email FROM users WHERE email IS NOT NULL"
 told --dbname=beside --command "COPY ($saved) TO STDOUT" > saved.tsv
@@ -16,4 +19,5 @@ CREATE TEMPORARY TABLE saved (id integer, email text);
 UPDATE users SET email = saved.email FROM saved
 WHERE users.id = saved.id AND users.email IS NULL;
 END
-echo "at the end: $(told --command "$count")"
+had=$(told --command "$count")
+echo "at the end: $had"

@@ -10,7 +10,7 @@ def forgotten(file: Path, today: date) -> list[str]:
     """Return a remark on each flag that has no date, or is past it."""
     text, remarks = file.read_text(), list[str]()
     for name, flag in tomllib.loads(text).items():
-        line = text[: text.index(f"[{name}]")].count("\n") + 1
+        line = text.splitlines().index(f"[{name}]") + 1
         until, owner = flag.get("until"), flag["owner"]
         if until is None:
             why = f"has no date; let {owner} write `until`"

@@ -1,8 +1,10 @@
 """What tells a good release from a bad one, on what was recorded of both."""
 
 import json
+import math
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import psutil
 import pytest
 import yaml
 from prometheus_client import Histogram
+from prometheus_client.multiprocess import mark_process_dead
 
 from accounts import metrics
 from dev import queries, record
@@ -116,10 +119,11 @@ def test_a_canary_is_worse_or_not(ask: Ask, release: str, worse: int) -> None:
 
 
 def test_both_take_as_long_on_average(ask: Ask) -> None:
-    taken = "sum by (track) (rate(http_request_duration_seconds_{}[5m]))"
-    mean = f"{taken.format('sum')} / {taken.format('count')}"
+    routes = "route!~'unmatched|/(healthz|readyz|metrics|users/events)'"
+    taken = "sum by (track) (rate(http_request_duration_seconds_{}{{{}}}[5m]))"
+    mean = f"{taken.format('sum', routes)} / {taken.format('count', routes)}"
     told = watched(ask, "bad", mean, "track:seconds:p99", at="5m")
-    assert {round(value, 3) for value in told[mean].values()} == {0.03}
+    assert {round(value, 3) for value in told[mean].values()} == {0.031}
     found = {name: round(value, 2) for name, value in told["track:seconds:p99"].items()}
     assert found == {"canary": 0.6, "control": 0.17}
 
@@ -128,6 +132,81 @@ def test_a_canary_with_few_requests_gets_no_verdict(ask: Ask) -> None:
     early = watched(ask, "bad", "track:errors:ratio5m", *VERDICTS, at="2m")
     assert early["track:errors:ratio5m"]["canary"] > 0
     assert [early[name].get("") for name in VERDICTS] == [None, None]
+
+
+def counted(
+    track: str, status: int, told: str, route: str = "/users"
+) -> dict[str, str]:
+    """Return a series of requests that ended with a status."""
+    labels = f'track="{track}",route="{route}",status="{status}"'
+    return {f"http_requests_total{{{labels}}}": told}
+
+
+@pytest.mark.parametrize(  # in each of the ten readings of 5 minutes
+    ("requests", "worse"), [(30, 1), (29, None), (0, None)]
+)
+@pytest.mark.parametrize(
+    ("few", "many"), [("control", "canary"), ("canary", "control")]
+)
+def test_a_verdict_needs_300_requests_to_each(
+    ask: Ask, few: str, many: str, requests: int, worse: int | None
+) -> None:
+    errors = counted("canary", 500, f"0+{requests if few == 'canary' else 100}x40")
+    idle = {} if few == "canary" else counted("control", 200, f"0+{requests}x40")
+    other = counted(many, 200, "0+100x40")
+    found = ask(errors | other | idle, VERDICTS[0])
+    assert found[VERDICTS[0]].get("") == worse
+
+
+@pytest.mark.parametrize(("percent", "worse"), [(0.9, 0), (1.1, 1)])
+def test_an_error_rate_is_worse_by_over_a_percentage_point(
+    ask: Ask, percent: float, worse: int
+) -> None:
+    wrong = round(percent * 10)
+    told = counted("control", 200, "0+1000x40")
+    told |= counted("canary", 200, f"0+{1000 - wrong}x40")
+    told |= counted("canary", 500, f"0+{wrong}x40")
+    assert ask(told, VERDICTS[0])[VERDICTS[0]] == {"": worse}
+
+
+@pytest.mark.parametrize(
+    ("told", "ratio"), [("_x30 1x10", 0), ("_x30 1x5 2x5", 1 / 3001)]
+)
+def test_the_first_error_of_a_series_has_no_rate(
+    ask: Ask, told: str, ratio: float
+) -> None:
+    series = counted("canary", 200, "0+300x41") | counted("canary", 500, told)
+    (found,) = ask(series, "track:errors:ratio5m").values()
+    assert found == {"canary": pytest.approx(ratio, rel=0.1)}
+
+
+def test_without_requests_an_error_rate_is_unknown(ask: Ask) -> None:
+    (found,) = ask(counted("canary", 200, "7x40"), "track:errors:ratio5m").values()
+    assert math.isnan(found["canary"])
+
+
+def test_what_a_client_did_wrong_is_no_error(ask: Ask) -> None:
+    told = counted("canary", 200, "0+30x40") | counted("canary", 422, "0+30x40")
+    told |= counted("canary", 404, "0+30x40", "unmatched")
+    asked = "track:errors:ratio5m", "track:requests:count5m"
+    assert ask(told, *asked) == {asked[0]: {"canary": 0}, asked[1]: {"canary": 600}}
+
+
+@pytest.mark.parametrize(
+    ("series", "found"),
+    [("worker_tries_total", [math.nan]), ("outbox_oldest_seconds", [])],
+)
+def test_a_worker_that_takes_no_job_has_no_failures(
+    ask: Ask, series: str, found: list[float]
+) -> None:
+    told = {f'{series}{{track="canary",outcome="sent"}}': "5x40"}
+    (ratio,) = ask(told, "track:failures:ratio5m").values()
+    assert [*ratio.values()] == pytest.approx(found, nan_ok=True)
+
+
+def test_a_target_that_is_gone_is_not_down(ask: Ask) -> None:
+    told = {'up{track="canary",job="worker"}': "1x20 stale"}
+    assert ask(told, "track:targets:up") == {"track:targets:up": {}}
 
 
 # --8<-- [start:both]
@@ -147,22 +226,39 @@ def test_what_hits_both_is_no_fault_of_the_canary(ask: Ask) -> None:
 def test_a_percentile_is_an_estimate(
     ask: Ask, seconds: float, p50: float, p99: float
 ) -> None:
-    taken = Histogram("http_request_duration_seconds", "", registry=None)
-    for _ in range(100):
-        taken.observe(seconds)
-    told = {
-        f'{sample.name}{{track="canary",le="{sample.labels["le"]}"}}': sample.value
-        for metric in taken.collect()
-        for sample in metric.samples
-        if sample.name.endswith("_bucket")
-    }
-    growing = {name: f"0+{count}x40" for name, count in told.items()}
-    found = ask(growing, "track:seconds:p50", "track:seconds:p99")
+    found = ask(buckets("canary", seconds), "track:seconds:p50", "track:seconds:p99")
     assert found["track:seconds:p50"]["canary"] == pytest.approx(p50)
     assert found["track:seconds:p99"]["canary"] == pytest.approx(p99)
 
 
 # --8<-- [end:estimate]
+
+
+def buckets(track: str, seconds: float) -> dict[str, str]:
+    """Return what each 100 requests add to the buckets, which take that long."""
+    taken = Histogram("http_request_duration_seconds", "", registry=None)
+    for _ in range(100):
+        taken.observe(seconds)
+    return {
+        f'{sample.name}{{track="{track}",le="{sample.labels["le"]}"}}': (
+            f"0+{sample.value}x40"
+        )
+        for metric in taken.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_bucket")
+    }
+
+
+@pytest.mark.parametrize(
+    ("canary", "control", "worse"),
+    [(2.4, 1.1, 0), (2.6, 1.1, 1), (60, 4, 1), (60, 6, 0)],
+)
+def test_seconds_are_compared_by_buckets(
+    ask: Ask, canary: float, control: float, worse: int
+) -> None:
+    told = counted("canary", 200, "0+100x40") | counted("control", 200, "0+100x40")
+    told |= buckets("canary", canary) | buckets("control", control)
+    assert ask(told, VERDICTS[1])[VERDICTS[1]] == {"": worse}
 
 
 # --8<-- [start:names]
@@ -218,6 +314,19 @@ def test_a_process_tells_its_peak() -> None:
     told = {one.labels["kind"]: one.value for one in samples}
     held = psutil.Process().memory_info().rss
     assert held * 0.9 < told["server"] < held * 10
+
+
+def test_the_peak_of_a_process_that_ended_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    code = "import os; from accounts import metrics; metrics.weigh('server')"
+    command = [sys.executable, "-c", f"{code}; print(os.getpid())"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    peak = 'process_peak_memory_bytes{kind="server"}'
+    assert peak in metrics.exposition(None)[0].decode()
+    mark_process_dead(int(done.stdout))  # type: ignore[no-untyped-call]  # it is typed in part
+    assert peak not in metrics.exposition(None)[0].decode()
 
 
 def test_a_query_that_counts_by_labels_behind_is_read() -> None:

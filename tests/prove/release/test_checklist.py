@@ -1,14 +1,18 @@
 """What the page on the release checklist claims: each line is green, and red on its fault."""
 
+import inspect
 import os
+import re
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from alembic import command
 
-from tests.engine.pages import SNIPPETS
+from tests.engine.pages import ROOT, SNIPPETS
 from tests.engine.plugin import STATE
 from tests.parts.gates import TIERS
 from tests.parts.outputs import hold_lines
@@ -19,6 +23,7 @@ from tests.parts.wheels import wheel
 from tests.prove.twins import dont
 
 FOLDER = "release/checklist"
+CI = (ROOT / ".ci/run").read_text()
 LINES = tomllib.loads((SNIPPETS / FOLDER / "lines.toml").read_text())
 Walk = dict[str, list[str]]
 pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else, on a busy machine
@@ -30,71 +35,146 @@ INSTRUCTIONS = [
     "Give each line of the list a command, and see that command fail once before you trust it.",
     "If you don't know whether a line can fail, try it on the fault that it is there for.",
     "Keep the lines beside the gates of your tiers, each with what it refuses:",
-    "Install alembic, pytest, sqlalchemy and uv, and run it where Alembic finds the database of the release:",
+    "Let these tests import the code beside them, and take the database as it is.",
+    "Install alembic, asyncpg, greenlet, pytest, pytest-cov, sqlalchemy and uv.",
+    "Set DATABASE_URL to the database of the release, and COPY_URL to a copy, because tests write:",
     "Don't let the last command decide",
     "See each line fail",
     "Don't list what can't fail",
     "Copy the list of a release",
     "Copy lines.toml and settle.py, and write your own commands.",
-    "Run your tier first, then migrate, then run settle.py, and deploy when all is green.",
+    "Run your tier, then reversible on a copy, then migrate, then run all lines, and deploy when all are green.",
     "Write what only a person can answer as a question, as Write a checklist of commands and questions does.",
     "Try each new line on its fault before you merge it.",
-    "Run red.sh in a clone, on a database that lacks a migration.",
+    "Make one fault at a time in a clone of yours, and run settle.py.",
     "Mend a line that stays green there, or drop it.",
 ]
 
 
 @pytest.fixture(scope="module")
-def walk(
-    tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, pytestconfig: pytest.Config
-) -> Iterator[Walk]:
-    """What the page's commands said, by the name of their block."""
-    session, folder = pytestconfig.stash[STATE], tmp_path_factory.mktemp("checklist") / "shop"
+def shop(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Shop]:
+    """A repository that has the list, with two databases and a copy of each."""
+    folder = tmp_path_factory.mktemp("checklist") / "shop"
     folder.mkdir()
-    shop, found = Shop(folder, postgres), Walk()
+    made = Shop(folder, postgres)
     for name in "settle.py", "lines.toml":
         (folder / name).write_text((SNIPPETS / FOLDER / name).read_text())
-    for name, version in {"wheels": "2.0", "newer": "2.1"}.items():
-        (folder / name).mkdir()
-        wheel(folder / name, "money", version)
+    for version in "2.0", "2.1":
+        (folder / "wheels").mkdir(exist_ok=True)
+        wheel(folder / "wheels", "money", version)
+    ignored = "/lines.toml\n/settle.py\n/wheels/\n.coverage\n*.log\n"
+    (folder / ".git/info/exclude").write_text(ignored)
+    for name, tag in {"green": "v1.2.2", "red": "v1.2.4"}.items():
+        made.migrate(name, tag, "head")
+        made.tell("postgres", f"CREATE DATABASE {name}_copy TEMPLATE {name}")
+    yield made
+    names = "green", "green_copy", "red", "red_copy"
+    made.tell("postgres", *[f"DROP DATABASE {name}" for name in names])
+
+
+def settled(shop: Shop, database: str, *names: str, **changed: str) -> list[str]:
+    """Return what the list says, which runs on a database and its copy."""
+    copy = f"postgresql+asyncpg:{shop.server.address(f'{database}_copy')}"
+    told = {"COPY_URL": copy, "RUNS": "v1.2.2", **changed}
+    done = shop.run(database, sys.executable, "settle.py", "lines.toml", *names, **told)
+    assert done.returncode == ("red" in done.stdout), done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def walk(shop: Shop, pytestconfig: pytest.Config) -> Walk:
+    """What the page's commands said, by the name of their block."""
+    session, found = pytestconfig.stash[STATE], Walk()
 
     def take(database: str, name: str, **changed: str) -> None:
-        found[name] = shop.take(session, database, f"{FOLDER}/{name}", **changed)
+        copy = f"postgresql+asyncpg:{shop.server.address(f'{database}_copy')}"
+        found[name] = shop.take(session, database, f"{FOLDER}/{name}", COPY_URL=copy, **changed)
 
-    shop.migrate("green", "v1.2.3", "head")
     take("green", "green.sh")
-    shop.migrate("red", "v1.3.0", "0004")
     take("red", "red.sh")
     path = f"{BIN}:{os.environ['PATH']}"  # it has pytest-cov
     inside = {"PATH": path, "PYTEST_ADDOPTS": "-p pytest_cov.plugin -p no:cacheprovider"}
     take("red", "usual.sh", **inside)
     covered = shop.run("red", "pytest", "--cov=prices", "test_users.py", **inside)
     found["coverage"] = (covered.stdout + covered.stderr).splitlines()
-    yield found
-    shop.tell("postgres", "DROP DATABASE green", "DROP DATABASE red")
+    shop.run("red", "git", "restore", ".")
+    return found
 
 
 @pytest.mark.holds(
-    "--check-heads asks the database, and fails where it lacks a migration of the release.",
-    "reversible runs the tests of the release before on the new schema, as Go back to the release before without losing data does.",
+    "reversible gives the copy the new schema, and runs the tests of the tag in RUNS on it, as Go back to the release before without losing data does.",
 )
 @pytest.mark.proves(f"{FOLDER}/lines.toml")
-def test_each_line_is_green_and_red(walk: Walk) -> None:
-    assert walk["green.sh"] == [f"green {name}" for name in LINES]
+def test_each_line_is_green_and_red(walk: Walk, shop: Shop) -> None:
+    assert walk["green.sh"] == ["green reversible", *[f"green {name}" for name in LINES]]
     told = [f"red   {name}: {line['refuses']}" for name, line in LINES.items()]
+    told.insert(4, "      FAILED: Database is not on all head revisions")
     assert walk["red.sh"] == [*told, "no release"]
-    assert "--check-heads" in LINES["migrated"]["command"]
-    assert LINES["reversible"]["command"].endswith("cd before; pytest --quiet")
+    assert LINES["reversible"]["command"].endswith('cd "$before"; pytest --quiet')
+    assert shop.run("red", "git", "worktree", "list").stdout.count("\n") == 1
 
 
 @pytest.mark.holds(
-    "Here a file is changed, the tag isn't the version, the lock is old, a migration is missing, and a column is renamed:",
+    "--check-heads, which is there since Alembic 1.17.1, compares the id in the database with the files, and looks at no table.",
+    "It is red for the release before too, whose code lacks the file: don't ask it when you go back.",
+)
+@pytest.mark.proves(f"{FOLDER}/lines.toml")
+def test_the_id_is_compared(
+    walk: Walk, shop: Shop, record_property: Callable[[str, str], None]
+) -> None:
+    assert "--check-heads" in LINES["migrated"]["command"]
+    told = (inspect.getdoc(command.current) or "").partition("check_heads:")[2]
+    since = told.partition("versionadded:: ")[2].split()[0]
+    assert since == "1.17.1"
+    record_property("figure", since.rpartition(".")[0])
+    shop.migrate("stamped", "v1.2.3", "base")
+    assert "red" in settled(shop, "stamped", "migrated")[0]
+    assert shop.run("stamped", "alembic", "stamp", "head").returncode == 0
+    assert settled(shop, "stamped", "migrated") == ["green migrated"]
+    assert not shop.run("stamped", "psql", "--command=SELECT FROM users").stdout
+    shop.tell("postgres", "DROP DATABASE stamped")
+    shop.run("green", "git", "switch", "--quiet", "--detach", "v1.2.2")
+    assert settled(shop, "green", "migrated")[0].startswith("red   migrated: ")
+
+
+@pytest.mark.holds(
+    "Where a command tells an error, the last line of it stands below what is refused.",
+    "committed is red outside of a repository too, locked without uv, and settle.py on a file without a line.",
+)
+@pytest.mark.proves(f"{FOLDER}/red.sh")
+def test_what_cannot_run_is_red(walk: Walk, shop: Shop) -> None:
+    shop.run("green", "git", "switch", "--quiet", "--detach", "v1.2.3")
+    module = shop.folder / "module.py"
+    module.touch()
+    assert settled(shop, "green", "committed") == [walk["red.sh"][0]]
+    module.unlink()
+    assert settled(shop, "green", "committed") == ["green committed"]
+    told = [walk["red.sh"][0], "      fatal: not a git repository: '/nowhere'"]
+    assert settled(shop, "green", "committed", GIT_DIR="/nowhere") == told
+    lock = shop.folder / "lock.txt"
+    lock.write_text("")
+    told = [walk["red.sh"][2], "      no uv"]
+    assert settled(shop, "green", "locked", PATH=shop.without("uv")) == told
+    assert settled(shop, "green", "locked") == [walk["red.sh"][2]]
+    shop.run("green", "git", "restore", "lock.txt")
+    for name in "COPY_URL", "RUNS":
+        assert settled(shop, "green", "reversible", **{name: ""})[0] == walk["red.sh"][5]
+    (shop.folder / "none.toml").touch()
+    for file in "none.toml", "/dev/null":
+        done = shop.run("green", sys.executable, "settle.py", file)
+        assert (done.returncode, done.stdout) == (1, "red   there is no line to settle\n")
+    (shop.folder / "none.toml").unlink()
+
+
+@pytest.mark.holds(
+    "Here a file is changed, the tag isn't the version, the lock doesn't fit, a migration is missing, and a column is renamed:",
 )
 @pytest.mark.proves(f"{FOLDER}/red.sh")
 def test_each_fault_is_planted(walk: Walk) -> None:
-    assert len(walk["red.sh"]) == 6
+    assert len([line for line in walk["red.sh"] if line.startswith("red ")]) == len(LINES) == 5
     script = (SNIPPETS / FOLDER / "red.sh").read_text()
-    assert ">> test_users.py" in script and "cp newer/" in script
+    assert "> requirements.in" in script and "alembic upgrade 0004" in script
+    assert RELEASES["v1.2.2"]["lock.txt"] == "money==2.0\n"
     versions = {tag: files.get("pyproject.toml", "") for tag, files in RELEASES.items()}
     assert 'version = "1.2.3"' in versions["v1.2.3"] and not versions["v1.3.0"]
     migrations = [text for name, text in RELEASES["v1.3.0"].items() if "versions" in name]
@@ -105,7 +185,8 @@ def test_each_fault_is_planted(walk: Walk) -> None:
     "Each line of the list is ticked, and the release asks a database that lacks its migration.",
     "With -c alone, the shell goes on after a command that failed.",
     "The line is green when its last command passes, whatever happened before.",
-    "Look at -euc: a line of several commands ends with the first that fails.",
+    "Look at -euc: the first command that fails ends the line, but not within a pipe, left of && or in an argument.",
+    "So lines.toml gives an output to a variable first.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -130,10 +211,24 @@ def test_a_line_ends_with_its_first_failure(
     file.write_text(file.read_text().replace("true; false", "true; true"))
     snippet.main()
     assert capsys.readouterr().out == "green migrated\n"
+    for ignored in "false | true", "false && true; true", 'test -z "$(false)"':
+        assert snippet.settle("x", {"command": ignored, "refuses": ""}) == "green x"
+    file.write_text("")
+    with pytest.raises(SystemExit):
+        snippet.main()
+    assert capsys.readouterr().out == "red   there is no line to settle\n"
+    told = {"command": "echo first >&2; echo last >&2; exit 1", "refuses": "a fault"}
+    assert snippet.settle("x", told) == "red   x: a fault\n      last"
+    assigned = [
+        text for line in LINES.values() for text in re.findall(r"\w+=\$\(", line["command"])
+    ]
+    assert "".join(line["command"] for line in LINES.values()).count("$(") == len(assigned) == 4
     lines = snippet.checklist("l", TIERS, LINES)
     assert lines[-1] == "    - a schema on which the release before fails"
+    held = snippet.settle("x", {"command": 'y=$(false); test -z "$y"', "refuses": "a fault"})
     ended = snippet.settle("migrated", {"command": "false; true", "refuses": "it"})
     assert ended == "red   migrated: it", "the line is green, and its first command failed"
+    assert held == "red   x: a fault"
 
 
 @pytest.mark.holds(
@@ -146,8 +241,8 @@ def test_a_line_ends_with_its_first_failure(
 @pytest.mark.proves(f"{FOLDER}/usual.sh")
 def test_what_cannot_fail_is_green(walk: Walk) -> None:
     ended = dict(line.split(": ", 1)[::-1] for line in walk["usual.sh"])
-    for command in "pytest --cov=prices test_users.py", "pip list", "alembic heads":
-        assert ended[command] == "green"
+    for line in "pytest --cov=prices test_users.py", "pip list", "alembic heads":
+        assert ended[line] == "green"
     assert walk["red.sh"][-1] == "no release"
     assert not [
         text for files in RELEASES.values() for text in files.values() if "import prices" in text
@@ -173,11 +268,11 @@ def test_the_list_is_that_of_the_tiers(snippet: ModuleType, pytestconfig: pytest
 
 
 @pytest.mark.holds(
-    "all tests pass | make l, by its gates suite and survival",
+    "all tests pass | make l, by its gates suite and survival, with REQUIRE_ALERTS=1",
     "more than 70% coverage | make l, by the limit of its tier, 80%",
     "the types are checked | make l, by its gate types",
     "the code is in order | make l, by its gates format and lint",
-    "the dependencies are new | the line locked",
+    "the dependencies are new | the line locked, once a change has renewed the lock",
     "the migrations are applied | the line migrated",
     "there is a way back | the line reversible",
 )
@@ -190,13 +285,22 @@ def test_the_usual_lines_have_their_command(
     record_property("figure", str(tier["coverage"]))
     record_property("figure", f"{tier['coverage']}%")
     assert {"locked", "migrated", "reversible"} < set(LINES)
+    assert "REQUIRE_ALERTS=1" in CI
 
 
-@pytest.mark.holds("the image is built | tests/test_image.py in the service")
-@pytest.mark.service("tests/test_dockerfile.py::test_it_takes_nothing_that_is_not_pinned")
+@pytest.mark.holds(
+    "the image is built | make l, with REQUIRE_IMAGE=1",
+    "Without these variables, make l is green where promtool or buildah is missing, because it skips their tests.",
+)
+@pytest.mark.service("tests/test_system.py::test_without_a_program_the_skip_names_its_package")
 @pytest.mark.proves("service/tiers.toml")
 def test_the_service_builds_its_image(service: Callable[[], None]) -> None:
     service()
     assert "suite" in TIERS["tiers"]["l"]["gates"]
-    told = (SNIPPETS / "service/tests/test_image.py").read_text()
-    assert "def test_it_serves_as_an_ordinary_user" in told
+    image = (SNIPPETS / "service/tests/test_image.py").read_text()
+    assert 'refuse("image"' in image and "def test_it_serves_as_an_ordinary_user" in image
+    for name in "watch", "alerts":
+        assert 'require("alerts")' in (SNIPPETS / f"service/tests/test_{name}.py").read_text()
+    asked = (SNIPPETS / "service/tests/system.py").read_text()
+    assert 'f"REQUIRE_{use.upper()}"' in asked and "pytest.skip(reason" in asked
+    assert "REQUIRE_IMAGE=1" in CI

@@ -1,6 +1,7 @@
 """What the page on going back claims: releases of a real repository, on a real database."""
 
 import asyncio
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 import sqlalchemy as sa
 from alembic import autogenerate, command
 from alembic.config import Config
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.engine.pages import SNIPPETS
 from tests.engine.plugin import STATE
@@ -27,23 +30,23 @@ pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else,
 INSTRUCTIONS = [
     "Deploy the image of the release before, and leave the schema as the new release made it.",
     "If you don't know whether the release before runs on the new schema, run its tests on that schema before you release.",
+    "Switch the feature flag off where there is one, or else bring the image back, and undo a migration last: it can take with it what users entered.",
     "Do: test the way back before you need it",
-    "Install alembic, pytest and sqlalchemy, and put the programs of PostgreSQL where your shell finds them.",
-    "Run this in a clone, on a database of its own:",
+    "Install alembic, asyncpg, greenlet, pytest, sqlalchemy and uv, and put the programs of PostgreSQL where your shell finds them.",
+    "Put your tags for ours, and run this in a clone, on a database of its own:",
     "For v1.3.0, split the renaming into steps, as Change a schema while the service runs does.",
     "Don't check out the old code first",
     "Don't count migrations",
     "Don't install the old release again",
     "Deploy the image of the release, which has its packages, and let a lock name them.",
     "Do: name the revision, where the schema must go back",
-    "Stop the new release first.",
+    "Stop all processes of the new release first, and expect that nobody is served until the release before runs.",
     "Keep a dump, and let the code that knows 0003 undo it, down to the revision of the release before:",
     "Do: keep what users entered",
-    "Let such a column allow NULL, because the release before writes nothing there.",
     "Don't: drop the column again",
     "Do: restore each backup",
     "Put the dump into another database, and count what is there:",
-    "Run it each night, and take the least number of rows from the night before.",
+    "Run it each night, and set the least number of rows some percent below that of the night before, because users leave too.",
     "Don't trust a backup that nobody restored",
     "Do: bring back what a downgrade dropped",
     "Put the dump beside the database, and copy only what is missing:",
@@ -52,7 +55,6 @@ INSTRUCTIONS = [
     "Keep a way from each release to the one before it: add in one release, and drop in a later one.",
     "Let someone go back on purpose once a quarter.",
     "Run tested.sh in your pipeline, with the tag that runs and the commit that comes.",
-    "Where it fails, split the change into steps before you release it.",
 ]
 
 
@@ -87,7 +89,8 @@ def walk(shop: Shop, pytestconfig: pytest.Config) -> Iterator[Walk]:
 
     shop.tell("postgres", "CREATE DATABASE rehearsal", "CREATE DATABASE counted TEMPLATE shop")
     shop.tell("shop", "CREATE ROLE backup LOGIN", "GRANT SELECT ON alembic_version TO backup")
-    take("rehearsal", "tested.sh")
+    script = f"{FOLDER}/tested.sh"
+    found["tested.sh"] = shop.take(pytestconfig.stash[STATE], "rehearsal", script, 1)
     take("counted", "minus_one.sh")
     take("shop", "checkout.sh", "installed.sh", "backup.sh", "piped.sh", "named.sh")
     shop.tell("shop", "INSERT INTO users (name) VALUES ('Cid')")
@@ -101,8 +104,9 @@ LOST = "Can't locate revision identified by '{}'"
 
 
 @pytest.mark.holds(
-    "The repository below has four tags: v1.2.3 adds two columns by the migrations 0002 and 0003, v1.2.4 has no migration, and v1.3.0 gives a column another name.",
-    "v1.2.2 can come back while the schema of v1.2.3 stays.",
+    "Our tests build a repository with four tags: v1.2.3 adds two columns by the migrations 0002 and 0003, v1.2.4 has no migration, and v1.3.0 gives a column another name.",
+    "The script ends with status 1 at the first release that can't come back.",
+    "The tests of v1.2.2 pass, and none asks whether v1.2.2 reads what v1.2.3 wrote: ask that of rows, queued jobs and cached values.",
 )
 @pytest.mark.proves(f"{FOLDER}/tested.sh")
 def test_the_tests_of_the_release_before_run_on_the_new_schema(walk: Walk) -> None:
@@ -116,14 +120,73 @@ def test_the_tests_of_the_release_before_run_on_the_new_schema(walk: Walk) -> No
     assert "add_column" in ADDRESSES.read_text() and "ADD phone" in PHONES[0]
     assert named["v1.2.4"] == []
     assert "RENAME COLUMN name" in RENAMED[0]
+    assert "INSERT" in RELEASES["v1.2.2"]["test_users.py"]
+    assert "SELECT" not in RELEASES["v1.2.2"]["test_users.py"]
+
+
+LAST = {"backup": "are there", "named": "passes", "tested": "passes", "returned": "at the end"}
+
+
+@pytest.fixture
+def failing(walk: Walk, shop: Shop) -> Iterator[Path]:
+    """A database of v1.2.3, on which scripts run without a program that they need."""
+    assert walk["named.sh"][0] == "the schema is that of 0001"
+    shop.migrate("failing", "v1.2.3", "head")
+    yield SNIPPETS / FOLDER
+    shop.tell("postgres", "DROP DATABASE failing")
+    shop.run("postgres", "dropdb", "--if-exists", "apart")
+
+
+def revision(shop: Shop, database: str) -> list[str]:
+    """Return the revision of a database."""
+    told = "SELECT version_num FROM alembic_version"
+    return column(f"postgresql:{shop.server.address(database)}", told)
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("backup", "pg_dump"),
+        ("backup", "pg_restore"),
+        ("named", "pg_dump"),
+        ("named", "alembic"),
+        ("tested", "alembic"),
+        ("returned", "pg_restore"),
+        ("returned", "psql"),
+    ],
+)
+def test_a_program_that_fails_ends_its_script(
+    failing: Path, shop: Shop, name: str, program: str
+) -> None:
+    script = (failing / f"{name}.sh").read_text().replace("beside", "apart")
+    done = shop.run("failing", "sh", "-c", script, PATH=shop.without(program))
+    assert done.returncode, done.stdout
+    assert f"no {program}" in done.stderr
+    assert LAST[name] not in done.stdout
+    assert revision(shop, "failing") == ["0003"]
+
+
+@pytest.mark.holds(
+    "Each script here begins with set -eu: without that, named.sh undoes the migrations although pg_dump failed.",
+)
+@pytest.mark.proves(f"{FOLDER}/named.sh")
+def test_without_it_a_script_goes_on(failing: Path, shop: Shop) -> None:
+    scripts = [*failing.glob("*.sh"), *(failing.parent / "checklist").glob("*.sh")]
+    assert len(scripts) == 11
+    assert all(script.read_text().startswith("set -eu\n") for script in scripts)
+    text = (failing / "named.sh").read_text().removeprefix("set -eu\n")
+    done = shop.run("failing", "sh", "-c", text, PATH=shop.without("pg_dump"))
+    assert "no pg_dump" in done.stderr
+    assert (done.returncode, revision(shop, "failing")) == (0, ["0001"])
 
 
 @pytest.mark.holds(
     "Go back to the release before without losing data",
     "A release goes wrong, and the way back fails too: Can't locate revision identified by '0003'.",
-    "The old code has no file of 0003, so its Alembic can't even name the revision of the database.",
+    "The old code has no file of 0003, so its Alembic can't find the revision of the database.",
+    "An image that runs alembic upgrade head when it starts ends in the same way: let no image migrate.",
     "Alembic looks for the file with that id in the folder of the code that runs.",
-    "Only the code that wrote the migration has the file, so only that code can undo it.",
+    "The code of an earlier release lacks that file, so it can't undo the migration.",
 )
 @pytest.mark.proves(f"{FOLDER}/checkout.sh")
 def test_old_code_knows_no_new_migration(walk: Walk, shop: Shop) -> None:
@@ -131,6 +194,12 @@ def test_old_code_knows_no_new_migration(walk: Walk, shop: Shop) -> None:
     listed = shop.run("shop", "git", "ls-tree", "-r", "--name-only", "v1.2.2").stdout
     assert re.findall(r"versions/(.*)\.py", listed) == ["0001"]
     assert walk["named.sh"][0] == "the schema is that of 0001"  # the new code undid it
+    shop.migrate("newer", "v1.2.3", "head")
+    shop.run("newer", "git", "switch", "--quiet", "--detach", "v1.2.2")
+    for told in "alembic upgrade head", "alembic downgrade -1":
+        done = shop.run("newer", *told.split())
+        assert done.returncode and LOST.format("0003") in done.stdout + done.stderr
+    shop.tell("postgres", "DROP DATABASE newer")
 
 
 @pytest.mark.holds(
@@ -140,14 +209,12 @@ def test_old_code_knows_no_new_migration(walk: Walk, shop: Shop) -> None:
 )
 @pytest.mark.proves(f"{FOLDER}/minus_one.sh")
 def test_one_back_is_one_migration(walk: Walk, shop: Shop) -> None:
-    told = "SELECT version_num FROM alembic_version"
-    counted = f"postgresql:{shop.server.address('counted')}"
     assert walk["minus_one.sh"] == ["0002", f"FAILED: {LOST.format('0002')}"]
-    assert column(counted, told) == ["0002"]
+    assert revision(shop, "counted") == ["0002"]
     assert [file for file in RELEASES["v1.2.4"] if "versions" in file] == []
     shop.run("counted", "git", "switch", "--quiet", "--detach", "v1.2.4")
     assert shop.run("counted", "alembic", "downgrade", "-1").returncode == 0
-    assert column(counted, told) == ["0001"]
+    assert revision(shop, "counted") == ["0001"]
 
 
 @pytest.mark.holds(
@@ -175,7 +242,7 @@ def test_the_revision_of_the_release_before_is_named(walk: Walk, shop: Shop) -> 
     "Or the way back works, and what users entered since the release is gone.",
     "0002 adds a column for the addresses of users.",
     "This downgrade leaves the column, and the next upgrade finds it:",
-    "The release before names the columns that it reads and writes, so one more does no harm.",
+    "A column that the release before doesn't know does no harm, where that release names the columns that it reads and writes, and the column allows NULL.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -213,6 +280,40 @@ def test_addresses_come_through_a_downgrade(
     assert found == ["ann@x.org", "bob@x.org", None]
 
 
+@pytest.mark.holds(
+    "if_not_exists is there since Alembic 1.16, fails on SQLite, and leaves a column of another type as it is.",
+)
+@pytest.mark.proves(f"{FOLDER}/kept.py")
+def test_a_column_that_exists_is_left(
+    database: str, record_property: Callable[[str, str], None]
+) -> None:
+    told = (inspect.getdoc(Operations.add_column) or "").partition("param if_not_exists:")[2]
+    since = told.partition("versionadded:: ")[2].split()[0]
+    assert since == "1.16.0"
+    record_property("figure", since.rpartition(".")[0])
+
+    def add(connection: sa.Connection) -> None:
+        email = sa.Column("email", sa.String(200))
+        operations = Operations(MigrationContext.configure(connection))
+        operations.add_column("users", email, if_not_exists=True)
+
+    with sa.create_engine("sqlite://").connect() as connection:
+        connection.execute(sa.text("CREATE TABLE users (id integer)"))
+        with pytest.raises(sa.exc.OperationalError, match="syntax error"):
+            add(connection)
+
+    async def leave() -> None:
+        engine = create_async_engine(database)
+        async with engine.begin() as connection:
+            await connection.execute(sa.text("CREATE TABLE users (email integer)"))
+            await connection.run_sync(add)
+        await engine.dispose()
+
+    asyncio.run(leave())
+    kind = "SELECT data_type FROM information_schema.columns WHERE column_name = 'email'"
+    assert column(database, kind) == ["integer"]
+
+
 @pytest.mark.holds("Where Alembic generates a migration, it writes such a downgrade.")
 @pytest.mark.proves(f"{FOLDER}/dropped.py")
 def test_a_generated_downgrade_drops() -> None:
@@ -240,7 +341,7 @@ def test_both_releases_are_green(walk: Walk, shop: Shop) -> None:
 
 
 @pytest.mark.holds(
-    "A dump that is cut off, or that lacks rows, ends the script before its last line.",
+    "A dump that fails, is cut off, or lacks rows ends the script before its last line.",
 )
 @pytest.mark.proves(f"{FOLDER}/backup.sh")
 def test_a_bad_dump_is_red(walk: Walk, shop: Shop) -> None:
@@ -250,15 +351,29 @@ def test_a_bad_dump_is_red(walk: Walk, shop: Shop) -> None:
     half = f"size=$(wc -c < nightly.dump)\ntruncate -s $((size * 9 / 10)) nightly.dump\n{create}"
     for old, new in {"-ge 2": "-ge 4", create: half}.items():
         assert script.count(old) == 1
-        done = shop.run("shop", "sh", "-eu", "-c", script.replace(old, new))
+        done = shop.run("shop", "sh", "-c", script.replace(old, new))
         assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    done = shop.run("shop", "sh", "-c", script, PATH=shop.without("pg_dump"))
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+
+
+@pytest.mark.holds(
+    "Keep the output of pg_dumpall --globals-only beside the dump, which lacks the roles that another server needs.",
+)
+@pytest.mark.proves(f"{FOLDER}/backup.sh")
+def test_a_dump_has_no_roles(walk: Walk, shop: Shop) -> None:
+    assert walk["backup.sh"]
+    for told, roles in {"pg_dumpall --globals-only": True, "pg_dump": False}.items():
+        done = shop.run("shop", *told.split())
+        assert ("CREATE ROLE backup;" in done.stdout) == roles
+        assert done.returncode == 0
 
 
 @pytest.mark.holds(
     "The role backup has no right to read users.",
-    "A pipe ends as its last command does, so gzip hides that pg_dump failed.",
-    "The file is empty, and psql restores it without an error.",
-    "psql goes on after an error, unless you set ON_ERROR_STOP.",
+    "Without pipefail, a pipe ends as its last command does, so gzip hides that pg_dump failed.",
+    "gunzip finds nothing in the file, and psql restores it without an error.",
+    "psql goes on after an error in a file, or in what it is piped, unless you set ON_ERROR_STOP.",
 )
 @pytest.mark.proves(f"{FOLDER}/piped.sh")
 def test_a_backup_that_failed_is_green(walk: Walk, shop: Shop) -> None:
@@ -271,6 +386,11 @@ def test_a_backup_that_failed_is_green(walk: Walk, shop: Shop) -> None:
         done = shop.run("shop", "sh", "-c", told)
         assert done.returncode == status
         assert ("5" in done.stdout) == (status == 0)
+        (shop.folder / "two.sql").write_text("SELECT nothing;\nSELECT 5;\n")
+        options = f"--set={option}", "--tuples-only", "--file=two.sql"
+        assert ("5" in shop.run("shop", "psql", *options).stdout) == (status == 0)
+    for setting, status in {"": 0, "set -o pipefail; ": 1}.items():
+        assert shop.run("shop", "bash", "-c", f"{setting}false | true").returncode == status
 
 
 @pytest.mark.holds(
@@ -293,7 +413,7 @@ def test_only_what_is_missing_is_brought_back(walk: Walk, shop: Shop) -> None:
 @pytest.mark.holds(
     "The service's test starts both releases on one database, asks both over HTTP, and goes back:",
     "0005 drops the old column, so the release before answers 500 until the new code takes 0005 back.",
-    "From 0004 on, each release reads what the other wrote.",
+    "At 0004, each release reads what the other wrote.",
 )
 @pytest.mark.service(
     "tests/survival/test_rollback.py::test_a_release_is_rolled_back_and_data_is_kept"

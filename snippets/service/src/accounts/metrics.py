@@ -66,7 +66,7 @@ MEMORY = Gauge(
     "process_peak_memory_bytes",
     "The most memory that one process of this kind held so far.",
     ["kind"],
-    multiprocess_mode="max",
+    multiprocess_mode="livemax",
 )
 
 
