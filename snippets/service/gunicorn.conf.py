@@ -68,9 +68,9 @@ if not Path(METRICS).name.startswith(PREFIX):
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Forget the gauges of a worker that ended; its counts stay."""
-    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  see above
+    from prometheus_client import multiprocess as many  # noqa: PLC0415  see above
 
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # it is typed in part
+    many.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # typed in part
 
 
 def on_exit(server: Arbiter) -> None:

@@ -5,7 +5,7 @@ WIDTH, ROW = 400.0, 22.0
 
 # region where each call begins, and how wide it is
 def places(stacks: dict[str, float]) -> dict[str, tuple[float, float]]:
-    """Return both for each call, named by its stack, as shares of the samples."""
+    """Return both for each call, as shares of all samples."""
     found = dict[str, tuple[float, float]]()
     left = 0.0
     for stack, share in sorted(stacks.items()):

@@ -104,7 +104,7 @@ def walk(shop: Shop, pytestconfig: pytest.Config) -> Walk:
 @pytest.mark.holds(
     "reversible gives the copy the new schema, and runs the tests of the tag in RUNS on it, as Go back to the release before without losing data does.",
 )
-@pytest.mark.proves(f"{FOLDER}/lines.toml")
+@pytest.mark.proves(f"{FOLDER}/green.sh")
 def test_each_line_is_green_and_red(walk: Walk, shop: Shop) -> None:
     assert walk["green.sh"] == ["green reversible", *[f"green {name}" for name in LINES]]
     told = [f"red   {name}: {line['refuses']}" for name, line in LINES.items()]

@@ -111,8 +111,8 @@ def exposition(backlog: Backlog | None) -> tuple[bytes, str]:
     """
     registries = [REGISTRY]
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registries = [CollectorRegistry()]
-        MultiProcessCollector(registries[0])  # type: ignore[no-untyped-call]  # it is typed in part
+        registries = [one := CollectorRegistry()]
+        MultiProcessCollector(one)  # type: ignore[no-untyped-call]  # typed in part
     if backlog:
         registries.append(CollectorRegistry())
         registries[1].register(backlog)
