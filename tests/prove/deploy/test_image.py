@@ -21,7 +21,7 @@ Holds = Callable[[], None]
 INSTRUCTIONS = [
     "Install from the locks into a folder that root owns, start the server without a shell, and let only named files into the build.",
     "If you don't know which user to take, take a number that no other image of yours takes.",
-    "Build with buildah's --format=docker, or the image has no health check.",
+    "Build in buildah's Docker format, or the image has no health check.",
     "Give Kubernetes probes of its own: see Answer health checks so that an outage stays small.",
     "Install outside of each home folder",
     "Install into /opt/venv, and let all read it.",
