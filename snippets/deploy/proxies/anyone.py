@@ -32,7 +32,7 @@ def main() -> None:
     # The client wrote 203.0.113.9, and the proxy added whom it saw.
     print(asyncio.run(ask("127.0.0.1", "203.0.113.9, 192.0.2.1")))
     #> https from 203.0.113.9
-    # A client that goes around the proxy is believed nothing.
+    # A client that goes around the proxy is believed too.
     print(asyncio.run(ask("192.0.2.1", "203.0.113.9")))
     #> https from 203.0.113.9
 

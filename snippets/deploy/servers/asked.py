@@ -14,9 +14,12 @@ def test_the_command_serves() -> None:
         port = str(free.getsockname()[1])
     told = {**os.environ, "HOST": "127.0.0.1", "PORT": port}
     command = ["sh", "-c", f"exec {COMMAND}"]
-    with Popen(command, env=told) as server:  # noqa: S603  it is ours
+    server = Popen(command, env=told)  # noqa: S603  it is ours
+    try:
         status = answer(server, f"http://127.0.0.1:{port}{PATH}")
+    finally:
         server.terminate()
+        server.wait(timeout=30)  # one that doesn't end is an error
     assert status == 200  # noqa: S101  it is a test
 
 

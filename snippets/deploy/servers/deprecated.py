@@ -6,5 +6,5 @@ PORT = os.environ.get("PORT", "8000")
 wsgi_app = "orders:app"
 worker_class = "uvicorn.workers.UvicornWorker"
 bind = f"{HOST}:{PORT}"
-timeout = 30  # seconds without a turn of its loop, then a worker is killed
+timeout = 30  # seconds since a worker's last report, then it is killed
 graceful_timeout = 20  # seconds for requests, after the server is told to end

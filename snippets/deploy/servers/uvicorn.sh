@@ -1,1 +1,2 @@
-uvicorn orders:app --host="$HOST" --port="$PORT"
+uvicorn orders:app --host="$HOST" --port="$PORT" \
+  --timeout-graceful-shutdown=20

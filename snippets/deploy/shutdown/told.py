@@ -1,13 +1,45 @@
-# region imports
+# region imports, and `on_stop` as above
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse
+
+SIGNALS = signal.SIGTERM, signal.SIGINT
+
+
+@contextlib.contextmanager
+def on_stop(call: Callable[[], None]) -> Iterator[None]:
+    """Run a function in the loop at SIGTERM or SIGINT; the server does the rest.
+
+    A server waits for its streams to end before it tells the app that it stops, so
+    an app that would end them then waits forever.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a server in a thread gets no signals
+        return
+    loop = asyncio.get_running_loop()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in SIGNALS:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
 
 # endregion
 
@@ -16,16 +48,8 @@ stopping = asyncio.Event()
 
 @contextlib.asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-    uvicorns = signal.getsignal(signal.SIGTERM)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(stopping.set)
-        if callable(uvicorns):
-            uvicorns(number, frame)
-
-    signal.signal(signal.SIGTERM, stop)
-    yield
+    with on_stop(stopping.set):
+        yield
 
 
 app = FastAPI(lifespan=lifespan)

@@ -225,16 +225,28 @@ for path in [*pathlib.Path().rglob("*"), *package.rglob(".*")]:
 
 def test_its_user_can_change_nothing(image: Image) -> None:
     changeable = image.tell("""
-import os, pathlib
+import os, pathlib, stat
 outside = {"dev", "proc", "run", "sys", "tmp"}
 for top in [path for path in pathlib.Path("/").iterdir() if path.name not in outside]:
     for path in [top, *top.rglob("*")]:
         found = path.lstat()
-        others = not path.is_symlink() and found.st_mode & 0o022
+        added = path.is_dir() and found.st_mode & stat.S_ISVTX  # as /var/tmp is
+        others = not path.is_symlink() and not added and found.st_mode & 0o022
         if others or found.st_uid == os.getuid():
             print(path)
 """)
     assert changeable == []
+
+
+def test_the_base_holds_pip_and_a_shell(image: Image) -> None:
+    told = image.tell("""
+import os, shutil, subprocess
+for command in (["sh", "-c", "echo a shell"], ["python3", "-m", "pip", "--version"]):
+    path = os.environ["PATH"].removeprefix("/opt/venv/bin:")
+    found = shutil.which(command[0], path=path)
+    print(subprocess.check_output([found, *command[1:]], text=True).partition(" ")[0])
+""")
+    assert told == ["a", "pip"]
 
 
 def test_it_serves_as_an_ordinary_user_on_a_read_only_root(service: Service) -> None:

@@ -234,6 +234,26 @@ class TestFull:
         assert '"error": "TooManyConnectionsError"' in capsys.readouterr().out
 
 
+class TestFullLater:
+    """A database that takes no more connections from now on."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings, server: Postgres) -> Iterator[Settings]:
+        """Settings of a user that may connect."""
+        server.tell("CREATE ROLE early LOGIN")
+        url = settings.database_url.get_secret_value().replace("postgres@", "early@")
+        yield settings.model_copy(update={"database_url": SecretStr(url)})
+        server.tell("DROP ROLE early")
+
+    async def test_a_process_that_has_its_connection_is_ready(
+        self, server: Postgres, client: AsyncClient
+    ) -> None:
+        assert (await client.get("/readyz")).status_code == 200
+        await server.tell_async("ALTER ROLE early CONNECTION LIMIT 0")
+        assert (await client.get("/users")).status_code == 503
+        assert (await client.get("/readyz")).status_code == 200
+
+
 async def test_a_server_that_became_read_only_is_left(
     server: Postgres, settings: Settings, client: AsyncClient
 ) -> None:

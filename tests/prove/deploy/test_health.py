@@ -31,6 +31,7 @@ INSTRUCTIONS = [
     "Answer health checks so that an outage stays small",
     "Let liveness ask nothing but the process itself, and readiness ask what each request needs.",
     "If you don't know whether a part belongs to readiness, leave it out.",
+    "Ask for a part that all replicas share only if your proxy's own answer is good enough: without that part, all leave at once.",
     "Install fastapi, uvicorn, sqlalchemy[asyncio] and asyncpg, and export DATABASE_URL, which make parts prints.",
     "Don't ask the database in the liveness check",
     "Give liveness and readiness a path each.",
@@ -134,14 +135,18 @@ def test_a_silent_database_is_not_waited_for(
 @pytest.mark.holds(
     "Don't ask over the connections of the requests",
     "This change of the service asks over the pool that the requests share:",
-    "While all connections of the pool are busy, the process serves and says that it isn't ready.",
+    "While all connections of the pool are busy for more than 1 second, the process serves and says that it isn't ready.",
     "Its requests go to the other replicas then, which are as busy.",
     "All connections of the pool are busy | 200 on /readyz",
 )
 @pytest.mark.service(BUSY)
 @pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/pooled.patch", r"assert 503 == 200")])
-def test_a_busy_pool_is_ready(service: Holds, patch: str | None) -> None:
+def test_a_busy_pool_is_ready(service: Holds, patch: str | None, record_property: Any) -> None:
     service()
+    database = (SOURCE / "database.py").read_text()
+    assert "async with asyncio.timeout(READY_WITHIN), sessions() as session:" in database
+    (within,) = re.findall(r"^READY_WITHIN = ([\d.]+)", database, re.MULTILINE)
+    record_property("figure", f"{float(within):g} second")
 
 
 @pytest.mark.holds(
@@ -149,9 +154,10 @@ def test_a_busy_pool_is_ready(service: Holds, patch: str | None) -> None:
     "The service's tests take each of these away:",
     "The database is away | /healthz 200, /readyz 503, requests 503 with Retry-After",
     "The database accepts and doesn't answer | /readyz 503, and 200 when it answers again",
-    "The database takes no more connections | /readyz 503, with the reason in the log",
+    "The database takes no more connections | /readyz 503 with the reason in the log, or 200 in a process that has its connection",
     "The broker is away, or accepts and doesn't answer | a request that creates a user 201",
-    "The cache is away | requests as ever, and one line in the log",
+    "The cache is away | requests as ever, and a line in the log of each process, again after 5 seconds",
+    "Without the cache, each process counts for itself how many mails a client may ask for.",
     "Neither the broker nor the cache belongs to readiness: requests are served without them.",
     "The service has this test:",
     "The service's two endpoints:",
@@ -160,6 +166,8 @@ def test_a_busy_pool_is_ready(service: Holds, patch: str | None) -> None:
     f"{OUTAGE}::TestAway",
     f"{OUTAGE}::test_it_soon_tells_that_it_is_not_ready",
     f"{OUTAGE}::TestFull",
+    f"{OUTAGE}::TestFullLater",
+    "tests/test_allowance.py::TestAway::test_each_process_counts_for_itself",
     f"{OUTAGE}::TestBrokerless",
     f"{OUTAGE}::TestUncached",
 )
@@ -169,6 +177,10 @@ def test_each_part_is_taken_away(service: Holds, record_property: Any) -> None:
     told = (SERVICE / OUTAGE).read_text()
     assert 'answer.headers["Retry-After"]) == (503, "1")' in told
     assert "Retry-After" in told
+    cache = (SOURCE / "cache.py").read_text()
+    assert "if time.monotonic() < self.resting_until:" in cache
+    (rest,) = re.findall(r"^REST = ([\d.]+)", cache, re.MULTILINE)
+    record_property("figure", f"{float(rest):g} seconds")
     for figure in ("200", "503", "201"):
         assert figure in told
         record_property("figure", figure)
@@ -190,9 +202,10 @@ def test_it_recovers(service: Holds, record_property: Any) -> None:
 
 @pytest.mark.holds(
     "A process that serves nobody",
-    "A worker has no endpoint, so its event loop notes each turn, and a thread answers /healthz:",
-    "It says 503 when no turn was noted for 60 seconds.",
-    "A database that is away is no reason: the loop turns on.",
+    "A relay or a scheduler has no endpoint, so its loop notes each round of work, and a thread answers /healthz:",
+    "It says 503 when no round was noted for 60 seconds.",
+    "A database that is away is no reason: the loop goes on.",
+    "Celery's worker notes a timer each 5 seconds, and is well for as long as it has no broker.",
     "In a container, python -m accounts.monitor asks it.",
 )
 @pytest.mark.service(MONITOR)
@@ -203,6 +216,12 @@ def test_a_worker_tells_whether_its_loop_turns(service: Holds, record_property: 
     record_property("figure", f"{silence} seconds")
     statuses = re.findall(r"statuses == \[([\d, ]+)\]", (SERVICE / MONITOR).read_text())[0]
     record_property("figure", min(set(statuses.split(", ")) - {"200"}))
+    for name in "relay", "scheduler":
+        assert "background.repeat(" in (SOURCE / f"{name}.py").read_text()
+    worker = (SOURCE / "worker.py").read_text()
+    assert "parent.timer.call_repeatedly(RATE, PULSE.beat)" in worker
+    (rate,) = re.findall(r"^RATE = ([\d.]+)", worker, re.MULTILINE)
+    record_property("figure", f"{float(rate):g} seconds")
     asks = "python -m accounts.monitor".replace(" ", ", ")
     assert f"test: [CMD, {asks}]" in (SERVICE / "compose.yaml").read_text()
 

@@ -21,6 +21,8 @@ Holds = Callable[[], None]
 INSTRUCTIONS = [
     "Install from the locks into a folder that root owns, start the server without a shell, and let only named files into the build.",
     "If you don't know which user to take, take a number that no other image of yours takes.",
+    "Build in buildah's Docker format, or the image has no health check.",
+    "Give Kubernetes probes of its own: see Answer health checks so that an outage stays small.",
     "Install outside of each home folder",
     "Install into /opt/venv, and let all read it.",
     "Name what enters the build",
@@ -28,6 +30,7 @@ INSTRUCTIONS = [
     "Start the container with a read-only root, give it memory for /tmp, and drop all capabilities.",
     "Wait for SIGTERM in the server: see Stop without losing a request.",
     "Renew the digest on a day of each month, or you keep old faults.",
+    "Write your folder as their ROOT, and your command in place of gunicorn.",
     "Scan the base image too: these tests don't see what it holds.",
 ]
 
@@ -38,20 +41,23 @@ def said() -> str:
 
 
 @pytest.mark.holds(
-    "Build an image that is small and runs as nobody",
+    "Build an image that is small and runs without root",
+    "Its first line, which they leave out, is ARG BASE with the digest of an image.",
     "This is the Dockerfile of the service, in four parts.",
     "buildah builds it and podman runs it in the tests of the service, in snippets/service/tests/test_image.py.",
     "First it installs what the locks name, by their hashes:",
     "Then it builds the service as a wheel, and adds that:",
     "The second stage takes two folders of the first:",
-    "The image holds the packages of requirements.txt and the service, and none of the tools that build or test it.",
-    "Its user owns no file in it and can change none, and serves on a root that is read-only.",
+    "/opt/venv holds the packages of requirements.txt and the service, and none of the tools that build or test it.",
+    "The base still holds pip and a shell.",
+    "Its user owns no file and can change no code, and serves on a root that is read-only.",
     "A health check asks /healthz, and marks a container unhealthy that doesn't answer.",
 )
 @pytest.mark.service(
     f"{IMAGE}::test_it_holds_the_packages_of_the_lock",
     f"{IMAGE}::test_it_holds_no_file_that_is_not_needed",
     f"{IMAGE}::test_its_user_can_change_nothing",
+    f"{IMAGE}::test_the_base_holds_pip_and_a_shell",
     f"{IMAGE}::test_it_serves_as_an_ordinary_user_on_a_read_only_root",
     f"{IMAGE}::test_without_an_answer_it_is_unhealthy",
 )
@@ -65,6 +71,7 @@ def test_the_image_is_built_and_run(service: Holds) -> None:
     assert first.index("requirements.txt") < first.index("hatchling build --target wheel")
     assert second.count("COPY --from=build") == 2
     assert said().count("# --8<-- [start:") == 4
+    assert said().partition("# --8<--")[0].splitlines()[-2].startswith("ARG BASE=")
     assert "server.request('GET', '/healthz')" in second
     assert (SERVICE / IMAGE).read_text().count("/healthz") == 1
 
@@ -91,9 +98,9 @@ def test_it_has_a_user(service: Holds, patch: str | None) -> None:
 
 @pytest.mark.holds(
     "Root can change the code",
-    "An attacker who takes over the server can change the code that the next request runs:",
-    "A home folder lets in its user alone, and the server is another user:",
-    "So an image that ran as root for years breaks when you add USER alone.",
+    "An attacker who takes over the server can change the code that the next process runs:",
+    "A home folder that is closed, as /root is, lets in its user alone, and the server is another user:",
+    "So an image that installs with --user breaks when you add USER alone.",
 )
 @pytest.mark.service(
     f"{IMAGE}::test_root_could_change_the_code",
@@ -119,7 +126,8 @@ def test_it_starts_without_a_shell(service: Holds, patch: str | None) -> None:
 @pytest.mark.holds(
     "A shell keeps the signal",
     "Or each stop of the container waits for the limit and ends with status 137.",
-    "The shell gets SIGTERM and ignores it, as the first process of a container does without a handler.",
+    "With ||, the shell waits until the server has failed or not.",
+    "It gets SIGTERM and ignores it, as the first process of a container does without a handler.",
     "The server never hears of it, and is killed with its open requests:",
     "With exec before it, the server takes the place of the shell.",
 )

@@ -1,6 +1,7 @@
 """What the page on proxies claims, most of it held by the service's tests with a real nginx."""
 
 import asyncio
+import importlib
 import inspect
 import re
 import subprocess
@@ -9,10 +10,14 @@ from types import ModuleType
 from typing import Any
 
 import fastapi.routing
+import httpx2
 import pytest
 import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 
 from tests.engine.pages import SNIPPETS
+from tests.parts import started
 from tests.parts.evidence import failing
 from tests.parts.service import BIN
 from tests.prove.twins import dont
@@ -27,6 +32,8 @@ KEEPS = f"{GATEWAY}::test_the_gateway_waits_longer_than_the_service_and_keeps_le
 LARGE = f"{GATEWAY}::test_a_large_body_ends_at_the_gateway"
 SHARE = f"{GATEWAY}::test_one_client_has_a_share_of_the_connections"
 STREAM = f"{UPSTREAM}::test_an_event_arrives_before_the_stream_ends"
+FULL = f"{UPSTREAM}::test_a_buffer_that_is_full_passes_at_once"
+READS = f"{GATEWAY}::test_nginx_can_read_the_file"
 LIMITS = f"{UPSTREAM}::test_the_service_gives_up_before_the_gateway"
 GOES_ON = f"{UPSTREAM}::test_a_gateway_that_gives_up_first_stops_no_change"
 RACE = f"{UPSTREAM}::test_a_connection_that_the_server_closes_first_loses_a_change"
@@ -36,7 +43,7 @@ Holds = Callable[[], None]
 
 INSTRUCTIONS = [
     "Stand behind a proxy",
-    "Let the proxy replace what clients say of themselves, and believe its headers from its own address only.",
+    "Let the outermost proxy replace what clients say of themselves, and believe such headers from your proxies' addresses only.",
     "Install fastapi, httpx2 and uvicorn.",
     "Don't believe everybody",
     "Limit what a client may send",
@@ -46,7 +53,6 @@ INSTRUCTIONS = [
     "Write the limits of the proxy beside those of the service, and compare them in a test.",
     "Turn buffering off for each stream, by name.",
     "Start your proxy in a test with the file that you deploy.",
-    "Ask nginx for the spelling of the file, and tests such as these for the rest.",
 ]
 
 
@@ -113,15 +119,57 @@ def test_whom_a_server_believes(snippet: ModuleType, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.holds(
+    "gunicorn's own worker, --worker-class=asgi, takes the scheme from the headers, and no address.",
+)
+@pytest.mark.proves(f"{FOLDER}/trusted.py")
+def test_gunicorns_own_worker_takes_the_scheme_alone() -> None:
+    line, said = "gunicorn trusted:app --bind=$HOST:$PORT", dict[str, str]()
+    for kind in "--worker-class=asgi", "--worker-class=uvicorn_worker.UvicornWorker":
+        with started.serving(f"{line} {kind}", SNIPPETS / FOLDER) as served:
+            assert served.get("/address") == 200  # it listens
+            url = f"http://{started.LOOPBACK}:{served.port}/address"
+            headers = {"X-Forwarded-For": FORGED, "X-Forwarded-Proto": "https"}
+            said[kind] = httpx2.get(url, headers=headers, timeout=60).json()
+    assert [*said.values()] == [f"https from {started.LOOPBACK}", f"https from {FORGED}"]
+
+
+@pytest.mark.holds(
+    "Behind two proxies, let the inner one add its client, and name both addresses, or a network such as 10.0.0.0/8.",
+    "uvicorn takes the last address of the header that it wasn't told to believe.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/trusted.py"], indirect=True)
+def test_two_proxies_are_believed(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, outer, inner = "192.0.2.1", "10.0.0.7", "127.0.0.1"
+    for named, found in {
+        f"{inner},{outer}": client,
+        f"{inner},10.0.0.0/8": client,
+        inner: outer,
+    }.items():
+        monkeypatch.setattr(
+            snippet, "server", uvicorn.Config(snippet.app, forwarded_allow_ips=named)
+        )
+        snippet.server.load()
+        answer = asyncio.run(snippet.ask(inner, f"{FORGED}, {client}, {outer}"))
+        assert answer == f"https from {found}"
+
+
+@pytest.mark.holds(
     "The proxy replaces what clients say",
     "snippets/service/deploy/nginx.conf is the proxy of the service, which stands behind it in its tests.",
     "The map names what clients may ask for, as they spell it:",
     "Host is what the client asked for, and X-Request-ID is an id that nginx makes.",
+    "nginx answers each other address with 404.",
+    "Where TLS ends before nginx, $scheme is http: pass on the X-Forwarded-Proto of what ends it.",
 )
 @pytest.mark.service(REPLACED, f"{HIDDEN}[/docs]")
 @pytest.mark.proves(NGINX)
-def test_the_proxy_is_that_of_the_tests(service: Holds) -> None:
+def test_the_proxy_is_that_of_the_tests(service: Holds, record_property: Any) -> None:
     service()
+    assert "proxy_set_header X-Forwarded-Proto $scheme;" in told(NGINX)
+    assert r'b"X-Forwarded-Proto: https\r\n' in told(f"service/{GATEWAY}")
+    assert '"X-Forwarded-Proto: http",' in told(f"service/{GATEWAY}")
+    (status,) = re.findall(r'if \(\$known = ""\) \{\s+return (\d+);', told(NGINX))
+    record_property("figure", status)
     assert 'CONFIG = ROOT / "deploy/nginx.conf"' in told("service/dev/gateway.py")
     assert "proxy_set_header X-Request-ID $request_id;" in told(NGINX)
     assert "proxy_set_header Host $host;" in told(NGINX)
@@ -163,7 +211,7 @@ def test_what_is_for_operators_stays_inside(service: Holds, patch: str | None) -
 
 @pytest.mark.holds(
     "Don't keep events back",
-    "By default nginx collects an answer before it passes it on: an event arrives when the stream ends.",
+    "By default nginx collects an answer: an event waits until a buffer is full, or the stream ends.",
     "Events of a stream come late, and all at once.",
 )
 @pytest.mark.service(f"{STREAM}[events-]")
@@ -175,9 +223,11 @@ def test_an_event_passes_at_once(service: Holds, patch: str | None) -> None:
 
 
 @pytest.mark.holds(
-    "A header X-Accel-Buffering: no in the answer has the same effect as proxy_buffering off, and FastAPI sends it with its events.",
+    "By default nginx collects an answer: an event waits until a buffer is full, or the stream ends.",
+    "A header X-Accel-Buffering: no in the answer has the same effect as proxy_buffering off.",
+    "FastAPI sends it with its events, which so survive this change; a stream of your own doesn't.",
 )
-@pytest.mark.service(STREAM)
+@pytest.mark.service(STREAM, FULL)
 @pytest.mark.proves(f"{FOLDER}/buffered.patch")
 def test_a_header_turns_buffering_off(service: Holds) -> None:
     service()
@@ -203,7 +253,8 @@ def test_the_service_answers_first(service: Holds, patch: str | None, record_pro
 
 @pytest.mark.holds(
     "A few requests a day end in 502 or 504, and the service has logged no error.",
-    "A proxy that waits for 1 second answers 504 in its place, and stops nothing: the service goes on, and stores the user.",
+    "A proxy that waits 1 second for the next byte answers 504 in its place, and stops nothing.",
+    "If the lock ends in time for the service, it stores the user.",
     "After 504 the result is unknown, as after any timeout.",
 )
 @pytest.mark.service(GOES_ON)
@@ -223,7 +274,7 @@ def test_the_service_goes_on(service: Holds, record_property: Any) -> None:
     "Don't close an idle connection first",
     "nginx keeps an idle connection for 60 seconds here, and the service for 75.",
     "If you don't know which of two time limits is to be longer, give the proxy the longer one for a request, and the shorter one for an idle connection.",
-    "By default, uvicorn closes an idle connection after 5 seconds.",
+    "By default, uvicorn closes a connection 5 seconds after an answer (--timeout-keep-alive), and gunicorn after 2 (keepalive).",
 )
 @pytest.mark.service(KEEPS)
 @pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/kept.patch", "assert 60 < 5")])
@@ -235,6 +286,10 @@ def test_the_proxy_closes_first(service: Holds, patch: str | None, record_proper
     record_property("figure", keeps)
     default = inspect.signature(uvicorn.Config).parameters["timeout_keep_alive"].default
     record_property("figure", f"{default} seconds")
+    assert "--timeout-keep-alive" in [opt for one in uvicorn.main.params for opt in one.opts]
+    from_gunicorn = importlib.import_module("gunicorn.config").Keepalive
+    assert from_gunicorn.name == "keepalive"
+    record_property("figure", f"{from_gunicorn.default}")
 
 
 @pytest.mark.holds("Compare two limits that stand in two files:")
@@ -245,21 +300,23 @@ def test_two_limits_are_compared(service: Holds) -> None:
 
 
 @pytest.mark.holds(
-    "If the service closes first, nginx sends a request into a connection that is gone.",
-    "nginx sends a GET again over another connection, and answers a PATCH with 502.",
+    "If the service closes first, nginx may send a request into a connection that is gone.",
+    "nginx sends a GET, a PUT or a DELETE again over another connection, and answers a PATCH with 502.",
 )
 @pytest.mark.service(RACE)
 @pytest.mark.proves(f"{FOLDER}/kept.patch")
 def test_a_change_is_not_sent_again(service: Holds, record_property: Any) -> None:
     service()
-    (lost,) = re.findall(r"\(.GET., 204\), \(.PATCH., (\d+)\)\]", told(f"service/{UPSTREAM}"))
+    script = told(f"service/{UPSTREAM}")
+    assert '[("GET", 204), ("PUT", 204), ("DELETE", 204), ("PATCH", 502)]' in script
+    (lost,) = re.findall(r'\("PATCH", (\d+)\)\]', script)
     record_property("figure", lost)
 
 
 @pytest.mark.holds(
     "In nginx.conf | A client that goes beyond it",
     "client_max_body_size 64k | gets 413, and the service sees no request",
-    "limit_conn clients 100 | gets 429 for one connection more",
+    "limit_conn clients 100 | gets 429 for the 101st request at once from one address",
 )
 @pytest.mark.service(LARGE, SHARE)
 @pytest.mark.proves(NGINX)
@@ -271,10 +328,27 @@ def test_a_client_has_limits(service: Holds, record_property: Any) -> None:
     large, many = statuses[-2][0], statuses[-1][1]
     record_property("figure", large)
     record_property("figure", f"{many} for")
+    assert "limit_conn_zone $binary_remote_addr zone=clients:" in told(NGINX)
+    (most,) = re.findall(r"limit_conn clients (\d+);", told(NGINX))
+    record_property("figure", f"{int(most) + 1}")
+
+
+def reader(*, allow_credentials: bool) -> str:
+    """Return who may read the answer to a request whose cookie has `SameSite=None`."""
+    app = FastAPI()
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_credentials=allow_credentials)
+
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app)
+        headers = {"Origin": "https://evil.example", "Cookie": "session=1"}
+        async with httpx2.AsyncClient(transport=transport, base_url="http://a") as client:
+            return await client.get("/", headers=headers)
+
+    return str(asyncio.run(ask()).headers["Access-Control-Allow-Origin"])
 
 
 @pytest.mark.holds(
-    "With a cookie in the request, Starlette answers * with the origin that asks: each page on the web reads what your user may read.",
+    "With allow_credentials=True, Starlette answers * with the origin that asks: each page reads what a cookie with SameSite=None opens.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -283,5 +357,41 @@ def test_a_client_has_limits(service: Holds, record_property: Any) -> None:
 )
 def test_a_page_of_another_reads_nothing(snippet: ModuleType) -> None:
     assert asyncio.run(snippet.may_read("https://shop.example"))
+    assert reader(allow_credentials=False) == "*"  # which no browser takes beside a cookie
+    assert reader(allow_credentials=True) == "https://evil.example"
     evil = asyncio.run(snippet.may_read("https://evil.example"))
     assert not evil, "https://evil.example may read the answer"
+
+
+@pytest.mark.holds(
+    "By CORS, your service tells a browser which pages of another origin may read its answers.",
+    "It hides an answer, and doesn't stop the request of a form.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/named.py"], indirect=True)
+def test_cors_stops_no_form(snippet: ModuleType) -> None:
+    named = list[str]()
+
+    async def rename(request: Request) -> None:
+        named.append((await request.body()).decode())
+
+    async def send() -> httpx2.Response:
+        transport = httpx2.ASGITransport(snippet.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://a") as client:
+            origin = {"Origin": "https://evil.example"}
+            return await client.post("/me", data={"name": "eve"}, headers=origin)
+
+    snippet.app.post("/me")(rename)
+    answer = asyncio.run(send())
+    assert named == ["name=eve"]
+    assert answer.status_code == 200
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.holds(
+    "Let nginx -t -c nginx.conf check the spelling of the file, and tests such as these the rest.",
+)
+@pytest.mark.service(READS)
+@pytest.mark.proves(f"service/{GATEWAY}")
+def test_nginx_checks_the_spelling(service: Holds) -> None:
+    service()
+    assert '"-t", "-c", config' in told(f"service/{GATEWAY}")

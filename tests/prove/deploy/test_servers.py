@@ -3,29 +3,31 @@
 import asyncio
 import contextlib
 import importlib
+import inspect
 import json
+import logging
 import os
 import re
 import runpy
-import shlex
 import signal
-import socket
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx2
 import psutil
 import pytest
 import uvicorn
+from fastapi import FastAPI
+from fastapi.sse import EventSourceResponse
+from uvicorn.supervisors.multiprocess import Process
 
 from snippets.decide.servers.held import Held
 from snippets.deploy.servers.invoices import app as invoices
@@ -34,29 +36,17 @@ from tests.engine.pages import DOCS, SNIPPETS
 from tests.engine.plugin import STATE
 from tests.engine.run import Run as Proof
 from tests.parts import clock, pictures
-from tests.parts.keeper import kept
-from tests.parts.server import asked, free_port, listener
+from tests.parts.server import asked, beside, listener
 from tests.parts.service import SERVICE
+from tests.parts.started import BIN, CONTAINER, LOOPBACK, Served, serving
 from tests.prove.twins import dont
 
 FOLDER = "deploy/servers"
 HERE = SNIPPETS / FOLDER
 PAGE = DOCS / f"{FOLDER}.md"
-BIN = Path(sys.executable).parent
 COMMANDS = ["uvicorn", "uvicorn_workers", "gunicorn", "asgi", "wsgi"]
-LISTENING = re.compile(r"Listening at: |Uvicorn running on ")
-STARTED = re.compile(r"Booting worker with pid: (\d+)|Started server process \[(\d+)\]")
-LOOPBACK, CONTAINER = "127.0.0.1", "127.0.0.2"  # both are of this machine alone
 Holds = Callable[[], None]
 CONFIG = importlib.import_module("gunicorn.config")
-ENDED = re.compile(r"the server ended with status (\d+)")
-# It ends what it runs when it is told to end, and says how that ended.
-SCRIPT = """cd {folder}; trap 'kill -TERM $child' TERM
-{command} &
-child=$!; echo "its process is $child"
-while kill -0 $child 2> /dev/null; do wait $child; status=$?; done
-echo "the server ended with status $status"
-"""
 ODD = """
 import asyncio, time
 from orders import app
@@ -92,70 +82,17 @@ INSTRUCTIONS = [
     "Run gunicorn --config=served.py with this file:",
     "Don't leave out the worker class",
     "Don't name an app that isn't there",
-    "Install the code as a package, and name it by the package: accounts.main:create_app().",
+    "Install the code as a package, and name it by the package.",
     "Don't take a worker that is deprecated",
     "Take uvicorn_worker.UvicornWorker, from the package uvicorn-worker.",
     "Don't listen on loopback in a container",
-    "Add no process for calls that await: see Choose a server by what your endpoints wait for.",
+    "Add a process when the processor of the first is full, and none for calls that only wait: see Choose a server by what your endpoints wait for.",
     "Give each processor one process: a second one adds memory, and the two share the processor.",
     "Install the service as a package, and keep gunicorn's options in a file.",
     "Read the address and the number of processes from the environment.",
     "Give each limit its reason in a comment.",
     "Install httpx2 and pytest, and put your own command into this test, which asks the server over HTTP:",
 ]
-
-
-@dataclass
-class Served:
-    """A server that runs: its port, and what it wrote."""
-
-    port: int
-    log: Path
-
-    def said(self) -> str:
-        """Return what it wrote so far."""
-        return self.log.read_text()
-
-    def processes(self) -> set[str]:
-        """Return the processes that it started to serve."""
-        return {one or other for one, other in STARTED.findall(self.said())}
-
-    def ended(self) -> int:
-        """Wait until it ended; return its status."""
-        clock.wait(lambda: ENDED.search(self.said()))
-        return int(ENDED.findall(self.said())[0])
-
-    def pid(self) -> int:
-        """Return its process."""
-        return int(re.findall(r"its process is (\d+)", self.said())[0])
-
-    def get(self, path: str = "/orders", host: str = LOOPBACK) -> int:
-        """Return the status of an answer, once it listens on loopback."""
-        while True:
-            try:
-                return httpx2.get(f"http://{host}:{self.port}{path}", timeout=60).status_code
-            except httpx2.ConnectError:
-                if host == CONTAINER or ENDED.search(self.said()):
-                    raise
-                time.sleep(clock.POLL)  # a process that is born listens later
-
-
-@contextmanager
-def serving(command: str, folder: Path = HERE, **environment: str) -> Iterator[Served]:
-    """Run a command line as a shell does, from when it listens or ended; end it by SIGTERM."""
-    base = Path(tempfile.mkdtemp(prefix="servers-"))
-    served = Served(free_port(), base / "log")
-    told = {"HOST": LOOPBACK, "PORT": str(served.port), "HOME": str(base), **environment}
-    told |= {"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
-    script = SCRIPT.format(folder=shlex.quote(str(folder)), command=command.strip())
-
-    def listens() -> None:
-        if not (LISTENING.search(served.said()) or ENDED.search(served.said())):
-            raise OSError
-
-    words = ["/usr/bin/env", *(f"{name}={value}" for name, value in told.items())]
-    with kept([*words, "sh", "-c", script], base, "TERM", listens):
-        yield served
 
 
 @dataclass
@@ -176,7 +113,7 @@ def run(name: str) -> Run:
     """Start a command line, ask it, and tell it to end."""
     line = command(name)
     wanted = int(next(iter(re.findall(r"--workers=(\d+)", line)), "1"))
-    with serving(line) as served:
+    with serving(line, HERE) as served:
         status = served.get("/invoices" if "invoices:app" in line else "/orders")
         clock.wait(lambda: len(served.processes()) >= wanted)
         os.kill(served.pid(), signal.SIGTERM)
@@ -194,7 +131,7 @@ def runs(pytestconfig: pytest.Config) -> dict[str, Run]:
 
 
 @pytest.mark.holds(
-    "Without --workers, uvicorn runs one process; each command with --workers=2 runs two that serve.",
+    "Without --workers and WEB_CONCURRENCY, uvicorn runs one process; each command with --workers=2 runs two that serve.",
     "Each answers /orders with 200, and ends by itself after SIGTERM.",
 )
 @pytest.mark.parametrize(
@@ -214,6 +151,7 @@ def test_each_command_serves_and_ends(runs: dict[str, Run], name: str) -> None:
 
 
 @pytest.mark.holds(
+    "Without --workers and WEB_CONCURRENCY, uvicorn runs one process; each command with --workers=2 runs two that serve.",
     "Where you name no number, uvicorn and gunicorn read it from WEB_CONCURRENCY.",
 )
 @pytest.mark.proves(f"{FOLDER}/uvicorn.sh")
@@ -221,7 +159,41 @@ def test_the_number_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WEB_CONCURRENCY", "7")
     told = runpy.run_path(str(CONFIG.__file__))["Workers"].default
     assert (uvicorn.Config("orders:app").workers, told) == (7, 7)
+    monkeypatch.delenv("WEB_CONCURRENCY")
+    assert uvicorn.Config("orders:app").workers == 1
     assert "--workers" not in command("uvicorn")
+
+
+async def endless(limit: int | None) -> bool:
+    """Tell whether a server ends within an hour of being told to, with a stream open."""
+    app = FastAPI()
+
+    @app.get("/orders/events", response_class=EventSourceResponse)
+    async def events() -> AsyncIterator[str]:
+        while True:
+            yield "open"
+            await asyncio.sleep(15)
+
+    async with (
+        beside(app, timeout_graceful_shutdown=limit) as server,
+        httpx2.AsyncClient(timeout=60) as client,
+        client.stream("GET", f"{server.url}/orders/events") as answer,
+    ):
+        lines = answer.aiter_lines()
+        await anext(lines)
+        server.end()
+        await asyncio.wait([server.served], timeout=3600)
+        return server.served.done()
+
+
+@pytest.mark.holds(
+    "Without --timeout-graceful-shutdown=20, uvicorn waits for an open stream however long it takes.",
+)
+@pytest.mark.proves(f"{FOLDER}/uvicorn.sh")
+def test_an_open_stream_is_waited_for() -> None:
+    assert "--timeout-graceful-shutdown=20" in command("uvicorn")
+    assert [clock.run(endless(limit)) for limit in (20, None)] == [True, False]
+    assert uvicorn.Config("orders:app").timeout_graceful_shutdown is None
 
 
 def answered(served: Served) -> str:
@@ -231,8 +203,8 @@ def answered(served: Served) -> str:
     except httpx2.TransportError:
         with contextlib.suppress(httpx2.ConnectError):  # it ended, and all is said
             return f"each client is refused, and loopback answers {served.get()}"
-        if "Worker failed to boot" in served.said():
-            return "no process starts, No module named 'app'"
+        if lost := re.search(r"(No module named .*)(?s:.*)Worker failed to boot", served.said()):
+            return f"no process starts, {lost[1]}"
         said = re.findall(r"^(DeprecationWarning: .*)", served.said(), re.MULTILINE)[0]
         return f"no process starts, {said}"
     said = re.findall(r"^(TypeError: .*)", served.said(), re.MULTILINE)
@@ -244,7 +216,8 @@ def answered(served: Served) -> str:
     "Or all is well on your laptop, and nobody reaches the container.",
     "gunicorn's default worker calls the app as WSGI: it starts without an error, and each request is answered 500.",
     "It serves, and shows a warning only where Python shows such warnings: here they are errors.",
-    "The server answers on its own loopback, so a check inside the container is green, and each client is refused.",
+    "The server answers on its own loopback, so a check inside the container is green, and each client outside is refused.",
+    'After an error at import, gunicorn says "Worker failed to boot": the traceback above it tells the reason.',
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -260,7 +233,7 @@ def answered(served: Served) -> str:
 def test_a_client_of_the_container_is_answered(snippet: ModuleType) -> None:
     file = Path(str(snippet.__file__))
     line, strict = f"gunicorn --config={file.name}", "error::DeprecationWarning"
-    with serving(line, HOST=CONTAINER, PYTHONWARNINGS=strict) as served:
+    with serving(line, HERE, HOST=CONTAINER, PYTHONWARNINGS=strict) as served:
         seen = answered(served)
     assert seen == "the answer is 200", seen
 
@@ -272,7 +245,7 @@ def test_a_client_of_the_container_is_answered(snippet: ModuleType) -> None:
 def test_a_wsgi_app_fails_on_uvicorn() -> None:
     line = command("uvicorn").replace("orders:app", "invoices:app")
     assert line.startswith("uvicorn invoices:app")
-    with serving(line) as served:
+    with serving(line, HERE) as served:
         assert served.get("/invoices") == 500
 
 
@@ -286,12 +259,33 @@ def test_an_app_that_is_not_there(tmp_path: Path, record_property: Any) -> None:
     with serving(command("uvicorn"), tmp_path) as served:
         assert served.ended() == 3
     lost = f"uvicorn app:app {command('uvicorn').partition('orders:app')[2]}"
-    with serving(lost) as served:
+    with serving(lost, HERE) as served:
         end = served.ended()
     record_property("figure", f"status {end}")
-    with serving(f"{lost.strip()} --workers=2") as served:
+    with serving(f"{lost.strip()} --workers=2", HERE) as served:
         assert served.ended() == 0
         assert "Uvicorn running on" in served.said()
+
+
+@pytest.mark.holds(
+    "A factory is accounts.main:create_app() for gunicorn, and --factory accounts.main:create_app for uvicorn.",
+)
+@pytest.mark.proves(f"{FOLDER}/unpackaged.py")
+def test_each_server_has_a_spelling_for_a_factory() -> None:
+    name = "accounts.main:create_app()"
+    assert f'wsgi_app = "{name}"' in (SERVICE / "gunicorn.conf.py").read_text()
+    made = ModuleType("made")
+    vars(made).update(create_app=lambda: orders)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "made", made)
+        assert importlib.import_module("gunicorn.util").import_app("made:create_app()") is orders
+        with pytest.raises(SystemExit):
+            uvicorn.Config("made:create_app()").load()
+        config = uvicorn.Config(name.replace("accounts.main", "made")[:-2], factory=True)
+        config.load()
+        assert vars(config.loaded_app)["app"] is orders
+    (option,) = (one for one in uvicorn.main.params if one.name == "factory")
+    assert f"{option.opts[0]} {name[:-2]}" == "--factory accounts.main:create_app"
 
 
 @pytest.mark.holds(
@@ -299,7 +293,7 @@ def test_an_app_that_is_not_there(tmp_path: Path, record_property: Any) -> None:
 )
 @pytest.mark.proves(f"{FOLDER}/deprecated.py")
 def test_a_deprecated_worker_serves_and_says_nothing() -> None:
-    with serving("gunicorn --config=deprecated.py") as served:
+    with serving("gunicorn --config=deprecated.py", HERE) as served:
         assert served.get() == 200
         assert "deprecated" not in served.said()
 
@@ -334,7 +328,7 @@ def odd(tmp_path: Path) -> Path:
 
 @pytest.mark.holds(
     "What each limit does",
-    "--timeout of gunicorn, 30 seconds by default | kills and replaces a process whose event loop stands still for so long",
+    "--timeout of gunicorn, 30 seconds by default | kills and replaces a process that last reported so long ago",
     "A request that awaits for longer than --timeout goes on: give each call a timeout of its own.",
 )
 @pytest.mark.proves(f"{FOLDER}/served.py")
@@ -353,22 +347,130 @@ def test_a_loop_that_stands_still_ends_its_process(odd: Path, record_property: A
     record_property("figure", f"{default} seconds")
 
 
+def killed(seconds: float, *, reported: bool = True) -> bool:
+    """Tell whether gunicorn kills a process so long after its last report, or without one."""
+    arbiter, ends = importlib.import_module("gunicorn.arbiter"), list[int]()
+    report = importlib.import_module("gunicorn.workers.workertmp").WorkerTmp(CONFIG.Config())
+    worker = SimpleNamespace(tmp=report, aborted=False)
+    if reported:
+        report.notify()
+    told = SimpleNamespace(
+        timeout=CONFIG.Timeout.default,
+        WORKERS={7: worker},
+        log=SimpleNamespace(critical=lambda *_: None),
+        kill_worker=lambda pid, _: ends.append(pid),
+    )
+    later = time.monotonic() + seconds
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arbiter, "time", SimpleNamespace(monotonic=lambda: later))
+        arbiter.Arbiter.murder_workers(told)
+    report.close()
+    return bool(ends)
+
+
+async def pause(limit: float) -> float:
+    """Return the seconds between two reports of uvicorn, whose clock we set."""
+    times, now = list[float](), [1000.0]
+
+    async def note() -> None:
+        times.append(now[0])
+
+    config = uvicorn.Config(orders, timeout_notify=limit, callback_notify=note)  # type: ignore[arg-type]  # gunicorn's worker gives half of an odd limit too
+    config.load()
+    server = uvicorn.Server(config)
+    with pytest.MonkeyPatch.context() as patch:
+        clocks = SimpleNamespace(time=lambda: now[0])
+        patch.setattr(sys.modules["uvicorn.server"], "time", clocks)
+        for tick in range(400):
+            now[0] = 1000 + tick / 10
+            await server.on_tick(tick)
+    return times[1] - times[0]
+
+
 @pytest.mark.holds(
-    "--limit-concurrency=2 of uvicorn | the second connection at once is answered 503, since the limit counts it too",
-    "--limit-max-requests=2 of uvicorn | a process ends after its second request",
+    "A UvicornWorker reports once in half of --timeout, so a loop that stands still for 15 seconds can be enough.",
+    "gunicorn doesn't kill a start that hangs, and uvicorn no process whose event loop stands still.",
+)
+@pytest.mark.proves(f"{FOLDER}/served.py")
+def test_who_is_late_with_a_report_is_killed(record_property: Any) -> None:
+    workers = importlib.import_module("uvicorn_worker").UvicornWorker
+    limit = CONFIG.Timeout.default
+    given = inspect.getsource(importlib.import_module("gunicorn.arbiter").Arbiter.spawn_worker)
+    assert "self.timeout / 2.0" in given
+    log = SimpleNamespace(error_log=logging.getLogger("a"), access_log=logging.getLogger("b"))
+    app = SimpleNamespace()
+    worker = workers(0, 0, [], app, limit / 2, CONFIG.Config(), log)
+    worker.tmp.close()
+    half = worker.config.timeout_notify
+    assert half == 15
+    record_property("figure", f"{half:.0f} seconds")
+    between = asyncio.run(pause(half))
+    assert between >= half
+    assert killed(between + half)
+    assert not killed(limit - 1)
+    assert not killed(10**6, reported=False)
+    assert "notify" not in inspect.getsource(workers.__mro__[1].init_process)
+
+
+async def stand_still() -> bool:
+    """Tell whether uvicorn's parent has an answer of a process whose event loop stands still."""
+    process = Process(uvicorn.Config("orders:app"), [])
+    threading.Thread(target=process.always_pong, daemon=True).start()
+    return process.ping(60)  # and until then, this loop does nothing else
+
+
+@pytest.mark.holds(
+    "gunicorn doesn't kill a start that hangs, and uvicorn no process whose event loop stands still.",
+)
+@pytest.mark.proves(f"{FOLDER}/uvicorn_workers.sh")
+def test_a_thread_answers_the_parent() -> None:
+    assert asyncio.run(stand_still())
+    target = inspect.getsource(Process.target)
+    assert target.index("Thread(target=self.always_pong") < target.index("self.server.run(")
+
+
+def option(line: str) -> dict[str, Any]:
+    """Return an option of uvicorn's command line as its configuration has it."""
+    name, _, value = line.removeprefix("--").partition("=")
+    return {name.replace("-", "_"): int(value)}
+
+
+async def counted() -> list[Any]:
+    """Return how uvicorn's limits answer."""
+    app, found = orders, list[Any]()
+    async with httpx2.AsyncClient(timeout=60) as client:
+        async with beside(app, **option("--limit-concurrency=1")) as server:
+            found.append((await client.get(f"{server.url}/orders")).status_code)
+        async with beside(app, **option("--limit-concurrency=2")) as server:
+            url = f"{server.url}/orders"
+            found.append((await client.get(url)).status_code)
+            port = httpx2.URL(url).port
+            _, writer = await asyncio.open_connection(LOOPBACK, port)
+            await clock.until(lambda: len(server.uvicorn.server_state.connections) > 1)
+            found.append((await client.get(url)).status_code)
+            writer.close()
+    told = {**option("--limit-max-requests=2"), "timeout_graceful_shutdown": 20}
+    async with httpx2.AsyncClient(timeout=60) as client, beside(app, **told) as server:
+        asks = [client.get(f"{server.url}/orders") for _ in range(3)]
+        found += [answer.status_code for answer in await asyncio.gather(*asks)]
+        await server.served  # it ends by itself
+    return found
+
+
+@pytest.mark.holds(
+    "--limit-concurrency=2 of uvicorn | while two connections are open, each request is answered 503, also where one of them is idle",
+    "--limit-concurrency=1 serves nobody: the limit counts the connection that asks.",
+    "--limit-max-requests=2 of uvicorn | a process ends soon after its second request; without --workers, so does the server",
 )
 @pytest.mark.proves(f"{FOLDER}/uvicorn.sh")
 def test_uvicorn_counts(record_property: Any) -> None:
-    with serving(f"{command('uvicorn').strip()} --limit-concurrency=2") as served:
-        with socket.create_connection((LOOPBACK, served.port)):
-            assert served.get() == 503
-        clock.wait(lambda: served.get() == 200)
-    with serving(f"{command('uvicorn').strip()} --limit-max-requests=2") as served:
+    assert clock.run(counted()) == [503, 200, 503, 200, 200, 200]
+    with serving(f"{command('uvicorn').strip()} --limit-max-requests=2", HERE) as served:
         assert [served.get(), served.get(), served.ended()] == [200, 200, 0]
 
 
 @pytest.mark.holds(
-    "--timeout-worker-healthcheck of uvicorn, 5 seconds by default | kills and replaces a process that doesn't answer its parent, also while it imports",
+    "--timeout-worker-healthcheck of uvicorn, 5 seconds by default | kills and replaces a process whose thread can't answer, as while C code holds Python's lock (GIL)",
 )
 @pytest.mark.proves(f"{FOLDER}/uvicorn_workers.sh")
 def test_a_process_that_gives_no_answer_is_replaced(odd: Path, record_property: Any) -> None:
@@ -386,7 +488,7 @@ def test_a_process_that_gives_no_answer_is_replaced(odd: Path, record_property: 
 )
 @pytest.mark.proves(f"{FOLDER}/asgi.sh")
 def test_threads_serve_no_asgi_app() -> None:
-    with serving(f"{command('asgi').strip()} --threads=20") as served:
+    with serving(f"{command('asgi').strip()} --threads=20", HERE) as served:
         assert served.get() == 200
         assert "ASGI worker does not use threads configuration" in served.said()
 
@@ -430,7 +532,7 @@ def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool]]:
     "How many processes",
     "An endpoint that keeps its event loop busy, on gunicorn's own ASGI.",
     "Calls come one after another until one more waits.",
-    "Each process more runs one calculation more, and takes as much memory as the first.",
+    "Without preload_app, each process more runs one calculation more, and takes as much memory as the first.",
     "The data of the picture, and how it is drawn",
 )
 @pytest.mark.proves(f"{FOLDER}/workers.json")
@@ -443,6 +545,7 @@ def test_each_process_runs_one_calculation(odd: Path, pytestconfig: pytest.Confi
     for each in runs.values():
         each["memory"] = round(each["memory"] / one, 1)
     wanted = {name: (number, True) for number, name in found.items()}
+    assert (CONFIG.PreloadApp.name, CONFIG.PreloadApp.default) == ("preload_app", False)
     updating = pytestconfig.option.update_examples
     pictures.hold_data(f"{FOLDER}/workers", runs, shape, wanted, updating)
     assert shape(runs) == wanted
@@ -483,6 +586,12 @@ def test_the_service_has_its_own_file(service: Holds, record_property: Any) -> N
     record_property("figure", f"{int(pool) + int(more) + 2} connections")
 
 
+def silent(*_: object, **__: object) -> None:
+    """Ask a server that accepts, and doesn't answer."""
+    reason = "it says nothing"
+    raise httpx2.ReadTimeout(reason)
+
+
 @pytest.mark.holds(
     "With app:app the test is red, also with --workers=2.",
 )
@@ -492,6 +601,10 @@ def test_your_command_is_asked(snippet: ModuleType, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", f"{BIN}:/usr/bin:/bin")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     snippet.test_the_command_serves()
+    with monkeypatch.context() as patch:
+        patch.setattr(httpx2, "get", silent)
+        with pytest.raises(httpx2.ReadTimeout):
+            snippet.test_the_command_serves()
     monkeypatch.setattr(snippet, "COMMAND", snippet.COMMAND.replace("orders:app", "app:app"))
     with pytest.raises(AssertionError):
         snippet.test_the_command_serves()

@@ -5,21 +5,28 @@ import contextlib
 import importlib
 import inspect
 import json
+import logging
 import os
 import re
 import signal
+import socket
+import subprocess
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
 import yaml
+from fastapi.testclient import TestClient
 
 from snippets.deploy.shutdown import checked
-from tests.engine.pages import SNIPPETS
-from tests.parts import clock, pictures
+from tests.engine.pages import ROOT, SNIPPETS
+from tests.parts import clock, pictures, started
 from tests.parts.server import beside, free_port
 from tests.parts.service import SERVICE
 from tests.prove.twins import dont
@@ -30,17 +37,45 @@ PAYMENT = "/orders/7/payment"
 WORKER = "tests/survival/test_worker.py"
 CONFIG = uvicorn.Config
 Holds = Callable[[], None]
+UVICORN = "--worker-class=uvicorn_worker.UvicornWorker"
+# It answers once it may, so that a connection is open for as long as a test needs it.
+HELD = """
+import asyncio, pathlib
+from drained import app
+
+@app.get("/held")
+async def held():
+    pathlib.Path("begun").touch()
+    while not pathlib.Path("go").exists(): await asyncio.sleep(0.01)
+"""
+# It tells itself to end once it serves.
+ENDS = """
+import asyncio, atexit, os, signal, sys
+from snippets.deploy.shutdown import drained
+from uvicorn import Server
+
+Server._log_started_message = lambda server, _: os.kill(os.getpid(), signal.SIGTERM)
+atexit.register(print, "atexit")
+
+class Steps(list):
+    def append(self, step):
+        if step != "the pool is open": print(step, flush=True)
+
+drained.steps = Steps()
+asyncio.run(drained.serve(int(sys.argv[1])))
+"""
 
 
 INSTRUCTIONS = [
     "Let the server handle SIGTERM, tell your streams from the same handler, and nest each limit in the next one.",
     "If you don't know which handler you need, install none: uvicorn answers open requests by itself.",
     "Install fastapi and uvicorn.",
+    "Write out logs and traces in the lifespan.",
     "Do: tell a stream that it must end",
     "Don't install a handler before the server",
     "Don't replace the server's handler",
     "Start in the lifespan what requests share, and close it behind the yield.",
-    "Let the platform leave out a process before it sends SIGTERM: new connections are refused from then on.",
+    "Let the platform leave out a process before it sends SIGTERM: new connections are refused or reset from then on.",
     "Give a stream a last event, and let its reader connect again.",
     "Read in Hand work to a worker and lose nothing how the mail of a killed worker comes again.",
     "Install httpx2, start your server, and call this with the address of a stream and the process's id:",
@@ -122,7 +157,6 @@ async def pay(url: str) -> tuple[int, str]:
     "The open request is answered with 200.",
     "The lifespan goes on behind its yield, and closes the pool.",
     "Don't set a limit below your slowest request",
-    "At the limit, uvicorn cancels all that runs.",
     "The bank has the call, and nobody stores the payment: the result is unknown.",
 )
 @pytest.mark.parametrize(
@@ -161,13 +195,121 @@ def test_a_server_stops_from_its_own_code(snippet: ModuleType) -> None:
     assert clock.run(stop()) == 200
 
 
+async def cancelled(app: Any, path: str) -> bool:
+    """Tell whether a request is over when a server has ended whose limit of 3 seconds it passed."""
+    over, begun = list[bool](), list[bool]()
+    going = threading.Event()
+
+    async def clean_up() -> None:
+        try:
+            begun.append(True)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(1)  # what a cleanup waits for
+            over.append(True)
+
+    def block() -> None:
+        begun.append(True)
+        going.wait()
+        over.append(True)
+
+    app.add_api_route(path, {"/finally": clean_up, "/def": block}[path])
+    async with httpx2.AsyncClient(timeout=None) as client:
+        async with beside(app, timeout_graceful_shutdown=3) as server:
+            answer = asyncio.create_task(client.get(server.url + path))
+            await clock.until(lambda: begun)
+            server.end()
+            await server.served
+            found = bool(over)
+        going.set()
+        await answer  # it is over now, for this process goes on
+    assert over
+    return found
+
+
+@pytest.mark.holds(
+    "At the limit, uvicorn cancels its requests, and ends without waiting for them.",
+    "A finally that awaits may not finish, and a def endpoint runs on until the process is gone.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/hurried.py"], indirect=True)
+def test_what_is_cancelled_is_not_waited_for(snippet: ModuleType) -> None:
+    assert "timeout_graceful_shutdown=3" in inspect.getsource(snippet.serve)
+    assert not clock.run(cancelled(snippet.app, "/finally"))
+    assert not clock.run(cancelled(snippet.app, "/def"))
+
+
+def ends(*before: str) -> tuple[int, str]:
+    """Return the status of a process that a signal ends, and whether its exit handlers ran."""
+    command = [*before, sys.executable, "-c", ENDS, str(free_port())]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.holds(
+    "The process ends by the signal: its status is 143, and what atexit was given doesn't run.",
+    "As the first process of a container, under gunicorn, and with --workers, a server ends with status 0.",
+)
+@pytest.mark.proves(f"{FOLDER}/drained.py")
+def test_the_process_ends_by_the_signal(record_property: Any) -> None:
+    status, ran = ends()
+    assert (status, ran) == (-signal.SIGTERM, "the pool is closed\n")
+    record_property("figure", f"{128 + signal.SIGTERM}")
+    # The first process of a container ignores a signal without a handler, as this one does.
+    assert ends("sh", "-c", 'trap \'\' TERM; exec "$0" "$@"') == (0, f"{ran}atexit\n")
+
+
+@pytest.mark.holds(
+    "With --workers=2, uvicorn's parent keeps the port open: a new connection is accepted, and reset at the end.",
+    "As the first process of a container, under gunicorn, and with --workers, a server ends with status 0.",
+)
+@pytest.mark.parametrize(
+    ("command", "met"),
+    [
+        ("uvicorn held:app --host=$HOST --port=$PORT --workers=2", "reset"),
+        (f"gunicorn held:app --bind=$HOST:$PORT --workers=2 {UVICORN}", "refused"),
+    ],
+)
+@pytest.mark.proves(f"{FOLDER}/drained.py")
+def test_what_a_new_connection_meets(tmp_path: Path, command: str, met: str) -> None:
+    (tmp_path / "held.py").write_text(HELD)
+    (tmp_path / "drained.py").write_text((SNIPPETS / FOLDER / "drained.py").read_text())
+    with started.serving(command, tmp_path) as server:
+        clock.wait(lambda: server.said().count("Application startup complete") == 2)
+        with connected(server) as open_one:
+            clock.wait((tmp_path / "begun").exists)
+            os.kill(server.pid(), signal.SIGTERM)
+            clock.wait(lambda: "Finished server process" in server.said())
+            clock.wait(lambda: "Waiting for connections to close" in server.said())
+            try:
+                with connected(server) as late:
+                    (tmp_path / "go").touch()
+                    assert open_one.recv(4096).startswith(b"HTTP/1.1 200 OK")
+                    with pytest.raises(ConnectionResetError):
+                        late.recv(4096)
+                found = "reset"
+            except ConnectionRefusedError:
+                (tmp_path / "go").touch()
+                assert open_one.recv(4096).startswith(b"HTTP/1.1 200 OK")
+                found = "refused"
+        assert server.ended() == 0
+    assert found == met
+
+
+def connected(server: started.Served) -> socket.socket:
+    """Return a connection to a server, which asks."""
+    connection = socket.create_connection((started.LOOPBACK, server.port))
+    connection.sendall(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
+    return connection
+
+
 async def check(url: str) -> None:
     """Run the page's check on this process."""
     await checked.check(url + STREAM, os.getpid())
 
 
 @pytest.mark.holds(
-    "The reader gets a last event, and connects to another process.",
+    "The reader gets a last event, and its stream ends in order.",
+    "The lifespan uses it:",
     "Look at stop: it tells the stream, and then calls the handler of uvicorn, which was there before.",
     "serve() replaces the handlers that it finds, and gives the signal back when the server has ended.",
     "So this handler runs after all is over, and the stream is cut at the limit.",
@@ -220,7 +362,7 @@ def planted(name: str, old: str = "", new: str = "") -> Any:
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/replaced.py"], indirect=True)
 def test_a_handler_calls_the_one_before_it(snippet: ModuleType) -> None:
-    module = planted("told.py", "uvicorns(number, frame)", "pass")
+    module = planted("told.py", "handler(number, frame)", "pass")
     for replacing in snippet, module:
         with pytest.raises(AssertionError, match="takes requests"):
             clock.run(served(replacing, check))
@@ -372,20 +514,18 @@ def test_the_picture_is_drawn_from_the_data(
     assert drawn.count('class="bad"') == 2
 
 
-@pytest.mark.holds(
-    "The process ends by the signal: its status is 143.",
-)
+@pytest.mark.holds("The lifespan of the service runs with on_stop(feed.close):.")
 @pytest.mark.service("tests/survival/test_shutdown.py::test_a_request_ends_and_a_stream_is_ended")
-@pytest.mark.proves(f"{FOLDER}/drained.py")
-def test_the_process_ends_by_the_signal(service: Holds, record_property: Any) -> None:
+def test_the_service_uses_it(service: Holds) -> None:
     service()
-    told = (SERVICE / "tests/survival/test_shutdown.py").read_text()
-    (status,) = re.findall(r"\(processes\.uvicorn, (\d+)\)", told)
-    record_property("figure", status)
+    assert (
+        "    with on_stop(feed.close):\n        yield\n"
+        in (SERVICE / "src/accounts/main.py").read_text()
+    )
 
 
 @pytest.mark.holds(
-    "The lifespan of the service runs with on_stop(feed.close):, which does this for SIGTERM and SIGINT:",
+    "The lifespan uses it:",
 )
 @pytest.mark.service(
     "tests/test_shutdown.py::test_both_are_called_the_app_and_the_server",
@@ -393,14 +533,29 @@ def test_the_process_ends_by_the_signal(service: Holds, record_property: Any) ->
     "tests/test_shutdown.py::test_a_thread_leaves_the_signals_alone",
 )
 @pytest.mark.proves("service/src/accounts/shutdown.py")
-def test_the_service_tells_its_streams(service: Holds) -> None:
+def test_the_block_is_that_of_the_service(service: Holds) -> None:
     service()
-    assert (
-        "    with on_stop(feed.close):\n        yield\n"
-        in (SERVICE / "src/accounts/main.py").read_text()
-    )
+    block = (SNIPPETS / FOLDER / "told.py").read_text()
     told = (SERVICE / "src/accounts/shutdown.py").read_text()
-    assert "SIGNALS = signal.SIGTERM, signal.SIGINT" in told
+    begun = block.index("SIGNALS = signal.SIGTERM, signal.SIGINT\n")
+    shown = told.partition("[start:on_stop]\n")[2].partition("\n\n# --8<--")[0]
+    assert block[begun:].partition("\n\n\n")[2].startswith(shown)
+
+
+@pytest.mark.holds(
+    "Under TestClient, an app runs in a thread, which can't handle a signal: the first lines let it alone.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/told.py"], indirect=True)
+def test_a_thread_leaves_the_signals_alone(snippet: ModuleType) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with TestClient(snippet.app):
+        assert signal.getsignal(signal.SIGTERM) is before
+    guarded = "if threading.current_thread() is not threading.main_thread():"
+    with (
+        pytest.raises(ValueError, match="signal only works in main thread"),
+        TestClient(planted("told.py", guarded, "if False:").app),
+    ):
+        pass
 
 
 @pytest.mark.holds(
@@ -427,22 +582,62 @@ def test_each_limit_is_in_the_next(service: Holds, record_property: Any) -> None
         record_property("figure", f"{limit} seconds")
 
 
-@pytest.mark.holds("gunicorn's worker has no option for uvicorn's limit, so this function sets it.")
+@pytest.mark.holds(
+    "gunicorn has no setting for uvicorn's limit, so this function sets it; CONFIG_KWARGS of a subclass of its worker takes it too.",
+)
 @pytest.mark.proves("service/gunicorn.conf.py")
-def test_gunicorn_has_no_option_for_the_limit() -> None:
-    told = inspect.getsource(importlib.import_module("uvicorn_worker").UvicornWorker)
-    assert "timeout_keep_alive" in told
-    assert "graceful" not in told
+def test_gunicorn_has_no_setting_for_the_limit() -> None:
+    worker: Any = importlib.import_module("uvicorn_worker").UvicornWorker
+    kind = type("Worker", (worker,), {"CONFIG_KWARGS": {"timeout_graceful_shutdown": 20}})
+    settings = importlib.import_module("gunicorn.config").Config()
+    settings.set("graceful_timeout", 21)
+    log = SimpleNamespace(error_log=logging.getLogger("a"), access_log=logging.getLogger("b"))
+    made = [one(0, 0, [], SimpleNamespace(), 15.0, settings, log) for one in (worker, kind)]
+    for one in made:
+        one.tmp.close()
+    assert [one.config.timeout_graceful_shutdown for one in made] == [None, 20]
+
+
+@pytest.mark.holds("No limit of uvicorn ends the lifespan: here, 1 second is left for it.")
+@pytest.mark.proves("service/gunicorn.conf.py")
+def test_the_lifespan_takes_its_time(record_property: Any) -> None:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        yield
+        await asyncio.sleep(100)
+
+    async def end() -> float:
+        app = planted("drained.py").app
+        app.router.lifespan_context = lifespan
+        async with beside(app, timeout_graceful_shutdown=3) as server:
+            server.end()
+            await server.served
+            return clock.now()
+
+    assert clock.run(end()) > 100
+    told = (SERVICE / "gunicorn.conf.py").read_text()
+    (less,) = re.findall(r"worker\.cfg\.graceful_timeout - (\d+)", told)
+    record_property("figure", f"{less} second")
 
 
 @pytest.mark.holds(
     "A worker finishes its job",
     "At SIGTERM, the worker of the service takes no new job, and finishes the mail that it sends:",
+    "It may hold a mail for 45 seconds, so the platform waits for 50.",
 )
 @pytest.mark.service(
     f"{WORKER}::test_a_worker_that_is_told_to_stop_finishes_its_mail",
     f"{WORKER}::test_a_killed_worker_loses_nothing",
 )
 @pytest.mark.proves(f"service/{WORKER}")
-def test_a_worker_finishes_its_job(service: Holds) -> None:
+def test_a_worker_finishes_its_job(service: Holds, record_property: Any) -> None:
     service()
+    config = (SERVICE / "src/accounts/config.py").read_text()
+    (mail,) = re.findall(r"mail_timeout: float = Field\(default=(\d+)\.0", config)
+    assert "return self.mail_timeout * 1.5\n" in config
+    held = int(mail) * 3 // 2
+    compose = yaml.safe_load((SERVICE / "compose.yaml").read_text())
+    waits = int(compose["x-service"]["stop_grace_period"].removesuffix("s"))
+    assert held < waits
+    record_property("figure", f"{held} seconds")
+    record_property("figure", f"{waits}")

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -16,6 +17,7 @@ from dev import gateway, processes
 from dev.keeper import Program
 from dev.ports import free_port
 from dev.postgres import Postgres
+from dev.system import find
 from tests.conftest import database
 from tests.fixtures.sample_data import BOB
 from tests.survival.conftest import (
@@ -132,6 +134,15 @@ def test_what_is_for_operators_is_not_found(outer: Server, path: str) -> None:
 def test_an_id_has_one_spelling(outer: Server, spelt: str) -> None:
     status, told = head(outer, f"GET /users/{spelt}")
     assert (status, by_service(told)) == (404, False), told
+
+
+def test_nginx_can_read_the_file(tmp_path: Path) -> None:
+    config = gateway.write(tmp_path, free_port(), [free_port()])
+    nginx = find("nginx") or "nginx"
+    subprocess.run([nginx, "-p", tmp_path, "-t", "-c", config], check=True)
+    config.write_text(config.read_text().replace("limit_conn clients", "limit clients"))
+    with pytest.raises(subprocess.CalledProcessError):
+        subprocess.run([nginx, "-p", tmp_path, "-t", "-c", config], check=True)
 
 
 def test_a_large_body_ends_at_the_gateway(outer: Server) -> None:

@@ -92,8 +92,30 @@ def test_an_event_arrives_before_the_stream_ends(
 # --8<-- [end:stream]
 
 
+def test_a_buffer_that_is_full_passes_at_once(tmp_path: Path) -> None:
+    read, order = threading.Event(), list[str]()
+
+    def stream(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"data: 1\n\n" * 2000)
+        read.wait(60)
+        order.append("the stream ends")
+
+    with scripted(tmp_path, stream) as front, closing(connect(front)) as client:
+        client.sendall(b"GET /users/7 HTTP/1.1\r\nHost: a\r\n\r\n")
+        said = b""
+        while b"data: 1" not in said:
+            said += client.recv(4096)
+        order.append("an event arrives")
+        read.set()
+    assert order == ["an event arrives", "the stream ends"]
+
+
 # --8<-- [start:race]
-@pytest.mark.parametrize(("method", "status"), [("GET", 204), ("PATCH", 502)])
+AGAIN = [("GET", 204), ("PUT", 204), ("DELETE", 204), ("PATCH", 502)]
+
+
+@pytest.mark.parametrize(("method", "status"), AGAIN)
 def test_a_connection_that_the_server_closes_first_loses_a_change(
     tmp_path: Path, method: str, status: int
 ) -> None:
