@@ -7,6 +7,7 @@ blocks too.
 """
 
 import ast
+import copy
 import functools
 import hashlib
 import re
@@ -28,6 +29,33 @@ NUMBERS = ["zero", "one", "two", *prose.WORDS.split("|")[:10]]
 Items = dict[str, list[pytest.Item]]
 
 
+class Spelled(ast.NodeTransformer):
+    """Writes each f-string in one way: Pythons differ in the quotes and brackets within."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Name:
+        """Return it as a name, which is written as it is."""
+        return ast.Name(f"f'{self.inner(node)}'")
+
+    def inner(self, node: ast.JoinedStr) -> str:
+        """Return what stands between its quotes."""
+        found = ""
+        for part in node.values:
+            match part:
+                case ast.Constant():
+                    found += repr(part.value)[1:-1].replace("{", "{{").replace("}", "}}")
+                case ast.FormattedValue():
+                    kind = f"!{chr(part.conversion)}" if part.conversion > 0 else ""
+                    spec = part.format_spec
+                    form = f":{self.inner(spec)}" if isinstance(spec, ast.JoinedStr) else ""
+                    found += f"{{{ast.unparse(self.visit(part.value))}{kind}{form}}}"
+        return found
+
+
+def written(node: ast.AST) -> str:
+    """Return a node as text that is the same on each Python."""
+    return ast.unparse(Spelled().visit(copy.deepcopy(node)))
+
+
 @functools.cache
 def functions(file: Path) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
     """Return the functions of a file by name."""
@@ -42,7 +70,7 @@ def constants(file: Path) -> dict[str, str]:
     for node in ast.parse(file.read_text()).body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)]) if name not in claims.LISTS:
-                found[name] = ast.unparse(node)
+                found[name] = written(node)
             case _:
                 pass
     return found
@@ -69,7 +97,7 @@ def source(file: Path, name: str) -> str:
     nodes = reached(file, name)
     names = {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
     told = [text for constant, text in constants(file).items() if constant in names]
-    return "\n".join([*map(ast.unparse, nodes), *told])
+    return "\n".join([*map(written, nodes), *told])
 
 
 def checks(file: Path, name: str) -> list[str]:
@@ -79,7 +107,7 @@ def checks(file: Path, name: str) -> list[str]:
         told = node.test if isinstance(node, ast.Assert) else node
         called = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2]
         if isinstance(node, ast.Assert) or called in ASSERTS:
-            found.append(ast.unparse(told))
+            found.append(written(told))
             names |= {n.id for n in ast.walk(told) if isinstance(n, ast.Name)}
     return found + [text for constant, text in constants(file).items() if constant in names]
 

@@ -6,9 +6,9 @@ BUDGET = {0.5: 1.5, 0.99: 9.0}  # seconds, by the share of the requests
 EDGES = [0.1, 0.5, 1.5, 3.0, 9.0, 30.0]
 
 
-# region how durations are counted
+# region how requests are counted
 def counted(durations: Iterable[float]) -> dict[str, float]:
-    """Return how many durations each edge of a histogram holds."""
+    """Return how many requests each edge of a histogram holds."""
     histogram = Histogram(
         "request_seconds", "Seconds.", buckets=EDGES, registry=None
     )

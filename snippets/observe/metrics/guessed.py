@@ -5,9 +5,9 @@ from prometheus_client import Histogram
 BUDGET = {0.5: 1.5, 0.99: 9.0}  # seconds, by the share of the requests
 
 
-# region how durations are counted
+# region how requests are counted
 def counted(durations: Iterable[float]) -> dict[float, float]:
-    """Return how many durations each edge of a histogram holds."""
+    """Return how many requests each edge of a histogram holds."""
     histogram = Histogram("request_seconds", "Seconds.", registry=None)
     for seconds in durations:
         histogram.observe(seconds)

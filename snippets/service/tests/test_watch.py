@@ -45,7 +45,7 @@ def ask(tmp_path: Path) -> Ask:
         tests = [
             {"expr": query, "eval_time": at, "exp_samples": [NEVER]} for query in asked
         ]
-        inputs = [{"series": name, "values": values} for name, values in told.items()]
+        inputs = [{"series": name, "values": row} for name, row in told.items()]
         test = {"interval": "30s", "input_series": inputs, "promql_expr_test": tests}
         rules = {"rule_files": [str(WATCH)], "evaluation_interval": "30s"}
         file = tmp_path / "test.yml"
