@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from tests.fresh import bisect, clone, locks, proofs
@@ -155,7 +156,7 @@ def blame(found: Found, failures: list[Failure], steps: Steps) -> None:
     names = [one.name for one in found.upgrades if one.old and one.new]
     by_names: dict[tuple[str, ...], Break] = {}
     for failure in failures:
-        ask = lambda subset, failure=failure: steps.holds(failure, subset)  # noqa: E731
+        ask = partial(steps.holds, failure)
         try:
             causes = bisect.breaks(names, ask, list(by_names))
         except TimeoutError:

@@ -1,3 +1,4 @@
+# region imports, the engine, and the app
 import asyncio
 import os
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 URL = os.environ["DATABASE_URL"]
 engine = create_async_engine(URL, poolclass=NullPool)  # not the requests'
 app = FastAPI()
+# endregion
 
 
 async def answers() -> bool:

@@ -3,6 +3,26 @@ from snippets.drawing import label, path, picture, rectangle
 LEFT, WIDTH = 70, 325  # where the time begins, and how wide it is
 
 
+# region the lane of one part
+def lane(part: str, top: float, seconds: float, longest: float) -> list[str]:
+    """Draw a part's name, its lane, and where in it the part ends."""
+    late = "bad" if seconds == longest else "good"
+    end = LEFT + round(WIDTH * seconds / longest, 1)
+    right = seconds > longest / 2
+    return [
+        label((0, top + 13), part),
+        rectangle((LEFT, top), WIDTH, 17, "lane"),
+        rectangle((LEFT, top), end - LEFT, 17, late),
+        path([(end, top), (end, top + 17)], late),
+        label(
+            (end - 6 if right else end + 6, top + 13),
+            f"{seconds:g}",
+            "end" if right else "",
+        ),
+    ]
+
+
+# endregion
 def draw(runs: dict[str, dict[str, float]]) -> str:
     """Draw for each file a lane from SIGTERM on for each of its parts."""
     longest = max(max(run.values()) for run in runs.values())
@@ -12,19 +32,7 @@ def draw(runs: dict[str, dict[str, float]]) -> str:
         shapes.append(label((0, top + 14), f"{name}, in seconds after SIGTERM"))
         for part, seconds in run.items():
             top += 22
-            late = "bad" if seconds == longest else "good"
-            end = LEFT + round(WIDTH * seconds / longest, 1)
-            shapes.append(label((0, top + 13), part))
-            shapes.append(rectangle((LEFT, top), WIDTH, 17, "lane"))
-            shapes.append(rectangle((LEFT, top), end - LEFT, 17, late))
-            shapes.append(path([(end, top), (end, top + 17)], late))
-            right = seconds > longest / 2
-            words = label(
-                (end - 6 if right else end + 6, top + 13),
-                f"{seconds:g}",
-                "end" if right else "",
-            )
-            shapes.append(words)
+            shapes += lane(part, top, seconds, longest)
         top += 36
     told = [
         f"{name}: " + ", ".join(f"{part} {run[part]:g}" for part in run)

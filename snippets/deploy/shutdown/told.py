@@ -15,10 +15,10 @@ SIGNALS = signal.SIGTERM, signal.SIGINT
 
 @contextlib.contextmanager
 def on_stop(call: Callable[[], None]) -> Iterator[None]:
-    """Run a function in the loop at SIGTERM or SIGINT; the server does the rest.
+    """Run a function in the loop at SIGTERM or SIGINT; then stop as before.
 
-    A server waits for its streams to end before it tells the app that it stops, so
-    an app that would end them then waits forever.
+    A server waits for its streams to end before it tells the app that it
+    stops, so an app that would end them then waits forever.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # a server in a thread gets no signals

@@ -172,7 +172,7 @@ async def endless(limit: int | None) -> bool:
     async def events() -> AsyncIterator[str]:
         while True:
             yield "open"
-            await asyncio.sleep(15)
+            await asyncio.sleep(15)  # of the clock that the test sets
 
     async with (
         beside(app, timeout_graceful_shutdown=limit) as server,

@@ -198,14 +198,14 @@ def test_a_server_stops_from_its_own_code(snippet: ModuleType) -> None:
 async def cancelled(app: Any, path: str) -> bool:
     """Tell whether a request is over when a server has ended whose limit of 3 seconds it passed."""
     over, begun = list[bool](), list[bool]()
-    going = threading.Event()
+    going, cleaned = threading.Event(), asyncio.Event()
 
     async def clean_up() -> None:
         try:
             begun.append(True)
-            await asyncio.sleep(60)
+            await asyncio.sleep(60)  # of the clock that the test sets
         finally:
-            await asyncio.sleep(1)  # what a cleanup waits for
+            await cleaned.wait()
             over.append(True)
 
     def block() -> None:
@@ -222,8 +222,9 @@ async def cancelled(app: Any, path: str) -> bool:
             await server.served
             found = bool(over)
         going.set()
-        await answer  # it is over now, for this process goes on
-    assert over
+        cleaned.set()
+        await clock.until(lambda: over)  # it goes on, as this process does
+        await asyncio.gather(answer, return_exceptions=True)
     return found
 
 
@@ -604,7 +605,7 @@ def test_the_lifespan_takes_its_time(record_property: Any) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         yield
-        await asyncio.sleep(100)
+        await asyncio.sleep(100)  # of the clock that the test sets
 
     async def end() -> float:
         app = planted("drained.py").app

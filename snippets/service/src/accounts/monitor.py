@@ -55,7 +55,6 @@ class Quiet(WSGIRequestHandler):
         """Say nothing; what asks comes each few seconds."""
 
 
-# --8<-- [start:serving]
 @contextmanager
 def serving(settings: Settings, is_well: Callable[[], bool]) -> Iterator[int]:
     """Answer `/healthz` and `/metrics` on `monitor_bind`, in a thread; give the port.
@@ -79,6 +78,7 @@ def serving(settings: Settings, is_well: Callable[[], bool]) -> Iterator[int]:
 Answer = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 
 
+# --8<-- [start:answering]
 def answering(is_well: Callable[[], bool]) -> Answer:
     """Return what answers the two paths, and no other."""
 
@@ -98,7 +98,7 @@ def answering(is_well: Callable[[], bool]) -> Answer:
     return answer
 
 
-# --8<-- [end:serving]
+# --8<-- [end:answering]
 
 
 def main() -> int:
