@@ -340,7 +340,7 @@ async def test_what_ends_the_relay_is_logged(
 ) -> None:
     async def fail(*_: object) -> None:
         warnings.warn("soon to be gone", stacklevel=1)
-        raise KeyError("nobody knew")
+        raise RuntimeError("nobody knew")
 
     monkeypatch.setattr(relay, "relay_until", fail)
     monkeypatch.setattr(relay, "Settings", lambda: settings)

@@ -320,8 +320,8 @@ def test_the_peak_of_a_process_that_ended_is_forgotten(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    code = "import os; from accounts import metrics; metrics.weigh('server')"
-    command = [sys.executable, "-c", f"{code}; print(os.getpid())"]
+    code = "from accounts import metrics; metrics.weigh('server')"
+    command = [sys.executable, "-c", f"import os; {code}; print(os.getpid())"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     peak = 'process_peak_memory_bytes{kind="server"}'
     assert peak in metrics.exposition(None)[0].decode()

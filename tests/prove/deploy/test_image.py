@@ -30,7 +30,7 @@ INSTRUCTIONS = [
     "Start the container with a read-only root, give it memory for /tmp, and drop all capabilities.",
     "Wait for SIGTERM in the server: see Stop without losing a request.",
     "Renew the digest on a day of each month, or you keep old faults.",
-    "Write your folder as their ROOT, and your command in place of gunicorn.",
+    "Name your folder in them, and your command in place of gunicorn.",
     "Scan the base image too: these tests don't see what it holds.",
 ]
 
