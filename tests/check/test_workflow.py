@@ -13,6 +13,7 @@ import yaml
 
 from tests.engine.pages import ROOT
 from tests.parts.system import LISTS, listed
+from tests.prove import unwanted
 
 SCRIPT = ROOT / ".ci/run"
 SERVICE = ROOT / "snippets/service"
@@ -26,11 +27,9 @@ WATCH = ROOT / ".github/workflows/watch.yml"
 MUTATE = ROOT / ".github/workflows/mutate.yml"
 FRESH = ROOT / ".github/workflows/fresh.yml"
 WRITES = {  # what a job may write, for what it is there
-    (PUBLISH, "publish"): ["contents"],
-    (FRESH, "request"): ["contents", "pull-requests", "actions"],
-    (FRESH, "issue"): ["issues"],
+    PUBLISH: {"publish": ["contents"]},
+    FRESH: {"request": ["contents", "pull-requests", "actions"], "issue": ["issues"]},
 }
-PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 Runner = Callable[..., tuple[int, list[str], str]]
 
@@ -62,11 +61,11 @@ def audit(workflow: Path, cache: Path) -> subprocess.CompletedProcess[str]:
 
 
 def altered(folder: Path, old: str, new: str) -> Path:
-    """Write a copy of the workflow with one text replaced."""
-    text = TEST.read_text()
-    assert text.count(old) == 1, old
+    """Write a copy of the workflow with what a pattern finds replaced."""
+    text, count = re.subn(old, new, TEST.read_text(), flags=re.MULTILINE)
+    assert count == 1, old
     copy = folder / "test.yml"
-    copy.write_text(text.replace(old, new))
+    copy.write_text(text)
     return copy
 
 
@@ -104,19 +103,31 @@ def test_zizmor_reports_an_action_that_is_not_pinned(tmp_path: Path) -> None:
 
 @each_workflow
 def test_each_action_is_pinned_to_a_commit_and_names_its_version(workflow: Path) -> None:
-    for number, line in enumerate(workflow.read_text().splitlines(), start=1):
-        if "uses:" in line and "uses: $/" not in line:  # what is of this commit needs no pin
-            used = line.strip().removeprefix("- ")
-            assert PINNED.fullmatch(used), f"{workflow.relative_to(ROOT)}:{number}: {used}"
+    unwanted.refuse(unwanted.unpinned(workflow))
 
 
 @each_workflow
 def test_a_workflow_may_do_nothing_and_its_jobs_only_read(workflow: Path) -> None:
-    content = yaml.safe_load(workflow.read_text())
-    assert content["permissions"] == {}
-    for name, job in content["jobs"].items():
-        writes = dict.fromkeys(WRITES.get((workflow, name), []), "write")
-        assert job["permissions"] == (writes or {"contents": "read"})
+    unwanted.refuse(unwanted.righted(workflow, WRITES.get(workflow, {})))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (r"(actions/checkout)@\w+ # .*", r"\1@v7", "is not pinned to a commit"),
+        (r"(actions/checkout@\w+) # .*", r"\1", "is not pinned to a commit"),
+        ("(permissions:\n      contents): read.*", r"\1: write", "the job test has the rights"),
+        ("^permissions: {}", "permissions: write-all", "the workflow has the rights write-all"),
+        ("^permissions: {}\n", "", "the workflow has the rights None"),
+    ],
+)
+def test_a_workflow_that_may_too_much_is_refused(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    workflow = altered(tmp_path, old, new)
+    told = [*unwanted.unpinned(workflow), *unwanted.righted(workflow, {})]
+    assert len(told) == 1
+    assert says in str(told[0])
 
 
 def test_the_workflow_runs_the_script() -> None:
