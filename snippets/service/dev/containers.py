@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from dev import base_image, containers_end, system
-from dev.folders import has_room, place, temporary
+from dev.folders import DISK, MEMORY, OWNERS, has_room, temporary
 from dev.keeper import kept
 
 CGROUP_2 = Path("/sys/fs/cgroup/unified/cgroup.controllers")  # beside version 1
@@ -59,7 +59,7 @@ class Containers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {**os.environ, **containers_end.environment(folder)}
-        for name in ("tmp", "user"):
+        for name in ("tmp", "u"):
             (folder / name).mkdir(mode=0o700)
         self.runtimes = runtimes()
         self.configure(*next(iter(self.runtimes.items())))
@@ -218,10 +218,11 @@ def storage() -> Iterator[Containers]:
     """Give a storage with nothing in it; take it away at the end.
 
     It is in memory where there is room, as a disk takes longer to remove an image than
-    to run it. An ordinary user's is on a disk: its podman waits 20 s for each
-    container that it keeps in memory.
+    to run it. Its path is short: where podman's run root is longer than 50 characters,
+    no container's end is noticed, and each run takes 20 s more.
     """
     end = [sys.executable, containers_end.__file__]
-    on_disk = bool(os.geteuid()) or not has_room(place(), ROOM)
-    with temporary("images", on_disk=on_disk) as folder, kept(end, folder=folder):
+    parent = MEMORY if has_room(MEMORY, ROOM) else DISK
+    told = temporary("images", parent, OWNERS[1])
+    with told as folder, kept(end, folder=folder):
         yield Containers(folder)

@@ -24,10 +24,10 @@ def environment(folder: Path) -> dict[str, str]:
         "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf",
         "DISABLE_HC_SYSTEMD": "true",  # health is asked for by `podman healthcheck run`
         "TMPDIR": f"{folder}/tmp",  # noqa: S108  the folder is this user's alone
-        "XDG_CACHE_HOME": f"{folder}/user",
-        "XDG_CONFIG_HOME": f"{folder}/user",
-        "XDG_DATA_HOME": f"{folder}/user",
-        "XDG_RUNTIME_DIR": f"{folder}/user",
+        "XDG_CACHE_HOME": f"{folder}/u",
+        "XDG_CONFIG_HOME": f"{folder}/u",
+        "XDG_DATA_HOME": f"{folder}/u",
+        "XDG_RUNTIME_DIR": f"{folder}/u",
     }
 
 

@@ -11,20 +11,24 @@ from pathlib import Path
 
 MEMORY = Path("/dev/shm")  # noqa: S108  what is made in it is private
 DISK = Path("/var/tmp")  # noqa: S108  so too
+OWNERS = ["accounts", "svc"]
+"""What names of folders begin with; the second is for where paths must be short."""
 ROOM = 2**30
 """Bytes that the memory's file system must have free; a container's has 64 MiB."""
 
 
 @contextmanager
-def temporary(name: str, *, on_disk: bool = False) -> Iterator[Path]:
-    """Give a new folder, on a disk or where there is room: in memory, or in TMPDIR.
+def temporary(
+    name: str, parent: Path | None = None, owner: str = OWNERS[0]
+) -> Iterator[Path]:
+    """Give a new folder: in another one, or in memory, or where TMPDIR says.
 
     Those that a killed process left behind are removed.
     """
     sweep()
-    parent = DISK if on_disk else place()
     # The name is known before the folder is there: an interrupt between leaves none.
-    folder = parent / f"accounts-{name}-{os.getpid()}-{secrets.token_hex(4)}"
+    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+    folder = (parent or place()) / f"{owner}-{name}-{unique}"
     try:
         folder.mkdir(mode=0o700)
         yield folder
@@ -49,7 +53,7 @@ def sweep() -> None:
     if not Path("/proc/self").exists():
         return  # nobody can tell who is gone
     for parent in {MEMORY, DISK, Path(tempfile.gettempdir())}:
-        for left in parent.glob("accounts-*"):
-            maker = re.match(r"accounts-[a-z]+-(\d+)-", left.name)
+        for left in parent.glob("*-*-*"):
+            maker = re.match(rf"(?:{'|'.join(OWNERS)})-[a-z]+-(\d+)-", left.name)
             if maker and not Path("/proc", maker[1]).exists():
                 shutil.rmtree(left, ignore_errors=True)

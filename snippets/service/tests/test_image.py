@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import shutil
 import socket
@@ -190,6 +191,12 @@ def service(container: Service) -> Service:
         container.containers.tell("podman", "start", container.name)
     container.wait()
     return container
+
+
+def test_podman_notices_the_end_of_a_container(containers: Containers) -> None:
+    root = containers.tell("podman", "info", "--format={{.Store.RunRoot}}")
+    longest = len(root) - len(str(os.getpid())) + len("4194304")
+    assert longest <= 50, "podman refuses to clean up, and waits for 20 s"
 
 
 def test_it_holds_the_packages_of_the_lock(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dev import folders, postgres
-from dev.folders import temporary
+from dev.folders import OWNERS, temporary
 from dev.keeper import kept
 from dev.ports import OUTGOING, free_port, wait_for_port
 from dev.postgres import Postgres
@@ -37,12 +37,15 @@ def inside(parents: list[Path]) -> set[Path]:
 
 
 # --8<-- [start:left]
-@pytest.mark.parametrize("name", ["postgres", "images", "metrics"])
-def test_what_a_killed_process_left_is_removed(parents: list[Path], name: str) -> None:
+@pytest.mark.parametrize("owner", OWNERS)
+@pytest.mark.parametrize("kind", ["postgres", "images", "metrics"])
+def test_what_a_killed_process_left_is_removed(
+    parents: list[Path], owner: str, kind: str
+) -> None:
     with subprocess.Popen("true") as ended:
         pass
-    running = {parent / f"accounts-{name}-{os.getpid()}-x" for parent in parents}
-    left = {parent / f"accounts-{name}-{ended.pid}-x" for parent in parents}
+    running = {parent / f"{owner}-{kind}-{os.getpid()}-x" for parent in parents}
+    left = {parent / f"{owner}-{kind}-{ended.pid}-x" for parent in parents}
     for folder in running | left:
         (folder / "data").mkdir(parents=True)
     with temporary("valkey") as folder:

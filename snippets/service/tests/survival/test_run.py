@@ -18,7 +18,7 @@ import pytest
 from alembic.config import Config
 
 from alembic import command
-from dev.folders import MEMORY
+from dev.folders import MEMORY, OWNERS
 from dev.keeper import Program, kept
 from dev.ports import free_port
 from dev.processes import ROOT
@@ -74,7 +74,7 @@ def left_by(started: list[psutil.Process], ports: set[int]) -> list[object]:
     """Return what processes left: themselves after a while, ports, and folders."""
     _, running = psutil.wait_procs(started, 15)
     makers = "|".join(str(process.pid) for process in started)
-    name = re.compile(rf"accounts-[a-z]+-({makers})-")
+    name = re.compile(rf"(?:{'|'.join(OWNERS)})-[a-z]+-({makers})-")
     found = [*MEMORY.iterdir(), *Path(tempfile.gettempdir()).iterdir()]
     folders = [folder for folder in found if name.match(folder.name)]
     return [*running, *filter(answers, ports), *folders]
