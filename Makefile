@@ -73,9 +73,10 @@ update: $(READY)  ## Rewrite shown outputs, versions and pictures, and show the 
 fresh: $(READY)  ## Prove all with releases that are a week old or more, in a copy: make fresh DAYS=7
 	@$(BIN)/python -m tests.fresh --days "$$DAYS"
 
-mutate: $(READY) $(SERVICE_READY)  ## Change each snippet in many small ways, and list what its tests accept.
+mutate: $(READY) $(SERVICE_READY)  ## Change each snippet in small ways, let old mistakes return, and list what tests accept.
 	@test -e docs/ledger.json || $(BIN)/pytest --quiet docs tests/prove tests/service
 	$(BIN)/python -m tests.mutate $(ONLY)
+	$(if $(ONLY),,$(BIN)/python -m tests.mutate.returns)
 
 bench: $(READY)  ## Measure what the proof of a block costs, and how soon a saved change shows.
 	$(BIN)/python -m tests.speed.bench

@@ -2,12 +2,15 @@
 
 import itertools
 import subprocess
+import tomllib
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.engine.pages import ROOT
 from tests.engine.plugin import MARK
+from tests.mutate import returns
 from tests.mutate.__main__ import complaints, key, listed, made, surviving
 from tests.mutate.change import FEW, MOST, changed, few
 from tests.mutate.mutants import Mutant, mutants
@@ -186,3 +189,47 @@ def test_few_are_chosen_of_each_snippet() -> None:
     assert len(few(one)) == FEW < len(one)
     other = few(mutants("a.py", PRICE + "print(price(1))\n"))
     assert {mutant.change for mutant in other} != {mutant.change for mutant in few(one)}
+
+
+DONTS = """
+import pytest
+
+def dont(value):
+    raises = pytest.RaisesExc(AssertionError, match="must be even")
+    return pytest.param(value, marks=pytest.mark.xfail(strict=True, raises=raises))
+
+@pytest.mark.parametrize("value", [2, dont(1), dont(4), dont("x")])
+def test_it_is_even(value):
+    assert value % 2 == 0, "must be even"
+"""
+
+
+def test_a_dont_that_is_let_through_or_fails_elsewhere_is_no_refusal(tmp_path: Path) -> None:
+    file = tmp_path / "test_even.py"
+    file.write_text(DONTS)
+    test = f"{file}::test_it_is_even"
+    (found,) = returns.twins([test, test]).values()
+    assert {name[-3:]: refused for name, refused in found.items()} == {
+        "[1]": True,
+        "[4]": False,
+        "[x]": False,
+    }
+
+
+def test_a_mistake_that_may_return_is_told_and_so_are_too_few() -> None:
+    found = {f"B{number:02}": {"a don't": True} for number in range(returns.LEAST)}
+    assert not returns.complaints(found)
+    found["B01"]["another"] = False
+    (told,) = returns.complaints(found)
+    assert told.startswith("B01: another: the test of the row doesn't refuse it. ")
+    del found["B01"]
+    (told,) = returns.complaints(found)
+    assert told.startswith("29 rows were tried, of 30. ")
+
+
+def test_each_mistake_can_be_planted() -> None:
+    entries = tomllib.loads(returns.PLANTED.read_text())["planted"]
+    for each in entries:
+        assert each["row"] in returns.corrected()
+        assert (ROOT / each["file"]).read_text().count(each["old"]) == 1
+    assert entries
