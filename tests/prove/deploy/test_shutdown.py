@@ -88,7 +88,18 @@ asyncio.run(drained.serve(int(sys.argv[1])))
 
 
 INSTRUCTIONS = [
-"Let the server handle SIGTERM, tell your streams from the same handler, and nest each limit in the next one.","If you don't know which handler you need, install none: uvicorn answers open requests by itself.","Install fastapi and uvicorn.","Write out logs and traces in the lifespan.","Do: tell a stream that it must end","Don't install a handler before the server","Don't replace the server's handler","Start in the lifespan what requests share, and close it behind the yield.","Let the platform leave out a process before it sends SIGTERM, and wait until its proxies know.","Give a stream a last event, and let its reader connect again.","Read in Hand work to a worker and lose nothing how the mail of a killed worker comes again.","Install httpx2, start your server, and call this with the address of a stream and the process's id:",
+    "Let the server handle SIGTERM, tell your streams from the same handler, and nest each limit in the next one.",
+    "If you don't know which handler you need, install none: uvicorn answers open requests by itself.",
+    "Install fastapi and uvicorn.",
+    "Write out logs and traces in the lifespan.",
+    "Do: tell a stream that it must end",
+    "Don't install a handler before the server",
+    "Don't replace the server's handler",
+    "Start in the lifespan what requests share, and close it behind the yield.",
+    "Let the platform leave out a process before it sends SIGTERM, and wait until its proxies know.",
+    "Give a stream a last event, and let its reader connect again.",
+    "Read in Hand work to a worker and lose nothing how the mail of a killed worker comes again.",
+    "Install httpx2, start your server, and call this with the address of a stream and the process's id:",
 ]
 
 
