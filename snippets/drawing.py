@@ -99,6 +99,7 @@ def bars(
     measures: Mapping[str, str],
     runs: Mapping[str, Mapping[str, float]],
     left: float,
+    most: float = 0,
 ) -> tuple[list[str], float]:
     """Return a group of bars for each measure, with a bar for each run, and their height.
 
@@ -106,6 +107,7 @@ def bars(
         measures: For each measure, the words above its bars.
         runs: For each run, the value of each measure.
         left: Where the bars begin, beside the names of the runs, in units of the picture.
+        most: The value of the longest bar of all; without it, each measure has its own.
 
     ```python title="drawing.py"
     from snippets.drawing import bars
@@ -117,11 +119,11 @@ def bars(
     """
     shapes, top = list[str](), 0
     for measure, words in measures.items():
-        most = max(run[measure] for run in runs.values())
+        longest = most or max(run[measure] for run in runs.values())
         shapes.append(label((0, top + 14), words))
         top += 20
         for name, run in runs.items():
-            width, value = round(200 * run[measure] / most, 1), run[measure]
+            width, value = round(200 * run[measure] / longest, 1), run[measure]
             shapes.append(label((0, top + 13), name))
             shapes.append(rectangle((left, top + 1), width, 15, "good"))
             shapes.append(label((left + 6 + width, top + 13), f"{value:g}"))

@@ -33,6 +33,7 @@ SUFFIXES = {
     "dockerfile": "Dockerfile",  # a name without a suffix
     "makefile": "Makefile",
     "nginx": ".conf",
+    "ignore": ".dockerignore",
 }
 
 LEXER = RawFencedCodeBlockLexer(re.compile(r"(?P<info>[^\n]*)\n?"))

@@ -28,6 +28,7 @@ KINDS = {
     "dockerfile": "config",
     "makefile": "config",
     "nginx": "config",
+    "ignore": "config",
     "json": "data",
     "markdown": "markup",
 }

@@ -59,6 +59,17 @@ def test_a_message_counts_once(service: Holds) -> None:
     service()
 
 
+@pytest.mark.holds(
+    "A mail may come twice, with the same Message-ID, when nobody knows what became of the first."
+)
+@pytest.mark.service("tests/survival/test_worker.py::test_a_killed_worker_loses_nothing")
+def test_a_mail_may_come_twice(service: Holds) -> None:
+    service()
+    killed = (SERVICE / "tests/survival/test_worker.py").read_text()
+    assert 'mail["Message-ID"]) for mail in inbox.mails' in killed
+    assert "with the same `Message-ID`" in README and "or the worker died." in README
+
+
 @pytest.mark.holds("A message that fails is tried again, ever later.")
 @pytest.mark.service("tests/test_worker.py::test_each_try_is_later_than_the_one_before")
 def test_a_message_is_tried_again(service: Holds) -> None:

@@ -3,12 +3,14 @@ import asyncio
 import os
 
 from fastapi import FastAPI, Response
-from sqlalchemy import NullPool, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 URL = os.environ["DATABASE_URL"]
-engine = create_async_engine(URL, poolclass=NullPool)  # not the requests'
+engine = create_async_engine(  # it keeps one connection, beside the requests'
+    URL, pool_size=1, max_overflow=0, pool_pre_ping=True
+)
 app = FastAPI()
 # endregion
 

@@ -1,11 +1,12 @@
 import os
 
 from fastapi import FastAPI
-from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 URL = os.environ["DATABASE_URL"]
-engine = create_async_engine(URL, poolclass=NullPool)
+engine = create_async_engine(  # it keeps one connection, beside the requests'
+    URL, pool_size=1, max_overflow=0, pool_pre_ping=True
+)
 app = FastAPI()
 
 

@@ -1,15 +1,17 @@
 """What the page on health checks claims."""
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
-from sqlalchemy import NullPool
+from sqlalchemy import NullPool, event, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.engine.pages import SNIPPETS
@@ -50,11 +52,26 @@ def nowhere() -> AsyncEngine:
 
 def statuses(snippet: ModuleType) -> dict[str, int]:
     """Return the status of each path."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        yield
+        await snippet.engine.dispose()
+
+    snippet.app.router.lifespan_context = lifespan
     paths = ["/healthz", "/readyz"]
     answers = asked(snippet.app, *(f"GET {path}" for path in paths))
     return {path: answer[0] for path, answer in zip(paths, answers, strict=True)}
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take a minute for an answer that is there."""
+    timeout = asyncio.timeout
+    monkeypatch.setattr(asyncio, "timeout", lambda _: timeout(60))
+
+
+@pytest.mark.usefixtures("patient")
 @pytest.mark.holds(
     "A test with a database that answers is green.",
     "An orchestrator asks whether to restart a process (liveness), whether to send it requests (readiness), and whether it has started.",
@@ -109,6 +126,41 @@ def test_no_request_is_sent_that_fails(
     ((status, *_),) = asked(snippet.app, "GET /users")
     assert status == 500
     assert ready == 503, f"it says {ready}, and a request gets {status}"
+
+
+async def full(snippet: ModuleType) -> tuple[bool, bool]:
+    """Return whether a process that was ready is so with a full database, and whether others are."""
+    role, url = "almost_full", make_url(snippet.URL)
+    owner = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with owner.connect() as connection:
+        await connection.execute(text(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 2"))
+
+    @event.listens_for(snippet.engine.sync_engine, "do_connect")
+    def limit(*told: Any) -> None:
+        told[-1]["user"] = role
+
+    assert await snippet.answers()
+    other = create_async_engine(url.set(username=role), poolclass=NullPool)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(other.connect())
+        with pytest.raises(DBAPIError, match="too many connections"):
+            await stack.enter_async_context(other.connect())
+        kept = await snippet.answers()
+        await snippet.engine.dispose()
+        await stack.enter_async_context(other.connect())  # somebody takes its place
+        late = await snippet.answers()
+    async with owner.connect() as connection:
+        await connection.execute(text(f"DROP ROLE {role}"))
+    return kept, late
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.holds(
+    "The engine keeps one connection: a process that has it stays ready while the database takes no more.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/checks.py"], indirect=True)
+def test_a_full_database_keeps_who_is_connected(snippet: ModuleType) -> None:
+    assert asyncio.run(full(snippet)) == (True, False)
 
 
 @pytest.mark.holds(

@@ -146,7 +146,23 @@ def test_a_shell_keeps_the_signal(service: Holds, record_property: Any) -> None:
 
 
 @pytest.mark.holds(
-    "The .dockerignore of the service shuts out all, and then lets in what it names.",
+    "The .dockerignore of the service shuts out all, lets in what it names, and shuts out hidden files and caches again:",
+)
+@pytest.mark.service(
+    f"{IMAGE}::test_it_holds_no_file_that_is_not_needed",
+    f"{TEXT}::test_only_what_is_named_enters_the_build",
+)
+@pytest.mark.proves("service/.dockerignore")
+def test_what_is_hidden_stays_outside(service: Holds) -> None:
+    service()
+    _, all_of_it, *named, hidden, caches = (SERVICE / ".dockerignore").read_text().splitlines()
+    assert (all_of_it, hidden, caches) == ("*", "**/.*", "**/__pycache__")
+    assert all(name.startswith("!") for name in named)
+    planted = (SERVICE / IMAGE).read_text()
+    assert '"src/accounts/.env"' in planted and '"alembic/__pycache__/' in planted
+
+
+@pytest.mark.holds(
     "Without it, a copy of the whole folder takes a file with a password along:",
 )
 @pytest.mark.service(

@@ -58,6 +58,14 @@ def rest(connection: socket.socket) -> bytes:
     return said
 
 
+def until(connection: socket.socket, words: bytes) -> bytes:
+    """Return what comes until some words stand in it, or until the end."""
+    said = b""
+    while words not in said and (part := connection.recv(4096)):
+        said += part
+    return said
+
+
 def answer(connection: socket.socket, request: bytes) -> int:
     """Send a request and read the whole answer; return its status."""
     connection.sendall(request)

@@ -29,7 +29,7 @@ from tests.survival.conftest import (
     serving,
     wait_until,
 )
-from tests.survival.test_connections import IDLE, connect, many_files
+from tests.survival.test_connections import IDLE, connect, many_files, until
 from tests.system import require
 
 require("gateway")
@@ -92,9 +92,7 @@ def head(server: Server, request: str) -> tuple[int, str]:
     """Send a request as it stands; return the status and the head of the answer."""
     with closing(connect(server)) as connection:
         connection.sendall(f"{request} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        said = b""
-        while b"\r\n\r\n" not in said:
-            said += connection.recv(4096)
+        said = until(connection, b"\r\n\r\n")
     told = said.partition(b"\r\n\r\n")[0].decode()
     return int(told.split()[1]), told
 

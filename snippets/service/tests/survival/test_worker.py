@@ -94,7 +94,6 @@ async def test_a_killed_worker_loses_nothing(
 # --8<-- [end:killed]
 
 
-# --8<-- [start:stopped]
 async def test_a_worker_that_is_told_to_stop_finishes_its_mail(
     client: AsyncClient,
     sessions: Sessions,
@@ -118,6 +117,3 @@ async def test_a_worker_that_is_told_to_stop_finishes_its_mail(
     async with sessions() as session:
         assert not await session.scalar(select(func.count()).select_from(Message))
     assert [mail["To"] for mail in inbox.mails] == [ANN["email"]]
-
-
-# --8<-- [end:stopped]
