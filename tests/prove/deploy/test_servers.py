@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import inspect
+import json
 import logging
 import os
 import re
@@ -34,7 +35,7 @@ from snippets.deploy.servers.orders import app as orders
 from tests.engine.pages import DOCS, SNIPPETS
 from tests.engine.plugin import STATE
 from tests.engine.run import Run as Proof
-from tests.parts import clock
+from tests.parts import clock, pictures
 from tests.parts.server import asked, beside, listener
 from tests.parts.service import SERVICE
 from tests.parts.started import BIN, CONTAINER, LOOPBACK, Served, serving
@@ -538,7 +539,7 @@ def test_threads_serve_no_asgi_app() -> None:
         assert "ASGI worker does not use threads configuration" in served.said()
 
 
-async def measured(folder: Path, processes: int) -> tuple[int, int]:
+async def measured(folder: Path, processes: int) -> dict[str, float]:
     """Return how many calculations run at once in some processes, and their memory in bytes."""
     remote, listening = Held(processes), listener()
 
@@ -561,22 +562,58 @@ async def measured(folder: Path, processes: int) -> tuple[int, int]:
                 answer.raise_for_status()
         workers = psutil.Process(served.pid()).children()
         memory = sum(each.memory_full_info().uss for each in workers)
-    return remote.most, memory
+    return {"calculations": remote.most, "memory": memory}
+
+
+def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool]]:
+    """Return the calculations of each run, and whether it takes more memory than the one before."""
+    found, before = {}, 0.0
+    for name, told in runs.items():
+        found[name] = told["calculations"], told["memory"] > before
+        before = told["memory"]
+    return found
 
 
 @pytest.mark.holds(
     "How many processes",
+    "An endpoint that keeps its event loop busy, on gunicorn's own ASGI.",
+    "Calls come one after another until one more waits.",
     "Without preload_app, each process more runs one calculation more, and takes as much memory as the first.",
+    "The data of the picture, and how it is drawn",
 )
-@pytest.mark.proves(f"{FOLDER}/asgi.sh")
-def test_each_process_runs_one_calculation(odd: Path) -> None:
-    numbers = 1, 2, 4
-    with ThreadPoolExecutor(len(numbers)) as pool:
-        found = [*pool.map(lambda number: asyncio.run(measured(odd, number)), numbers)]
-    assert [calculations for calculations, _ in found] == [*numbers]
-    one = found[0][1]
-    assert [round(memory / one) for _, memory in found] == [*numbers]
+@pytest.mark.proves(f"{FOLDER}/workers.json")
+def test_each_process_runs_one_calculation(odd: Path, pytestconfig: pytest.Config) -> None:
+    found = {1: "1 process", 2: "2 processes", 4: "4 processes"}
+    with ThreadPoolExecutor(len(found)) as pool:
+        told = pool.map(lambda number: asyncio.run(measured(odd, number)), found)
+        runs = dict(zip(found.values(), told, strict=True))
+    one = runs["1 process"]["memory"]
+    for each in runs.values():
+        each["memory"] = round(each["memory"] / one, 1)
+    wanted = {name: (number, True) for number, name in found.items()}
     assert (CONFIG.PreloadApp.name, CONFIG.PreloadApp.default) == ("preload_app", False)
+    updating = pytestconfig.option.update_examples
+    pictures.hold_data(f"{FOLDER}/workers", runs, shape, wanted, updating)
+    assert shape(runs) == wanted
+
+
+@pytest.mark.holds(
+    "Calculations at once and memory of 1, 2 and 4 processes",
+    "Memory as a multiple of that of one process: 1 process 1, 2 processes 2, 4 processes 4.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
+def test_the_picture_is_drawn_from_the_data(
+    snippet: ModuleType, pytestconfig: pytest.Config, record_property: Any
+) -> None:
+    told = json.loads((HERE / "workers.json").read_text())
+    for name, run in told.items():
+        record_property("figure", name)
+        record_property("figure", f"{run['memory']:g}")
+    pictures.hold_picture(f"{FOLDER}/workers", snippet.draw, pytestconfig.option.update_examples)
+    drawn = snippet.draw(
+        {"a": {"calculations": 1, "memory": 1}, "b": {"calculations": 2, "memory": 2}}
+    )
+    assert (drawn.count('width="100"'), drawn.count('width="200"')) == (2, 2)
 
 
 @pytest.mark.holds(
