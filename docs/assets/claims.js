@@ -99,7 +99,7 @@ function claimed({ claim, shown }, told) {
   if (shown && !claim.part && shown !== claim.sha256) return ["unheld", "Not held: the sentence shown is not the one that was held.", []];
   if (claim.outcome !== "passed") return ["unheld", claim.kind === "held" ? "The test that holds this sentence failed." : NOTHING, claim.tests];
   const run = told.ledger.runs.find((candidate) => candidate.id === claim.run);
-  const when = run ? ` Last run on Python ${run.python}, ${day(run.date)}: ${claim.outcome}.` : "";
+  const when = run ? ` Last run on ${pythonsOf(claim, run)}, ${day(run.date)}: ${claim.outcome}.` : "";
   const compared = shown ? "" : ` ${NOT_COMPARED}`;
   return [claim.kind, (KINDS[claim.kind] ?? NOTHING) + (claim.kind === "held" ? when : "") + compared, claim.tests];
 }

@@ -400,4 +400,4 @@ def test_it_makes_the_environments_of_the_makefile() -> None:
     for name, target in zip(("READY", "SERVICE_READY"), proving.TARGETS, strict=True):
         assert f"\n{name} := {target}\n" in recipes
         assert f"\n$({name}): " in recipes
-    assert (ROOT / proving.WORKFLOW).exists() and ROOT / proving.LEDGER == ledger.LEDGER
+    assert ROOT / proving.LEDGER == ledger.LEDGER

@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.engine.pages import ROOT
 from tests.fresh import clone
 from tests.fresh.locks import RefusedError
+from tests.prove.pythons import words
 from tests.pythons import merge
 from tests.pythons.proving import LEDGER, RedError, everywhere
 
@@ -25,7 +26,7 @@ def files(root: Path, names: list[str]) -> str:
     head = clone.git(root, "rev-parse", "HEAD").strip()
     told = merge.merged({name: merge.read(Path(name)) for name in names}, head)
     merge.write(told, root / LEDGER)
-    return f"{LEDGER} is of Python {merge.words(merge.pythons(told))}."
+    return f"{LEDGER} is of Python {words(merge.pythons(told))}."
 
 
 def say(line: str) -> None:

@@ -11,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from tests.fresh.locks import UV, RefusedError
+from tests.prove import pythons
 
 LIST = ("python", "list", "--offline", "--only-installed", "--output-format=json")
 
@@ -27,13 +28,7 @@ class Python:
     @property
     def minor(self) -> str:
         """Its minor version, such as 3.12."""
-        return minor(self.version)
-
-
-def minor(version: str) -> str:
-    """Return the minor version of a Python, such as 3.12 of 3.12.1."""
-    major, minor, *_ = version.split(".")
-    return f"{major}.{minor}"
+        return pythons.minor(self.version)
 
 
 def places() -> list[str]:

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from tests.engine import ledger, pages
 from tests.fresh.locks import RefusedError
-from tests.pythons.interpreters import minor
+from tests.prove.pythons import minor, words
 
 Ledger = dict[str, Any]
 KINDS = {"blocks": "block", "claims": "claim"}
@@ -108,11 +108,6 @@ def pythons(told: Ledger) -> list[str]:
     """Return the Pythons of which a merged ledger is."""
     found = {python for key in KINDS for one in told[key] for python in one["pythons"]}
     return sorted(found, key=Version)
-
-
-def words(pythons: list[str]) -> str:
-    """Return some Pythons in words: 3.11, 3.12 and 3.13."""
-    return " and ".join([", ".join(pythons[:-1]), *pythons[-1:]] if pythons[1:] else pythons)
 
 
 def write(told: Ledger, file: Path) -> None:

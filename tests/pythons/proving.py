@@ -8,13 +8,12 @@ from packaging.version import Version
 
 from tests.fresh import clone, proofs
 from tests.fresh.locks import RefusedError
-from tests.prove.pythons import tested
+from tests.prove.pythons import WORKFLOW, tested, words
 from tests.pythons import merge
 from tests.pythons.interpreters import Python, installed
 from tests.sessions import PROVE
 
 TARGETS = (".venv/ready", ".venv/service/ready")
-WORKFLOW = ".github/workflows/test.yml"
 LEDGER = "docs/ledger.json"
 AGAIN = "then run this again"
 Say = Callable[[str], None]
@@ -46,7 +45,7 @@ def everywhere(root: Path, say: Say) -> str:
         else:
             say(f"Python {found[minor].version}: {counted(ledgers[minor])}.")
     if red:
-        raise RedError(f"Nothing was changed: Python {merge.words(red)} is red.")
+        raise RedError(f"Nothing was changed: Python {words(red)} is red.")
     if not ledgers:
         raise RefusedError("no Python proved anything. Install one that is supported")
     return written(root, ledgers, head, supported)
@@ -59,8 +58,8 @@ def written(root: Path, ledgers: dict[str, merge.Ledger], head: str, supported: 
     names = {f"the ledger of Python {minor}": told for minor, told in ledgers.items()}
     merge.write(merge.merged(names, head), root / LEDGER)
     missing = [minor for minor in supported if minor not in ledgers]
-    lacks = f" Python {merge.words(missing)} is missing: no release is made of it."
-    return f"{LEDGER} is of Python {merge.words([*ledgers])}.{lacks if missing else ''}"
+    lacks = f" Python {words(missing)} is missing: no release is made of it."
+    return f"{LEDGER} is of Python {words([*ledgers])}.{lacks if missing else ''}"
 
 
 def clean(root: Path) -> str:
