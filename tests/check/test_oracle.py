@@ -227,7 +227,9 @@ def test_each_named_test_exists(recorded: dict[str, Any]) -> None:
 
 def test_the_runs_are_of_this_project(recorded: dict[str, Any]) -> None:
     runs = {run["id"] for run in recorded["runs"]}
-    assert runs == {proof["run"] for block in recorded["blocks"] for proof in block["proofs"]}
+    used = {proof["run"] for block in recorded["blocks"] for proof in block["proofs"]}
+    used |= {run for block in recorded["blocks"] for run in block.get("pythons", {}).values()}
+    assert runs == used
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     if head.returncode == 0:
         commit = recorded["runs"][-1]["commit"]
