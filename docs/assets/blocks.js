@@ -8,10 +8,12 @@ function said(told, id, shown, why) {
   const on = run ? `on ${pythonsOf(block, run)}, ${day(run.date)}` : "";
   const seen = block?.path.endsWith(".fails.out") ? "Seen" : "Proven";
   const how = block?.kind === "dont" ? "Don't: fails as described" : seen;
+  const needs = block?.since ? `it needs Python ${block.since} or newer` : "";
   const words = {
+    since: needs && `Not run ${on}: ${needs}.`,
     none: "No run is recorded for this block.",
     failed: `Failed ${on}.`,
-    passed: `${how} ${on}`,
+    passed: `${how} ${on}${needs && `; ${needs}`}`,
   };
   const [state, sentence] = verdict(told, run ? proof : null, block?.sha256, shown, words, why);
   return { block, run, state, sentence };

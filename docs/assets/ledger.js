@@ -58,6 +58,7 @@ function verdict(told, proof, sha, shown, words, why = NOT_COMPARED) {
   if (!told.ledger) return [told.state === "waiting" ? "waiting" : "unproven", told.words];
   if (!proof) return ["unproven", words.none];
   if (shown && shown !== sha) return told.state === "other" ? ["unproven", OTHER] : ["broken", CHANGED];
+  if (proof.outcome === "skipped" && words.since) return ["unproven", words.since];
   if (proof.outcome === "skipped") return ["unproven", "Not run where the rest was: a program was missing."];
   if (proof.outcome !== "passed") return ["broken", words.failed];
   return ["passed", shown ? words.passed : `${words.passed}. ${why}`];

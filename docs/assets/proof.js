@@ -66,7 +66,7 @@ function openTarget() {
 
 // What all of some blocks were proven on, as one of them tells it.
 function shared(blocks) {
-  const [first, ...others] = blocks.map((block) => Object.entries(block.pythons ?? {}));
+  const [first, ...others] = blocks.filter((block) => !block.since).map((block) => Object.entries(block.pythons ?? {}));
   const everywhere = ([python]) => others.every((each) => each.some(([other]) => other === python));
   return { pythons: Object.fromEntries((first ?? []).filter(everywhere)) };
 }

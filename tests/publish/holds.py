@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
+from packaging.version import Version
 
 from tests.engine import ledger, pages
 from tests.prove import pythons
@@ -64,7 +65,9 @@ def hold_pythons(told: dict[str, Any]) -> None:
     for thing in (*told["blocks"], *told["claims"]):
         run = thing["proofs"][0]["run"] if "proofs" in thing else thing["run"]
         proven = thing.get("pythons", [runs[run]])
-        if missing := [python for python in supported if python not in proven]:
+        since = Version(thing.get("since", "0"))
+        wanted = [python for python in supported if Version(python) >= since]
+        if missing := [python for python in wanted if python not in proven]:
             where = f"{thing['page']}:{thing['line']}: it isn't proven"
             cure = "Run `make pythons` on a clean checkout of this commit"
             raise RefusedError(f"{where} on Python {pythons.words(missing)}. {cure}")

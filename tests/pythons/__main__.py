@@ -29,6 +29,16 @@ def files(root: Path, names: list[str]) -> str:
     return f"{LEDGER} is of Python {words(merge.pythons(told))}."
 
 
+def done(arguments: list[str], root: Path) -> str:
+    """Do what is asked; return what was done."""
+    match arguments:
+        case []:
+            return everywhere(root, say)
+        case ["merge", *names] if names:
+            return files(root, names)
+    raise RefusedError(USAGE)
+
+
 def say(line: str) -> None:
     """Print a line at once: the next one may be minutes away."""
     print(line, flush=True)
@@ -38,13 +48,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     """Do what is asked, say what came of it, and return the status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        match arguments:
-            case []:
-                say(everywhere(root, say))
-            case ["merge", *names] if names:
-                say(files(root, names))
-            case _:
-                raise RefusedError(USAGE)  # noqa: TRY301
+        say(done(arguments, root))
     except RedError as red:
         print(red, file=sys.stderr)
         return 1

@@ -115,7 +115,9 @@ def told(python: Python, failure: proofs.Failure) -> str:
     where, (why, *_) = failure.place, [*failure.message.splitlines(), ""]
     if named := proofs.PLACE.match(why):
         where, why = f"{named[1]}:{named[2]}", why[named.end() :].strip()
-    return f"{where or failure.item}: on Python {python.minor}: {why}"
+    if not where or Path(where).is_absolute():  # of a library, which raised it
+        where = failure.item
+    return f"{where}: on Python {python.minor}: {why}"
 
 
 def counted(ledger: merge.Ledger) -> str:
