@@ -9,11 +9,11 @@ from playwright.sync_api import Page, expect
 
 from tests.check.test_oracle import SCHEMA
 from tests.check.test_proof import answer
+from tests.check.tiny_pythons import VERSIONS
 from tests.pythons import merge
 
 TIMEOUTS = "concurrency/timeouts/"
 COMMIT = "a" * 40
-VERSIONS = ["3.11.7", "3.12.1", "3.13.0"]
 EACH = "Python 3.11, 3.12 and 3.13"
 DAY = "2 January 2026"
 

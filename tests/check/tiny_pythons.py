@@ -42,6 +42,8 @@ MAKEFILE = """\
 	mkdir .venv/service
 	touch $@
 """
+VERSIONS = ["3.11.7", "3.12.1", "3.13.0"]
+OLD = "what stood there"
 MATRIX = "jobs: {test: {strategy: {matrix: {python: ['3.11', '3.12', '3.13']}}}}\n"
 TINY = {
     ".gitignore": "/.venv\n/docs/ledger.json\n__pycache__/\n",
@@ -55,12 +57,18 @@ TINY = {
 
 
 def planted(root: Path) -> Path:
-    """Write the project, and commit it."""
+    """Write the project, commit it, and write something in the place of its ledger."""
     for path, text in TINY.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     commit(root, "Start")
+    (root / "docs/ledger.json").write_text(OLD)
     return root
+
+
+def stands(root: Path) -> str:
+    """Return what stands in the place of the ledger."""
+    return (root / "docs/ledger.json").read_text()
 
 
 def rewrite(root: Path, path: str, text: str) -> None:
