@@ -118,7 +118,7 @@ def test_a_file_that_is_no_ledger_is_refused(
         (["merge", str(file)], "a.json:1: it is not as a session wrote it"),
         (["merge", str(tmp_path / "b.json")], "there is no ledger"),
         (["merge"], "Say nothing to prove all, or: merge"),
-        (["marge", str(file)], "Say nothing to prove all, or: merge"),
+        (["mix", str(file)], "Say nothing to prove all, or: merge"),
     ):
         assert main(arguments, root) == 2
         assert says in capsys.readouterr().err
