@@ -129,7 +129,7 @@ def test_what_one_python_skipped_is_told_of_the_others(root: Path, tmp_path: Pat
     first, second = one(root, "3.11.7"), one(root, "3.12.1")
     first["blocks"][0]["proofs"][0]["outcome"] = "skipped"
     names = [store(tmp_path / "a.json", first), store(tmp_path / "b.json", second)]
-    assert main(["merge", *names], root) == 0
+    assert main(["merge", *reversed(names)], root) == 0
     told = merge.read(root / "docs/ledger.json")
     assert told["blocks"][0]["pythons"] == {"3.12": "run-3.12.1"}
     assert told["blocks"][0]["proofs"] == second["blocks"][0]["proofs"]
