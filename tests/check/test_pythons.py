@@ -220,6 +220,7 @@ def test_what_the_shims_of_a_manager_hide_is_found(
         (folder / "python3").symlink_to(Path(sys.executable).resolve())
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(shims))
+    assert interpreters.places() == [str(kept)]
     assert [one.path for one in installed(root).values()] == [str(kept / "python3")]
 
 
