@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help serve new parts test check site successor book publish retract release changes \
-	update fresh mutate bench bare lock
+	update fresh pythons mutate bench bare lock
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
@@ -72,6 +72,9 @@ update: $(READY)  ## Rewrite shown outputs, versions and pictures, and show the 
 
 fresh: $(READY)  ## Prove all with releases that are a week old or more, in a copy: make fresh DAYS=7
 	@$(BIN)/python -m tests.fresh --days "$$DAYS"
+
+pythons: $(READY)  ## Prove this commit on each Python that is found, and merge the ledgers.
+	@$(BIN)/python -m tests.pythons
 
 mutate: $(READY) $(SERVICE_READY)  ## Change each snippet in small ways, let old mistakes return, and list what tests accept.
 	@test -e docs/ledger.json || $(BIN)/pytest --quiet docs tests/prove tests/service

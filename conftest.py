@@ -4,5 +4,6 @@ pytest_plugins = [
     "tests.engine.plugin",
     "tests.parts.plugin",
     "tests.parts.evidence",
+    "tests.pythons.newer",
     "tests.sessions",
 ]

@@ -5,23 +5,37 @@ function said(told, id, shown, why) {
   const block = told.ledger?.blocks.find((candidate) => candidate.id === id);
   const proof = block?.proofs.at(-1);
   const run = told.ledger?.runs.find((candidate) => candidate.id === proof?.run);
-  const on = run ? `on Python ${run.python}, ${day(run.date)}` : "";
+  const on = run ? `on ${pythonsOf(block, run)}, ${day(run.date)}` : "";
   const seen = block?.path.endsWith(".fails.out") ? "Seen" : "Proven";
   const how = block?.kind === "dont" ? "Don't: fails as described" : seen;
+  const needs = block?.since ? `it needs Python ${block.since} or newer` : "";
   const words = {
+    since: needs && `Not run ${on}: ${needs}.`,
     none: "No run is recorded for this block.",
     failed: `Failed ${on}.`,
-    passed: `${how} ${on}`,
+    passed: `${how} ${on}${needs && `; ${needs}`}`,
   };
   const [state, sentence] = verdict(told, run ? proof : null, block?.sha256, shown, words, why);
   return { block, run, state, sentence };
 }
 
-function facts(block, run) {
-  const proof = block.proofs.at(-1);
+// The runs that proved a block: the one of its proof, or one for each Python of a merged ledger.
+function runsOf(block, run, ledger) {
+  const ids = Object.values(block.pythons ?? {});
+  const runs = ids.map((id) => ledger.runs.find((candidate) => candidate.id === id)).filter(Boolean);
+  return runs.length > 1 ? runs : [run];
+}
+
+function inWords(run, several) {
   const commit = run.commit?.slice(0, 12) ?? "none";
   const dirty = run.commit?.endsWith("-dirty") ? ", with changes" : "";
-  const rows = [["Run", `${run.id}, ${run.platform}, commit ${commit}${dirty}`]];
+  return `${several ? `Python ${run.python}, ` : ""}${run.id}, ${run.platform}, commit ${commit}${dirty}`;
+}
+
+function facts(block, run, ledger) {
+  const proof = block.proofs.at(-1);
+  const runs = runsOf(block, run, ledger);
+  const rows = runs.map((each) => ["Run", inWords(each, runs.length > 1)]);
   const packages = Object.entries(run.packages).map(([name, version]) => `${name} ${version}`);
   if (packages.length) rows.push(["With", packages.join(", ")]);
   if (block.expects.raises) rows.push(["Must fail with", `${block.expects.raises}: ${block.expects.match}`]);
@@ -49,7 +63,7 @@ function details(told, id, shown, why) {
   element.className = `proof ${state} ${block?.kind ?? ""}`;
   element.append(document.createElement("summary"));
   element.firstChild.textContent = sentence;
-  if (run) element.append(list(facts(block, run)));
+  if (run) element.append(list(facts(block, run, told.ledger)));
   return element;
 }
 

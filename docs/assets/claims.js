@@ -97,11 +97,13 @@ const pageOf = () => document.querySelector("meta[name=source]").content;
 function claimed({ claim, shown }, told) {
   if (!claim) return ["unheld", NOTHING, []];
   if (shown && !claim.part && shown !== claim.sha256) return ["unheld", "Not held: the sentence shown is not the one that was held.", []];
+  const needs = claim.since ? ` It needs Python ${claim.since} or newer.` : "";
+  if (claim.outcome === "skipped") return ["other", `The test that holds this sentence was not run.${needs}`, claim.tests];
   if (claim.outcome !== "passed") return ["unheld", claim.kind === "held" ? "The test that holds this sentence failed." : NOTHING, claim.tests];
   const run = told.ledger.runs.find((candidate) => candidate.id === claim.run);
-  const when = run ? ` Last run on Python ${run.python}, ${day(run.date)}: ${claim.outcome}.` : "";
+  const when = run ? ` Last run on ${pythonsOf(claim, run)}, ${day(run.date)}: ${claim.outcome}.` : "";
   const compared = shown ? "" : ` ${NOT_COMPARED}`;
-  return [claim.kind, (KINDS[claim.kind] ?? NOTHING) + (claim.kind === "held" ? when : "") + compared, claim.tests];
+  return [claim.kind, (KINDS[claim.kind] ?? NOTHING) + (claim.kind === "held" ? when + needs : "") + compared, claim.tests];
 }
 
 function noteOf(sentence, told) {

@@ -41,6 +41,12 @@ async function sha256(text) {
 const hashOfBlock = (code) => sha256(code.textContent.replace(/\n+$/, ""));
 const day = (date) => new Date(date).toLocaleDateString("en-GB", { dateStyle: "long", timeZone: "UTC" });
 
+// The Pythons that proved something, in words: those of a merged ledger, or the one of a run.
+function pythonsOf(entry, run) {
+  const minors = Object.keys(entry?.pythons ?? {});
+  return `Python ${minors.length > 1 ? new Intl.ListFormat("en-GB").format(minors) : run.python}`;
+}
+
 const NOT_COMPARED = "The text shown was not compared: over plain http a browser can't.";
 const NOT_READ = "The text shown was not compared: its page could not be read.";
 const CHANGED = "Not proven: the text shown is not the text that ran.";
@@ -52,6 +58,7 @@ function verdict(told, proof, sha, shown, words, why = NOT_COMPARED) {
   if (!told.ledger) return [told.state === "waiting" ? "waiting" : "unproven", told.words];
   if (!proof) return ["unproven", words.none];
   if (shown && shown !== sha) return told.state === "other" ? ["unproven", OTHER] : ["broken", CHANGED];
+  if (proof.outcome === "skipped" && words.since) return ["unproven", words.since];
   if (proof.outcome === "skipped") return ["unproven", "Not run where the rest was: a program was missing."];
   if (proof.outcome !== "passed") return ["broken", words.failed];
   return ["passed", shown ? words.passed : `${words.passed}. ${why}`];

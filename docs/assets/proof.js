@@ -64,15 +64,23 @@ function openTarget() {
   if (line) line.open = true;
 }
 
+// What all of some blocks were proven on, as one of them tells it.
+function shared(blocks) {
+  const [first, ...others] = blocks.filter((block) => !block.since).map((block) => Object.entries(block.pythons ?? {}));
+  const everywhere = ([python]) => others.every((each) => each.some(([other]) => other === python));
+  return { pythons: Object.fromEntries((first ?? []).filter(everywhere)) };
+}
+
 function showSummary(element, told) {
   if (!told.ledger) return void (element.textContent = told.words);
   const ids = shownBlocks();
-  const proofs = ids.map((id) => told.ledger.blocks.find((block) => block.id === id)?.proofs.at(-1)).filter(Boolean);
+  const blocks = ids.map((id) => told.ledger.blocks.find((block) => block.id === id)).filter(Boolean);
+  const proofs = blocks.map((block) => block.proofs.at(-1)).filter(Boolean);
   const sum = (key) => proofs.reduce((total, proof) => total + proof[key].length, 0);
   const passed = proofs.filter((proof) => proof.outcome === "passed").length;
   const run = told.ledger.runs.at(-1);
   const sentences = [`${passed} of ${ids.length} blocks of this site proven, `
-    + `${sum("executed")} of ${sum("executable")} executable lines run${run ? `, last on Python ${run.python}, ${day(run.date)}` : ""}.`];
+    + `${sum("executed")} of ${sum("executable")} executable lines run${run ? `, last on ${pythonsOf(shared(blocks), run)}, ${day(run.date)}` : ""}.`];
   const claims = told.ledger.claims ?? [];
   const held = claims.filter((claim) => claim.outcome === "passed").length;
   if (claims.length) sentences.push(`${held} of ${claims.length} sentences held.`);

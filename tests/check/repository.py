@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests.engine import ledger
+from tests.prove import pythons
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -16,14 +17,25 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def prove(copy: Path, block: str = "passed", claim: str = "passed", of: str = "HEAD") -> None:
-    """Write a ledger of a commit, in which one block and one claim came out so."""
-    told = {
-        "runs": [{"commit": git(copy, "rev-parse", of)}],
-        "blocks": [{"page": "a.md", "line": 1, "proofs": [{"outcome": block}]}],
-        "claims": [{"page": "a.md", "line": 2, "outcome": claim}],
+def prove(
+    copy: Path,
+    block: str = "passed",
+    claim: str = "passed",
+    of: str = "HEAD",
+    on: dict[str, str] | None = None,
+) -> None:
+    """Write a ledger of a commit, in which one block and one claim came out so.
+
+    The block was proven on some Pythons, each with a run, or on each that is supported.
+    """
+    every = dict.fromkeys(pythons.tested(copy / pythons.WORKFLOW), "run")
+    proof, told = {"outcome": block, "run": "run"}, {"page": "a.md", "pythons": every}
+    ledger_ = {
+        "runs": [{"id": "run", "python": "3.11.7", "commit": git(copy, "rev-parse", of)}],
+        "blocks": [told | {"line": 1, "proofs": [proof], "pythons": on or every}],
+        "claims": [told | {"line": 2, "outcome": claim, "run": "run"}],
     }
-    text = json.dumps(told | {"digest": ledger.digest(told)})
+    text = json.dumps(ledger_ | {"digest": ledger.digest(ledger_)})
     (copy / "docs/ledger.json").write_text(text)
 
 

@@ -147,6 +147,7 @@ ELSEWHERE = {
     "make parts": "test_parts.py",
     "make publish VERSION=1.2": "test_versions.py",
     "make fresh": "test_fresh.py",
+    "make pythons": "test_pythons.py",
 }
 SAYS = {
     "make test": " passed",
@@ -182,7 +183,7 @@ def test_each_command_is_listed(copy: Path) -> None:
     listed = set(re.findall(r"^make (\w+)", make(copy, "help"), re.MULTILINE))
     known = {"help", "serve", "parts", "new", "test", "site", "update", "mutate", "lock"}
     known |= {"bench", "bare", "book", "check", "publish", "retract", "successor"}
-    assert listed == known | {"changes", "fresh", "release"}
+    assert listed == known | {"changes", "fresh", "pythons", "release"}
 
 
 def test_update_rewrites_what_is_generated(copy: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -15,9 +16,13 @@ from tests.check.conftest import serving
 from tests.check.repository import git, leave_out, prove, redirect, state
 from tests.check.test_commands import commit, shrink
 from tests.parts.copies import copied
+from tests.prove import pythons
 from tests.service.conftest import shell
 
 OLD, NEW = "place.md", "concurrency/place.md"
+HERE = (
+    "jobs: {{test: {{strategy: {{matrix: {{python: ['{}']}}}}}}}}\n"  # the one Python that proves
+)
 CHANGES = "\n## [{}]\n\n- Something changed for readers.\n"
 
 
@@ -70,6 +75,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / "docs/place.md").write_text("# Place\n\nIt will move.\n")
     with (copy / "mkdocs.yml").open("a") as config:
         config.write(f"  - {OLD}\n")
+    (copy / pythons.WORKFLOW).write_text(HERE.format(platform.python_version()[:4]))
     leave_out(copy, "drawing.md")  # no test proves its blocks in this copy
     (copy / "tests/prove/test_drawing.py").unlink()
     (copy / "snippets/drawing.py").unlink()

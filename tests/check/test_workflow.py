@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.engine.ledger import LEDGER
 from tests.engine.pages import ROOT
 from tests.parts.system import LISTS, listed
 from tests.prove import unwanted
@@ -130,9 +131,14 @@ def test_a_workflow_that_may_too_much_is_refused(
     assert says in str(told[0])
 
 
-def test_the_workflow_runs_the_script() -> None:
+def test_the_workflow_runs_the_script_and_keeps_the_ledger() -> None:
     (job,) = yaml.safe_load(TEST.read_text())["jobs"].values()
-    assert job["steps"][-1]["run"] == "bash .ci/run"
+    *_, runs, keeps = job["steps"]
+    assert runs["run"] == "bash .ci/run"
+    assert keeps["uses"].startswith("actions/upload-artifact@")
+    assert keeps["with"]["name"] == "ledger-${{ matrix.python }}"  # one of each: names are unique
+    assert ROOT / keeps["with"]["path"] == LEDGER
+    assert keeps["with"]["if-no-files-found"] == "error"
 
 
 def test_nothing_is_published_before_each_python_is_green() -> None:
@@ -142,9 +148,13 @@ def test_nothing_is_published_before_each_python_is_green() -> None:
     assert test["uses"] == f"$/{TEST.relative_to(ROOT)}"
     assert "workflow_call" in yaml.safe_load(TEST.read_text())[True]
     assert publish["needs"] == "test"
-    proves, pushes = (step["run"] for step in publish["steps"][-2:])
-    assert proves == "bash .ci/run"
-    assert pushes.splitlines()[-1] == 'make publish VERSION="${REF#v}"'
+    *_, fetches, merges, pushes = publish["steps"]
+    assert fetches["uses"].startswith("actions/download-artifact@")
+    assert fetches["with"] == {"pattern": "ledger-*", "path": "${{ runner.temp }}/ledgers"}
+    command = '.venv/bin/python -m tests.pythons merge "$RUNNER_TEMP"/ledgers/*/ledger.json'
+    assert merges["run"].splitlines() == ["make .venv/ready", command]
+    assert pushes["run"].splitlines()[-1] == 'make publish VERSION="${REF#v}"'
+    assert "bash .ci/run" not in PUBLISH.read_text(), "what may write runs no test"
 
 
 def test_all_mutants_are_tried_each_week_and_by_hand() -> None:

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import tomllib
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from tests.engine.pages import DOCS, ROOT, RefusedError
@@ -24,15 +25,16 @@ def digest(ledger: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def load() -> dict[str, Any]:
+def load(file: Path | None = None) -> dict[str, Any]:
     """Return the ledger, empty where there is none; refuse one that was edited."""
-    if not LEDGER.exists():
+    file = file or LEDGER
+    if not file.exists():
         return {"runs": [], "blocks": [], "claims": []}
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        ledger: dict[str, Any] = json.loads(LEDGER.read_text())
+        ledger: dict[str, Any] = json.loads(file.read_text())
         if ledger["digest"] == digest(ledger):
             return ledger
-    raise RefusedError(LEDGER, 1, "it is not as a session wrote it", "Delete it, run `make test`")
+    raise RefusedError(file, 1, "it is not as a session wrote it", "Delete it, run `make test`")
 
 
 def text(ledger: dict[str, Any]) -> str:
@@ -61,6 +63,7 @@ def write(session: Session) -> None:
     claims += [claim for claim in previous.get("claims", []) if claim["page"] not in pages]
     used = {proof["run"] for block in blocks for proof in block["proofs"]}
     used |= {claim["run"] for claim in claims}
+    used |= {run for one in [*blocks, *claims] for run in one.get("pythons", {}).values()}
     ledger = {"escapes": []} | previous | now | session.told
     ledger |= {
         "runs": [entry for entry in [*previous["runs"], run] if entry["id"] in used],

@@ -48,9 +48,9 @@ class Project:
 
 
 @contextmanager
-def copied(root: Path) -> Iterator[Path]:
+def copied(root: Path, prefix: str = "fresh-") -> Iterator[Path]:
     """Give a clone of the commit that is checked out."""
-    base = Path(tempfile.mkdtemp(prefix="fresh-"))
+    base = Path(tempfile.mkdtemp(prefix=prefix))
     watch = subprocess.Popen(
         [sys.executable, "-c", WATCH, base], stdin=subprocess.PIPE, start_new_session=True
     )

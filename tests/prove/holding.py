@@ -22,6 +22,7 @@ from tests.engine.proof import Session
 from tests.prove import agreed, claims, matches, prose
 from tests.prove.claims import Declared, refusal
 from tests.prove.sentences import Sentence, plain, sentences
+from tests.pythons import newer
 
 ASSERTS = {"fail", "raises", "warns", "RaisesExc", "RaisesGroup", "record_property", "check"}
 ASSERTS |= {"service", "failing"}  # a test of the service, which its mark names, and how it fails
@@ -208,11 +209,18 @@ class Judge:
             tests = [claim for claim in told if claim.kind == "held"]
             kind = "held" if tests else claims.of_itself(sentence)
             kind = kind or (told[0].kind if told else None)
+            since = newer.of_all(item for one in tests for item in self.items.get(one.function, []))
             if kind is None:
                 cure = f"Name it in {test_of(self.page)}: a test holds it, or it is an instruction"
                 refused = [refusal(sentence, "nothing holds this sentence", cure)]
             elif tests and (red or self.failed(tests)):
                 refused = []  # it is red already
+            elif since and f"Python {newer.named(since)}" not in sentence.text:
+                cure = "Name that Python in it"
+                reason = f"its test needs Python {newer.named(since)}, and it doesn't say so"
+                refused = [refusal(sentence, reason, cure)]
+            elif newer.missing(since):
+                refused = []  # another Python proves it
             elif tests:
                 refused = self.hold(sentence, {claim.function for claim in tests})
             else:
@@ -223,6 +231,8 @@ class Judge:
             names = sorted({claim.function for claim in tests})
             passed = not (refused or (tests and (red or self.failed(tests))))
             self.enter(number, sentence, kind, names, passed=passed)
+            if since:
+                self.defer(number, since, passed=passed)
         return found
 
     def enter(
@@ -242,6 +252,13 @@ class Judge:
             "checks": [check for name in names for check in checks(self.file, name)],
             "outcome": "passed" if passed and kind else "failed",
         }
+
+    def defer(self, number: int, since: newer.Since, *, passed: bool) -> None:
+        """Tell the session which Python a sentence needs; an older one doesn't prove it."""
+        entry = self.session.claims[f"{claims.page_id(self.page).removesuffix('.md')}:s{number}"]
+        entry["since"] = newer.named(since)
+        if passed and newer.missing(since):
+            entry["outcome"] = "skipped"
 
     def hold(self, sentence: Sentence, names: set[str]) -> list[RefusedError]:
         """Return what speaks against tests as those that hold a sentence."""

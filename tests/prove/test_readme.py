@@ -24,6 +24,7 @@ INSTRUCTIONS = [
     "Set SITE_URL to the address at which you publish.",
     "Set REPO_URL and EDIT_URI where git can't tell your fork's.",
     "Run make fresh to prove all in a copy with releases that are a week old: it writes a pull request, or an issue that names what breaks.",
+    "Run make pythons to prove all on each supported Python that is found, and to merge their ledgers.",
     "Read more",
 ]
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
+from packaging.version import Version
 
 from tests.engine import ledger, pages
+from tests.prove import pythons
 
 VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,2}")
 DEV = "dev"
@@ -52,7 +54,23 @@ def hold_ledger(commit: str) -> dict[str, Any]:
     for claim in told["claims"]:
         if claim.get("outcome", "passed") != "passed":
             raise RefusedError(f"{claim['page']}:{claim['line']}: a claim isn't held. {cure}")
+    hold_pythons(told)
     return told
+
+
+def hold_pythons(told: dict[str, Any]) -> None:
+    """Refuse a ledger of which something isn't proven on each Python that is supported."""
+    runs = {run["id"]: pythons.minor(run["python"]) for run in told["runs"]}
+    supported = pythons.tested(pages.ROOT / pythons.WORKFLOW)
+    for thing in (*told["blocks"], *told["claims"]):
+        run = thing["proofs"][0]["run"] if "proofs" in thing else thing["run"]
+        proven = thing.get("pythons", [runs[run]])
+        since = Version(thing.get("since", "0"))
+        wanted = [python for python in supported if Version(python) >= since]
+        if missing := [python for python in wanted if python not in proven]:
+            where = f"{thing['page']}:{thing['line']}: it isn't proven"
+            cure = "Run `make pythons` on a clean checkout of this commit"
+            raise RefusedError(f"{where} on Python {pythons.words(missing)}. {cure}")
 
 
 def hold_counts(home: str, told: dict[str, Any]) -> None:
