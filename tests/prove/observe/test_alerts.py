@@ -201,7 +201,7 @@ tests:
 @pytest.mark.holds(
     "A request that hangs is in no count",
     "The service counts a request when it ends, so requests that hang fire no alert on errors, and none on late requests.",
-    "What your proxy answers for a service that is gone is in none of these counts either.",
+    "The answers of your proxy for a service that is gone are in none of these counts either.",
 )
 @pytest.mark.service(HANGS)
 @pytest.mark.proves(RULES)

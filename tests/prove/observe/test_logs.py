@@ -205,7 +205,7 @@ def test_a_name_writes_no_line(snippet: ModuleType, tmp_path: Path) -> None:
 
 
 @pytest.mark.holds(
-    "JSONRenderer raises where a dictionary has a tuple as a key, and writes NaN, which JSON doesn't know: log text and whole numbers.",
+    "JSONRenderer raises where the key of a dictionary is a tuple, and writes NaN, which is no JSON: log text and whole numbers.",
     "It doesn't hide the message of the error.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/structured.py"], indirect=True)
@@ -326,7 +326,7 @@ def test_where_the_id_is_carried() -> None:
 
 
 @pytest.mark.holds(
-    "What an endpoint binds by with bound_contextvars is unbound before its BackgroundTasks run, and what a def dependency binds never reaches the endpoint.",
+    "An endpoint that binds by with bound_contextvars binds nothing for its BackgroundTasks, and a def dependency binds nothing for its endpoint.",
 )
 def test_what_an_endpoint_binds_ends_with_it() -> None:
     had, app = dict[str, dict[str, Any]](), fastapi.FastAPI()
@@ -459,7 +459,7 @@ def test_a_client_chooses_no_line(service: Holds, patch: str | None, record_prop
 
 
 @pytest.mark.holds(
-    "What uvicorn answers itself, such as a 400 to what is no HTTP, has no such line.",
+    "Answers of uvicorn itself, such as a 400 to a line that is no HTTP, have no such line.",
 )
 @pytest.mark.proves("service/src/accounts/middleware/request_log.py")
 def test_what_is_no_request_has_no_line() -> None:
