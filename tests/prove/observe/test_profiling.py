@@ -307,6 +307,18 @@ def test_the_flame_graph_is_drawn_from_the_samples(
     assert drawn.index('y="0"') > drawn.index('y="22"')  # the caller is below
 
 
+@pytest.mark.holds(
+    "py-spy record pauses the process for each sample, unless you add --nonblocking, which may tell a wrong stack.",
+)
+@pytest.mark.proves(f"{FOLDER}/stacks.json")
+def test_a_sample_pauses_the_process() -> None:
+    command = "py-spy record --help"
+    done = subprocess.run(f"{BIN}/{command}".split(), capture_output=True, text=True, check=True)
+    told = " ".join(done.stdout.partition("--nonblocking ")[2].split())
+    assert told.startswith("Don't pause the python process when collecting samples.")
+    assert "may lead to inaccurate results" in told.partition(" --")[0]
+
+
 @pytest.mark.holds("A coroutine that waits is on no stack, so py-spy doesn't show it.")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/waited.py"], indirect=True)
 def test_what_waits_is_on_no_stack(
@@ -335,7 +347,7 @@ def test_what_waits_is_on_no_stack(
 @pytest.mark.holds(
     "a line whose memory grows | tracemalloc",
     "culprit names the line that allocates each report that stays.",
-    "One snapshot alone misleads: its largest line is that of the prices, which are loaded once and don't grow.",
+    "One snapshot alone names another line: that of the prices, which are loaded once and don't grow.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/grown.py"], indirect=True)
 def test_the_line_that_grows_is_named(snippet: ModuleType) -> None:
