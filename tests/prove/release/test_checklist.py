@@ -116,9 +116,9 @@ def test_each_line_is_green_and_red(walk: Walk, shop: Shop) -> None:
     shop.run("red", "git", "switch", "--quiet", "--detach", "v1.2.3")
     shop.migrate("same", "v1.2.2", "head")
     same = f"postgresql+asyncpg:{shop.server.address('same')}"
-    told = "SELECT version_num FROM alembic_version"
+    query = "SELECT version_num FROM alembic_version"
     assert settled(shop, "same", "reversible", COPY_URL=same)[0] == walk["red.sh"][5]
-    assert column(same, told) == ["0001"], "nothing is migrated"
+    assert column(same, query) == ["0001"], "nothing is migrated"
     shop.tell("postgres", "DROP DATABASE same")
 
 
