@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 
 
 def load() -> sqlite3.Connection:
@@ -10,6 +11,6 @@ def load() -> sqlite3.Connection:
 
 
 if __name__ == "__main__":
-    with load() as database:
+    with closing(load()) as database:
         print(*database.execute("SELECT count(*) FROM scans"))
         #> (20,)

@@ -12,9 +12,12 @@ log = logging.getLogger(__name__)
 
 
 async def profiled() -> AsyncIterator[None]:
-    with Profiler(async_mode="enabled") as profile:
-        yield
-    log.warning("%s", profile.output_text())
+    profile = Profiler(async_mode="enabled")
+    try:
+        with profile:
+            yield
+    finally:
+        log.warning("%s", profile.output_text())
 
 
 async def charge() -> None:

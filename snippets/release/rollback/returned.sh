@@ -5,6 +5,7 @@ git switch --quiet --detach v1.2.3
 alembic upgrade head
 had=$(told --command "$count")
 echo "after the upgrade: $had"
+umask 077 # what follows holds what users entered
 
 createdb beside
 pg_restore --exit-on-error --dbname=beside shop.dump
@@ -19,5 +20,7 @@ CREATE TEMPORARY TABLE saved (id integer, email text);
 UPDATE users SET email = saved.email FROM saved
 WHERE users.id = saved.id AND users.email IS NULL;
 END
+dropdb beside
+rm saved.tsv
 had=$(told --command "$count")
 echo "at the end: $had"

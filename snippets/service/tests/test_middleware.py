@@ -1,5 +1,6 @@
 """What holds for each request: an id, one line in the log, a bounded metric."""
 
+import asyncio
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select
 from starlette.types import Message, Receive, Scope, Send
 
-from accounts import logs
+from accounts import logs, metrics
 from accounts.database import Sessions
 from accounts.middleware.measuring import Measuring
 from accounts.middleware.request_log import RequestLog
@@ -136,6 +137,28 @@ async def test_a_stream_that_breaks_is_logged(
     await RequestLog(breaking)(scope, silent, deaf)
     failed, line = lines(capsys)
     assert (failed["event"], line["status"]) == ("request_failed", 200)
+
+
+async def test_a_request_that_hangs_is_in_no_count(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    arrived, done = asyncio.Event(), asyncio.Event()
+
+    @app.get("/hangs")
+    async def hangs() -> None:
+        arrived.set()
+        await done.wait()
+
+    def counted() -> list[object]:
+        text = metrics.exposition(None)[0].decode().splitlines()
+        return [line for line in text if "/hangs" in line]
+
+    asking = asyncio.create_task(client.get("/hangs"))
+    await arrived.wait()
+    assert counted() == []
+    done.set()
+    assert (await asking).status_code == 200
+    assert counted() != []
 
 
 # --8<-- [start:invented]

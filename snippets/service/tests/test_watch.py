@@ -261,6 +261,25 @@ def test_seconds_are_compared_by_buckets(
     assert ask(told, VERDICTS[1])[VERDICTS[1]] == {"": worse}
 
 
+def seldom(track: str, late: int) -> dict[str, str]:
+    """Return the buckets of 300 requests in 5 minutes, of which some take 0.4 s."""
+    soon, each = f"0+{30 - late / 10}x40", "0+30x40"
+    told = {"0.025": "0x40", "0.05": soon, "0.25": soon, "0.5": each, "+Inf": each}
+    return {
+        f'http_request_duration_seconds_bucket{{track="{track}",le="{le}"}}': values
+        for le, values in told.items()
+    }
+
+
+@pytest.mark.parametrize(("canary", "control", "worse"), [(4, 2, 1), (5, 4, 0)])
+def test_three_of_300_requests_decide_a_p99(
+    ask: Ask, canary: int, control: int, worse: int
+) -> None:
+    told = counted("canary", 200, "0+30x40") | counted("control", 200, "0+30x40")
+    told |= seldom("canary", canary) | seldom("control", control)
+    assert ask(told, VERDICTS[1])[VERDICTS[1]] == {"": worse}
+
+
 # --8<-- [start:names]
 def test_each_query_asks_for_what_is_exposed() -> None:
     found = list(queries.findings(WATCH))
@@ -306,6 +325,18 @@ def test_a_name_that_nobody_exposes_is_refused(
     assert told.startswith(f"{file}:{line}: nobody exposes the {said}")
     done = subprocess.run(["promtool", "check", "rules", str(file)])
     assert done.returncode == 0, "promtool knows no metrics"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [('{status=~"5.."}', '{status="5xx"}'), ("status=~", "kind=~")]
+)
+def test_what_a_label_holds_is_not_compared(
+    tmp_path: Path, right: str, wrong: str
+) -> None:
+    file = tmp_path / "watch.yml"
+    file.write_text(WATCH.read_text().replace(right, wrong, 1))
+    assert wrong in file.read_text()
+    assert list(queries.findings(file)) == []
 
 
 def test_a_process_tells_its_peak() -> None:

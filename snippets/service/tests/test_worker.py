@@ -220,6 +220,7 @@ async def test_each_try_is_later_than_the_one_before(
     async with sessions() as session:
         wait = select(func.extract("epoch", Message.due_at - func.now()))
         assert seconds - 30 < float((await session.scalars(wait)).one()) <= seconds
+        assert (await OutboxRepository(session).backlog()).messages == 1, "it waits"
 
 
 # --8<-- [end:later]

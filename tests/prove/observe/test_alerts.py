@@ -26,6 +26,7 @@ BROKERLESS = (
     "tests/test_outage.py::TestBrokerless::test_a_user_is_stored_with_its_message_and_answered"
 )
 HOUR = "tests/test_relay.py::test_a_mail_server_that_is_down_for_an_hour_costs_no_mail"
+PUT_OFF = "tests/test_worker.py::test_each_try_is_later_than_the_one_before"
 HOURS = 30 * 24
 Holds = Callable[[], None]
 
@@ -180,6 +181,43 @@ def test_probes_hide_no_failure(service: Holds, patch: str | None, record_proper
     service()
 
 
+HANGS = "tests/test_middleware.py::test_a_request_that_hangs_is_in_no_count"
+IDLE = """
+rule_files: [deploy/alerts.yml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'http_requests_total{status="200"}', values: "0+600x60 36000x60"}
+      - {series: 'http_request_duration_seconds_bucket{le="0.5"}', values: "0+600x60 36000x60"}
+      - {series: 'http_request_duration_seconds_bucket{le="+Inf"}', values: "0+600x60 36000x60"}
+    alert_rule_test:
+      - {eval_time: 90m, alertname: ErrorBudgetBurnsFast, exp_alerts: []}
+      - {eval_time: 90m, alertname: ErrorBudgetBurnsSlowly, exp_alerts: []}
+      - {eval_time: 90m, alertname: RequestsAreLate, exp_alerts: []}
+"""
+
+
+@pytest.mark.holds(
+    "A request that hangs is in no count",
+    "The service counts a request when it ends, so requests that hang fire no alert on errors, and none on late requests.",
+    "The answers of your proxy for a service that is gone are in none of these counts either.",
+)
+@pytest.mark.service(HANGS)
+@pytest.mark.proves(RULES)
+def test_what_hangs_fires_no_alert(service: Holds, tmp_path: Path, promtool: None) -> None:
+    service()
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy/alerts.yml").write_text((SNIPPETS / RULES).read_text())
+    (tmp_path / "test.yml").write_text(IDLE)
+    command = ["promtool", "test", "rules", "test.yml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = set(re.findall(r"\b(\w+?)(?:_bucket)?\{", (SNIPPETS / RULES).read_text()))
+    assert asked >= {"http_requests_total", "http_request_duration_seconds"}
+    assert not [name for name in asked if "nginx" in name], "no rule asks the proxy"
+
+
 FIRST = """
 rule_files: [rules.yml]
 evaluation_interval: 1m
@@ -238,11 +276,15 @@ def test_one_error_wakes_nobody(service: Holds, patch: str | None, record_proper
     "The age of the oldest message grows when the relay, the broker, the workers or the mail server are away: one alert on the symptom fires for each cause.",
     "While the database is away, no server knows the outbox, and max(outbox_oldest_seconds) > 600 is quiet.",
     "So absent() alerts on the series that isn't there:",
+    "One mail that its server puts off for 15 minutes fires it too: give it ticket where that is usual.",
 )
-@pytest.mark.service(FIRES, OUTBOX, BROKERLESS, HOUR)
+@pytest.mark.service(FIRES, OUTBOX, BROKERLESS, HOUR, PUT_OFF)
 @pytest.mark.proves(CASES)
-def test_what_nobody_tells_is_told(service: Holds) -> None:
+def test_what_nobody_tells_is_told(service: Holds, record_property: Any) -> None:
     service()
+    rule, minutes = rules()["MessagesWait"], 600 // 60
+    assert "outbox_messages" not in rule["expr"], "however many there are"
+    record_property("figure", f"{minutes + int(rule['for'][:-1])} minutes")
     away = case("the database is away")
     fires = {each["alertname"]: bool(each["exp_alerts"]) for each in away["alert_rule_test"]}
     assert fires == {"MessagesWait": False, "OutboxIsUnknown": True}

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -33,8 +34,8 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from tests.engine.pages import DOCS, SNIPPETS
 from tests.parts.evidence import failing
-from tests.parts.server import asked
-from tests.parts.service import BIN
+from tests.parts.server import asked, serving
+from tests.parts.service import BIN, SERVICE
 from tests.prove.sentences import sentences
 from tests.prove.twins import dont
 
@@ -78,8 +79,6 @@ INSTRUCTIONS = [
     "Don't lose the id in a thread",
     "Do: unbind at the end",
     "Don't leave a value bound",
-    "Do: log an error where it is answered",
-    "Don't log and raise",
     "Configure the log before all else, in each process: server, worker, relay and scheduler.",
     "Send the lines of libraries through the same processors.",
     "Bind the request's id in a middleware, and log each request there.",
@@ -205,6 +204,31 @@ def test_a_name_writes_no_line(snippet: ModuleType, tmp_path: Path) -> None:
     assert len(lines) == 1, f"1 event is {len(lines)} lines"
 
 
+@pytest.mark.holds(
+    "JSONRenderer raises where the key of a dictionary is a tuple, and writes NaN, which is no JSON: log text and whole numbers.",
+    "It doesn't hide the message of the error.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/structured.py"], indirect=True)
+def test_what_a_line_does_not_hide(snippet: ModuleType) -> None:
+    with pytest.raises(TypeError, match="not tuple"):
+        written(snippet, lambda: snippet.log.info("priced", by={("EUR", 1): 2}))
+    line = written(snippet, lambda: snippet.log.info("priced", share=float("nan")))
+
+    def refused(constant: str) -> None:
+        raise ValueError(constant)
+
+    with pytest.raises(ValueError, match="NaN"):
+        json.loads(line, parse_constant=refused)
+
+    def quoting() -> None:
+        try:
+            int(CARD)
+        except ValueError:
+            snippet.log.exception("charge_failed")
+
+    assert CARD in written(snippet, quoting)
+
+
 def cost(work: Callable[[], object]) -> float:
     """Return the least time of the processor that some work takes, of some tries."""
     tries = list[float]()
@@ -259,7 +283,7 @@ def test_each_line_has_the_id(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "The id follows a task, and not each thread",
-    "Code that the request starts | Has the id",
+    "Code that the request starts | Has the id that a middleware bound",
     "asyncio.create_task | yes",
     "asyncio.to_thread | yes",
     "a def endpoint of FastAPI | yes",
@@ -302,6 +326,29 @@ def test_where_the_id_is_carried() -> None:
 
 
 @pytest.mark.holds(
+    "An endpoint that binds by with bound_contextvars binds nothing for its BackgroundTasks, and a def dependency binds nothing for its endpoint.",
+)
+def test_what_an_endpoint_binds_ends_with_it() -> None:
+    had, app = dict[str, dict[str, Any]](), fastapi.FastAPI()
+
+    def note(where: str) -> None:
+        had[where] = get_contextvars()
+
+    def binding() -> None:
+        bind_contextvars(request_id="r-1")
+
+    @app.get("/", dependencies=[fastapi.Depends(binding)])
+    def endpoint(tasks: fastapi.BackgroundTasks) -> None:
+        note("before")
+        with bound_contextvars(request_id="r-2"):
+            note("within")
+            tasks.add_task(note, "in the background")
+
+    asyncio.run(got(app))
+    assert had == {"before": {}, "within": {"request_id": "r-2"}, "in the background": {}}
+
+
+@pytest.mark.holds(
     "The second job has no user, and its line names the user of the first.",
 )
 @pytest.mark.parametrize(
@@ -317,23 +364,31 @@ def test_a_job_has_no_value_of_another(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    "One failure is two errors in the log, and an alert that counts them counts double.",
-    "error=str(error) repeats the message, or writes a message that the service leaves out.",
+    "Where both places log, one failure is two errors, and an alert that counts them counts double.",
 )
-@pytest.mark.parametrize(
-    "snippet",
-    [f"{FOLDER}/once.py", dont(f"{FOLDER}/again.py", "1 failure is 2 errors")],
-    indirect=True,
-)
-def test_a_failure_is_one_error(snippet: ModuleType) -> None:
-    lines = kept(lambda: snippet.answer("A-1"))
-    errors = [line for line in lines if line["level"] == "error"]
-    for line in errors:
-        (told_of,) = line["exception"]
-        assert told_of["exc_value"] == line.get("error", "refused") == "refused"
-    assert issubclass(ConnectionError, OSError)
-    assert "OSError" in quoting(), "the service leaves its message out"
-    assert len(errors) == 1, f"1 failure is {len(errors)} errors"
+def test_a_failure_that_is_logged_and_raised_is_two_errors() -> None:
+    log = structlog.get_logger()
+
+    def read_price() -> None:
+        raise ConnectionError("refused")
+
+    def fails(*, logs: bool) -> None:
+        try:
+            read_price()
+        except ConnectionError:
+            if logs:
+                log.exception("price_unknown")
+            raise
+
+    def answer(*, logs: bool) -> None:
+        try:
+            fails(logs=logs)
+        except ConnectionError:
+            log.exception("request_failed")
+
+    for logs, errors in {True: 2, False: 1}.items():
+        lines = kept(lambda logs=logs: answer(logs=logs))  # type: ignore[misc]  # mypy infers no default
+        assert [line["level"] for line in lines] == ["error"] * errors
 
 
 def told(path: str) -> str:
@@ -348,7 +403,7 @@ def quoting() -> set[str]:
 
 
 @pytest.mark.holds("uvicorn, Celery and SQLAlchemy log through the standard library.")
-@pytest.mark.proves(LOGS)
+@pytest.mark.proves("service/tests/test_middleware.py")
 def test_libraries_log_through_the_standard_library() -> None:
     asked = "import logging, celery.app.trace, sqlalchemy.log, uvicorn.server"
     asked += "; print(*logging.root.manager.loggerDict)"
@@ -359,27 +414,29 @@ def test_libraries_log_through_the_standard_library() -> None:
 
 @pytest.mark.holds(
     "The lines of libraries are JSON too",
-    "The service gives its handler the same processors:",
+    "The service gives the handler of its root logger the same processors, by structlog's ProcessorFormatter.",
 )
 @pytest.mark.service(NAMED)
-@pytest.mark.proves(LOGS)
+@pytest.mark.proves("service/tests/test_middleware.py")
 def test_a_line_of_a_library_is_json(service: Holds) -> None:
     service()
+    assert '"()": structlog.stdlib.ProcessorFormatter' in told(LOGS)
     assert "*SHARED," in told(LOGS)
+    assert '"root": {"level": "INFO", "handlers": ["stdout"]}' in told(LOGS)
 
 
 @pytest.mark.holds(
-    "Each request is one line",
+    "Each request that reaches the app is one line",
     "This is the end of the service's middleware:",
     "The line has the template of the route.",
-    "Don't log the path",
-    "A path has the id of a user in it, and each user makes another path: nobody can count the lines by route.",
+    "A path has the id of a user in it, and each user makes another path: log the route, so that you can count the lines by it.",
     "Send a request that holds a secret, and compare the whole line:",
 )
 @pytest.mark.service(LINE)
-@pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/path.patch", "'path': '/users/7'")])
-def test_a_request_is_one_line(service: Holds, patch: str | None) -> None:
+@pytest.mark.proves("service/src/accounts/middleware/request_log.py")
+def test_a_request_is_one_line(service: Holds) -> None:
     service()
+    assert '"route": "/users/{user_id}",' in told("service/tests/test_middleware.py")
     assert '"/users/7?password=s3cret"' in told("service/tests/test_middleware.py")
 
 
@@ -402,9 +459,71 @@ def test_a_client_chooses_no_line(service: Holds, patch: str | None, record_prop
 
 
 @pytest.mark.holds(
+    "Answers of uvicorn itself, such as a 400 to a line that is no HTTP, have no such line.",
+)
+@pytest.mark.proves("service/src/accounts/middleware/request_log.py")
+def test_what_is_no_request_has_no_line() -> None:
+    reached = list[str]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope["type"])
+
+    with serving(app) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"NO HTTP\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert "http" not in reached
+
+
+def of_the_service(code: str) -> str:
+    """Return what some code prints where the service is installed."""
+    done = subprocess.run(
+        [str(BIN / "python"), "-c", code],
+        cwd=SERVICE / "src",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+UNMASKED = """
+from accounts.logs import Mask
+
+mask = Mask()
+mask.hide(['s3cr"et', "abc"])
+told = ["ann@example.org", "ann%40example.org", 's3cr"et', r"s3cr\\"et", "abc"]
+print(*[mask.hidden(each) for each in told], sep="\\n")
+"""
+NOTED = f"""
+from accounts.tracebacks import described
+
+error = RuntimeError("failed")
+error.add_note("{CARD}")
+print(described((RuntimeError, error, None)))
+"""
+
+
+@pytest.mark.holds(
+    "It finds no address whose @ is written as %40, no secret that is written in another way, and none of less than 4 characters.",
+    "It leaves out the notes of each error too.",
+)
+@pytest.mark.proves("service/tests/test_middleware.py")
+def test_what_a_mask_does_not_find(record_property: Any) -> None:
+    found = of_the_service(UNMASKED).splitlines()
+    hidden = "[hidden]"
+    assert found == [hidden, "ann%40example.org", hidden, r"s3cr\"et", "abc"]
+    (shortest,) = re.findall(r"^SHORTEST = (\d)", told(LOGS), re.MULTILINE)
+    record_property("figure", f"{shortest} characters")
+    noted = of_the_service(NOTED)
+    assert "failed" in noted and CARD not in noted
+
+
+@pytest.mark.holds(
     "An error quotes what it was given",
     "A traceback without local variables still ends in a message: int(password) quotes the password there, and BANKS[card] the card.",
-    "The service leaves out the message of a ValueError, a KeyError, an OSError, and an error of the database:",
+    "The service leaves out the message of a ValueError, a KeyError, an OSError, and an error of the database: see described in snippets/service/src/accounts/tracebacks.py.",
     "Don't log the message of each error",
     "No local variable is in the traceback now, and the secret is in the log again.",
     "A RuntimeError keeps its message in the service too, so never write a secret into one.",
@@ -439,7 +558,7 @@ def test_an_error_is_named(service: Holds, patch: str | None) -> None:
     "The service does so in tests/survival/test_secrets.py: server, worker, relay and migration write JSON, and no planted secret.",
 )
 @pytest.mark.service(MASKED, STAYS, LINE, CREATED, SERVER, OTHERS)
-@pytest.mark.proves(LOGS)
+@pytest.mark.proves("service/tests/test_middleware.py")
 def test_no_process_writes_a_secret(service: Holds) -> None:
     service()
     assert "class Mask:" in told(LOGS)

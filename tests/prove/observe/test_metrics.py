@@ -19,7 +19,7 @@ import httpx2
 import prometheus_client
 import pytest
 import time_machine
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -28,6 +28,7 @@ from starlette.types import Message
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import pictures
+from tests.parts.server import beside
 from tests.parts.service import SERVICE
 from tests.prove.twins import dont
 
@@ -134,11 +135,18 @@ def test_what_a_client_invents_makes_no_series(snippet: ModuleType, record_prope
     "Look at observe: its route is the template /orders/{order_id}, and a method that nobody knows is OTHER.",
     "All orders share the series of one route.",
     "All that no route of FastAPI answers shares the label unmatched: paths that don't exist, and /docs and static files too.",
-    "A mounted app's label lacks the prefix of the mount.",
+    "The label lacks the prefix of a mount, and that of include_router: two versions of an API share a series.",
+    "Give the prefix to the APIRouter of the routes, and read the label of one route in a test.",
     "A test that asks for one order is green.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/labels.py", f"{FOLDER}/labelled.py"], indirect=True)
 def test_one_order_is_counted(snippet: ModuleType, tmp_path: Path) -> None:
+    carts, own = APIRouter(), APIRouter(prefix="/v3")
+    for router in carts, own:
+        router.get("/carts/{cart_id}")(lambda cart_id: cart_id)
+    for prefix in "/v1", "/v2":
+        snippet.app.include_router(carts, prefix=prefix)
+    snippet.app.include_router(own)
     (tmp_path / "logo.txt").write_text("logo")
     snippet.app.mount("/static", StaticFiles(directory=tmp_path))
     mounted = FastAPI()
@@ -157,6 +165,8 @@ def test_one_order_is_counted(snippet: ModuleType, tmp_path: Path) -> None:
         assert await ask(snippet.app, "/static/logo.txt") == "logo"
         for path in ("/a", "/b", "/docs", "/admin/bills/7"):
             await ask(snippet.app, path)
+        for path in ("/v1/carts/7", "/v2/carts/7", "/v3/carts/7"):
+            assert await ask(snippet.app, path) == '"7"'
         await ask(snippet.app, "/orders/1", "STEAL")
 
     asyncio.run(asked())
@@ -170,6 +180,8 @@ def test_one_order_is_counted(snippet: ModuleType, tmp_path: Path) -> None:
     assert value(snippet, name, method="GET", route="unmatched", status="404") == 2
     assert value(snippet, name, method="GET", route="unmatched", status="200") == 2
     assert value(snippet, name, method="GET", route="/bills/{bill_id}", status="200") == 1
+    for route, requests in {"/carts/{cart_id}": 2, "/v3/carts/{cart_id}": 1}.items():
+        assert value(snippet, name, method="GET", route=route, status="200") == requests
 
 
 @pytest.mark.holds(
@@ -287,7 +299,7 @@ def test_a_response_is_counted(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    "Look at finally: it also runs when the app raises, and when the client goes away.",
+    "Look at finally: it also runs when the app raises, and when the request is cancelled.",
     "Even Measuring counts a stream that breaks in its middle under the 200 that was sent.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/measured.py"], indirect=True)
@@ -324,6 +336,64 @@ def test_what_breaks_is_counted(snippet: ModuleType) -> None:
     for route, status in {"/half": "200", "/endless": "500"}.items():
         labels = {"method": "GET", "route": route, "status": status}
         assert value(snippet, "http_requests_total", **labels) == 1, route
+
+
+@pytest.mark.holds(
+    "A client that goes away before the answer is counted under the status that it didn't wait for, such as 200.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/measured.py"], indirect=True)
+def test_a_client_that_goes_away_is_counted_as_answered(snippet: ModuleType) -> None:
+    arrived = asyncio.Event()
+
+    async def slow(request: Request) -> None:
+        arrived.set()
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    async def leave() -> None:
+        async with beside(snippet.app, timeout_graceful_shutdown=20) as server:
+            host, port = server.url.removeprefix("http://").split(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n")
+            await arrived.wait()
+            writer.close()
+            await writer.wait_closed()
+
+    snippet.app.get("/slow")(slow)
+    asyncio.run(leave())  # the server waits for its requests
+    labels = {"method": "GET", "route": "/slow", "status": "200"}
+    assert value(snippet, "http_requests_total", **labels) == 1
+
+
+REMOVED = """
+import sys
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+if sys.argv[1:]:
+    paths = Counter("paths_total", "Paths.", ["path"])
+    paths.labels("/a").inc()
+    paths.remove("/a")
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+print(generate_latest(registry).decode())
+"""
+
+
+@pytest.mark.holds(
+    "In that folder a series stays when its process ends, and remove() doesn't remove it.",
+)
+@pytest.mark.proves(METRICS)
+def test_a_folder_keeps_each_series(tmp_path: Path) -> None:
+    for arguments in ["counts"], list[str]():
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", REMOVED, *arguments],
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert 'paths_total{path="/a"} 1.0' in done.stdout
 
 
 @pytest.mark.holds(

@@ -16,7 +16,7 @@ from tests.engine.pages import ROOT, SNIPPETS
 from tests.engine.plugin import STATE
 from tests.parts.gates import TIERS
 from tests.parts.outputs import hold_lines
-from tests.parts.postgres import Postgres
+from tests.parts.postgres import Postgres, column
 from tests.parts.service import BIN
 from tests.parts.shop import RELEASES, Shop
 from tests.parts.wheels import wheel
@@ -37,7 +37,6 @@ INSTRUCTIONS = [
     "Keep the lines beside the gates of your tiers, each with what it refuses:",
     "Let these tests import the code beside them, and take the database as it is.",
     "Install alembic, asyncpg, greenlet, pytest, pytest-cov, sqlalchemy and uv.",
-    "Set DATABASE_URL to the database of the release, and COPY_URL to a copy, because tests write:",
     "Don't let the last command decide",
     "See each line fail",
     "Don't list what can't fail",
@@ -48,6 +47,7 @@ INSTRUCTIONS = [
     "Try each new line on its fault before you merge it.",
     "Make one fault at a time in a clone of yours, and run settle.py.",
     "Mend a line that stays green there, or drop it.",
+    "Set DATABASE_URL to the database of the release, and COPY_URL to a copy, because tests write:",
 ]
 
 
@@ -103,6 +103,7 @@ def walk(shop: Shop, pytestconfig: pytest.Config) -> Walk:
 
 @pytest.mark.holds(
     "reversible gives the copy the new schema, and runs the tests of the tag in RUNS on it, as Go back to the release before without losing data does.",
+    "It refuses COPY_URL where it is DATABASE_URL, because tests write.",
 )
 @pytest.mark.proves(f"{FOLDER}/green.sh")
 def test_each_line_is_green_and_red(walk: Walk, shop: Shop) -> None:
@@ -112,11 +113,18 @@ def test_each_line_is_green_and_red(walk: Walk, shop: Shop) -> None:
     assert walk["red.sh"] == [*told, "no release"]
     assert LINES["reversible"]["command"].endswith('cd "$before"; pytest --quiet')
     assert shop.run("red", "git", "worktree", "list").stdout.count("\n") == 1
+    shop.run("red", "git", "switch", "--quiet", "--detach", "v1.2.3")
+    shop.migrate("same", "v1.2.2", "head")
+    same = f"postgresql+asyncpg:{shop.server.address('same')}"
+    query = "SELECT version_num FROM alembic_version"
+    assert settled(shop, "same", "reversible", COPY_URL=same)[0] == walk["red.sh"][5]
+    assert column(same, query) == ["0001"], "nothing is migrated"
+    shop.tell("postgres", "DROP DATABASE same")
 
 
 @pytest.mark.holds(
     "--check-heads, which is there since Alembic 1.17.1, compares the id in the database with the files, and looks at no table.",
-    "It is red for the release before too, whose code lacks the file: don't ask it when you go back.",
+    "It is red for the release before too, whose code lacks the file: don't ask it when you bring back the image alone.",
 )
 @pytest.mark.proves(f"{FOLDER}/lines.toml")
 def test_the_id_is_compared(
@@ -146,6 +154,8 @@ def test_what_cannot_run_is_red(walk: Walk, shop: Shop) -> None:
     shop.run("green", "git", "switch", "--quiet", "--detach", "v1.2.3")
     module = shop.folder / "module.py"
     module.touch()
+    assert settled(shop, "green", "committed") == [walk["red.sh"][0]]
+    shop.run("green", "git", "config", "status.showUntrackedFiles", "no")
     assert settled(shop, "green", "committed") == [walk["red.sh"][0]]
     module.unlink()
     assert settled(shop, "green", "committed") == ["green committed"]
@@ -268,7 +278,7 @@ def test_the_list_is_that_of_the_tiers(snippet: ModuleType, pytestconfig: pytest
 
 
 @pytest.mark.holds(
-    "all tests pass | make l, by its gates suite and survival, with REQUIRE_ALERTS=1",
+    "all tests pass | make l, by its gates suite and survival, with REQUIRE_ALERTS=1, REQUIRE_GATEWAY=1 and REQUIRE_POOLER=1",
     "more than 70% coverage | make l, by the limit of its tier, 80%",
     "the types are checked | make l, by its gate types",
     "the code is in order | make l, by its gates format and lint",
@@ -285,12 +295,16 @@ def test_the_usual_lines_have_their_command(
     record_property("figure", str(tier["coverage"]))
     record_property("figure", f"{tier['coverage']}%")
     assert {"locked", "migrated", "reversible"} < set(LINES)
-    assert "REQUIRE_ALERTS=1" in CI
+    packages = (SNIPPETS / "service/packages.txt").read_text().splitlines()
+    uses = {line.split()[2] for line in packages if line and line[0] != "#"}
+    assert uses == {"all", "image", "alerts", "gateway", "pooler"}
+    for required in "REQUIRE_ALERTS=1", "REQUIRE_GATEWAY=1", "REQUIRE_POOLER=1":
+        assert required in CI
 
 
 @pytest.mark.holds(
     "the image is built | make l, with REQUIRE_IMAGE=1",
-    "Without these variables, make l is green where promtool or buildah is missing, because it skips their tests.",
+    "Without these variables, make l is green where promtool, nginx, PgBouncer or buildah is missing, because it skips their tests.",
 )
 @pytest.mark.service("tests/test_system.py::test_without_a_program_the_skip_names_its_package")
 @pytest.mark.proves("service/tiers.toml")

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from prometheus_client import Histogram
 
 from tests.engine.pages import DOCS, SNIPPETS
 from tests.parts.evidence import failing
@@ -35,6 +36,8 @@ BUCKETS = f"{HERE}test_seconds_are_compared_by_buckets"
 RECORD = " ".join((SERVICE / "dev/record.py").read_text().split())
 PEAK = f"{HERE}test_a_process_tells_its_peak"
 ESTIMATE = f"{HERE}test_a_percentile_is_an_estimate"
+THREE = f"{HERE}test_three_of_300_requests_decide_a_p99"
+LABELS = f"{HERE}test_what_a_label_holds_is_not_compared"
 MISSPELT = (
     "watch.yml:11: nobody exposes the metric http_request_total, .*; name http_requests_total"
 )
@@ -92,7 +95,8 @@ def shown(name: str, value: float) -> str:
 
 @pytest.mark.holds(
     "Signal | Good | Bad",
-    "We recorded the metrics of a good and of a bad release, and promtool evaluates the rules on them.",
+    "What a good and a bad release told",
+    "We recorded the metrics of both, and promtool evaluates the rules on them.",
     "Each reading stands for 30 seconds, and the control got twice the requests.",
     "The failures and the end of the worker are no faults of the bad release: we closed its SMTP port and sent SIGTERM.",
     "After 20 minutes, the rules tell this of the two canaries:",
@@ -193,12 +197,24 @@ def blamed(requests: int, share: float) -> float:
 
 
 @pytest.mark.holds(
-    "With 300 requests to each, and 1% of errors in both, about 1 window in 14 blames a good release: wait for a second window.",
+    "Chance decides some verdicts, so compare those of two windows of 5 minutes:",
+    "With 300 requests to each, and 1% of errors in both, about 1 window in 14 blames a good release.",
+    "With 300 requests, 3 of them decide the p99.",
+    "Where 1 of 100 takes 400 ms and the others 30 ms, more than 1 window in 5 blames a good release.",
 )
+@pytest.mark.service(THREE)
 @pytest.mark.proves(RULES)
-def test_few_requests_blame_a_good_release(record_property: Any) -> None:
+def test_few_requests_blame_a_good_release(service: Holds, record_property: Any) -> None:
+    service()
     assert 13.5 < 1 / blamed(300, 0.01) < 14.5
-    for figure in ("300 requests", "1% of", "1 window", "14 blames"):
+    three = round(300 * (1 - 0.99))
+    few = sum(math.comb(300, n) * 0.01**n * 0.99 ** (300 - n) for n in range(three + 1))
+    assert few * (1 - few) > 1 / 5
+    assert {0.025, 0.05, 0.25, 0.5} < {*Histogram.DEFAULT_BUCKETS}
+    assert '"0.05": soon, "0.25": soon, "0.5": each' in TESTS, "as with 30 ms and 400 ms"
+    for figure in ("300 requests", "1% of", "1 window", "14 blames", f"{three} of", "5 blames"):
+        record_property("figure", figure)
+    for figure in ("1 of", "100 takes", "400 ms", "30 ms", "5 minutes"):
         record_property("figure", figure)
 
 
@@ -244,9 +260,10 @@ def test_what_hits_both_blames_nobody(service: Holds, patch: str | None) -> None
 @pytest.mark.holds(
     "Don't ask for a metric that nobody exposes",
     "The service compares the names in its queries with its own metrics.",
+    "It sees no value of a label, such as 5xx, and not which metric has which label: test each rule on data too.",
     "The refusal names the file and the line, and http_requests_total as the name that may be meant.",
 )
-@pytest.mark.service(NAMES)
+@pytest.mark.service(NAMES, LABELS)
 @pytest.mark.parametrize("patch", [None, failing(f"{FOLDER}/misspelt.patch", MISSPELT)])
 def test_a_name_is_compared(service: Holds, patch: str | None) -> None:
     service()
@@ -285,7 +302,7 @@ def test_what_is_gone_tells_nothing(service: Holds) -> None:
 
 
 @pytest.mark.holds(
-    "livemax forgets a process that ended, so a leak is hidden once its process was replaced.",
+    "Its gauge has the mode livemax, which forgets a process that ended, so a leak is hidden once its process was replaced.",
     "A new process grows while it warms up, so compare it with a control that is as new.",
 )
 @pytest.mark.service(
@@ -294,9 +311,10 @@ def test_what_is_gone_tells_nothing(service: Holds) -> None:
     f"{HERE}test_the_peak_of_a_process_that_ended_is_forgotten",
     "tests/test_gunicorn.py::test_its_folder_ends_with_it",
 )
-@pytest.mark.proves("service/src/accounts/metrics.py")
+@pytest.mark.proves(RULES)
 def test_a_new_process_grows(service: Holds) -> None:
     service()
+    assert 'multiprocess_mode="livemax"' in (SERVICE / "src/accounts/metrics.py").read_text()
     recorded = json.loads((SERVICE / "tests/fixtures/releases.json").read_text())
     name = 'process_peak_memory_bytes{job="server",kind="server"}'
     for release in ("control", "good"):
@@ -314,7 +332,7 @@ def test_a_new_process_grows(service: Holds) -> None:
     "Times of one bucket are told alike: a canary at 2400 milliseconds isn't worse than a control at 1100 milliseconds.",
 )
 @pytest.mark.service(ESTIMATE, BUCKETS)
-@pytest.mark.proves("service/tests/test_watch.py")
+@pytest.mark.proves(RULES)
 def test_a_percentile_is_an_estimate(service: Holds, record_property: Any) -> None:
     service()
     values = re.findall(r"\[\((.*)\)\]\n\)\ndef test_a_percentile", TESTS)
@@ -346,8 +364,9 @@ def remarks(snippet: ModuleType, text: str, folder: Path, day: date) -> list[str
 
 @pytest.mark.holds(
     "On the day after its last, by UTC, flags.py names the flag, its file and line, and who removes it.",
-    "A flag without a date is named at once.",
+    "A flag without a date is named at once, and one that the file doesn't list is never named: read no flag but from it.",
     "Write each header as [new_invoice] stands there, with an owner and a date: all else ends flags.py with an error.",
+    "Without the name of a file, flags.py looks at nothing and is green.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/flags.py"], indirect=True)
 def test_a_forgotten_flag_is_red(snippet: ModuleType, tmp_path: Path) -> None:
@@ -369,6 +388,9 @@ def test_a_forgotten_flag_is_red(snippet: ModuleType, tmp_path: Path) -> None:
     for right, changed in wrong.items():
         with pytest.raises((ValueError, TypeError, KeyError)):
             remarks(snippet, text.replace(right, changed), tmp_path, later)
+    (tmp_path / "flags.toml").write_text("")
+    assert snippet.forgotten(tmp_path / "flags.toml", later) == []
+    snippet.main([], later)  # it is green
     assert "datetime.now(UTC).date()" in FLAGS.with_name("flags.py").read_text()
 
 
