@@ -411,27 +411,43 @@ def test_the_service_passes_a_clock(service: Callable[[], None]) -> None:
     service()
 
 
+ALONE = """
+import asyncio
+
+async def loop(): return type(asyncio.get_running_loop()).__name__
+def test_of_a_def(): assert asyncio.run(loop()) != "BusyLoop"
+async def test_of_an_async_def(): assert await loop() != "BusyLoop"
+"""
+
+
 @pytest.mark.holds(
     "With pytest-asyncio, python -m pytest -p busy turns slept.py red, and signalled.py stays green.",
+    "A def test that calls asyncio.run makes a loop of its own, so nothing slows it there.",
 )
 @pytest.mark.proves(f"{FOLDER}/busy.py")
 def test_a_suite_runs_on_a_busy_machine(tmp_path: Path) -> None:
     files = ["busy.py", "signalled.py", "slept.py"]
     for name in files:
         (tmp_path / name).write_text((HERE / name).read_text())
+    (tmp_path / "alone.py").write_text(ALONE)
     settings = (SNIPPETS / "testing/fixtures/pyproject.toml").read_text()
     (tmp_path / "pyproject.toml").write_text(settings)
     command = f"{BIN}/" + "python -m pytest -p busy"
     options = " -p pytest_asyncio.plugin -p no:cacheprovider -rA"
     done = subprocess.run(
-        [*shlex.split(command + options), *files[1:]],
+        [*shlex.split(command + options), *files[1:], "alone.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
     )
-    ends = set(re.findall(r"^(?:PASSED|FAILED) \w+\.py", done.stdout, re.MULTILINE))
-    assert ends == {"PASSED signalled.py", "FAILED slept.py"}, done.stderr
+    ends = set(re.findall(r"^(\w+ \w+\.py)::test_(\w+)", done.stdout, re.MULTILINE))
+    assert ends == {
+        ("PASSED signalled.py", "a_job_is_mailed"),
+        ("FAILED slept.py", "a_job_is_mailed"),
+        ("PASSED alone.py", "of_a_def"),
+        ("FAILED alone.py", "of_an_async_def"),
+    }, done.stderr
 
 
 ANYIO = """
