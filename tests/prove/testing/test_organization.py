@@ -562,6 +562,8 @@ def test_a_test_that_is_not_collected_is_named(walk: Walk, tmp_path: Path) -> No
     written = re.findall(r"def (test_\w+)", (HERE / "own.py").read_text())
     basket = {f"tests/orders/tests_basket.py::{name}" for name in written}
     assert {*names} == basket | {"tests/orders/test_prices.py::test_another"}
+    prefix = "Test"
+    assert f"s/Prices/{prefix}Prices/" in (HERE / "uncollected.sh").read_text()
     tests = tmp_path / "tests"
     tests.mkdir()
     shutil.copy(HERE / "own.py", tests / "tests_basket.py")
