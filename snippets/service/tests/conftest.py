@@ -74,7 +74,7 @@ def unhurried() -> Iterator[None]:
 # --8<-- [start:database]
 @contextmanager
 def database(server: Postgres) -> Iterator[str]:
-    """A migrated, empty database, in some 20 ms; give its address."""
+    """A migrated, empty database; give its address."""
     name = f"test_{next(NUMBERS)}"
     server.tell(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY")
     yield server.url(name)

@@ -65,7 +65,7 @@ def template() -> Iterator[URL]:
     run(f"CREATE DATABASE {name}")
     asyncio.run(create_tables(SERVER.set(database=name)))
     yield SERVER.set(database=name)
-    run(f"DROP DATABASE {name}")
+    run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # endregion

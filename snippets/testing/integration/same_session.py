@@ -26,12 +26,15 @@ class Order(Base):
 @pytest.fixture
 async def sessions() -> AsyncIterator[Sessions]:
     engine = create_async_engine(os.environ["DATABASE_URL"])
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    yield async_sessionmaker(engine, expire_on_commit=False)
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.drop_all)
-    await engine.dispose()
+    tables = Base.metadata
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(tables.create_all, checkfirst=False)
+        yield async_sessionmaker(engine, expire_on_commit=False)
+        async with engine.begin() as connection:
+            await connection.run_sync(tables.drop_all)
+    finally:
+        await engine.dispose()
 
 
 # endregion

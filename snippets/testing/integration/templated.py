@@ -65,7 +65,7 @@ def template() -> Iterator[URL]:
     run(f"CREATE DATABASE {name}")
     asyncio.run(create_tables(SERVER.set(database=name)))
     yield SERVER.set(database=name)
-    run(f"DROP DATABASE {name}")
+    run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # endregion
@@ -74,7 +74,7 @@ def copy(template: URL) -> Iterator[URL]:
     name = f"test_{uuid4().hex}"
     run(f"CREATE DATABASE {name} TEMPLATE {template.database}")
     yield SERVER.set(database=name)
-    run(f"DROP DATABASE {name}")
+    run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

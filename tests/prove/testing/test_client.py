@@ -146,6 +146,18 @@ def test_without_a_block_nothing_is_started(snippet: ModuleType) -> None:
     assert third is fourth
 
 
+@pytest.mark.holds(
+    "An override doesn't reach the lifespan, which calls the bank itself: pass it the address of a fake by a setting.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/started.py"], indirect=True)
+def test_an_override_does_not_reach_the_lifespan(snippet: ModuleType) -> None:
+    source = Path(str(snippet.__file__)).read_text()
+    assert "app.state.rate = 1.5  # stands for a call of the bank" in source
+    snippet.app.dependency_overrides[snippet.get_rate] = lambda: 2.0
+    (answer,) = answers(snippet.app, ("/invoices/10", {}))
+    assert (answer.json(), snippet.app.state.rate) == (20, 1.5)
+
+
 @pytest.mark.holds("monkeypatch takes the override out again, also when the test fails.")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/started.py"], indirect=True)
 def test_an_override_is_taken_out(snippet: ModuleType, tmp_path: Path) -> None:

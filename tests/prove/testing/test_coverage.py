@@ -191,14 +191,14 @@ def test_without_settings_it_is_green(walk: Walk) -> None:
 @pytest.mark.holds(
     "Or the gate is green, and it measured nothing.",
     "The total is below 95%, so a limit of 95 must refuse it:",
-    "Without --cov, pytest-cov measures nothing and compares nothing.",
+    "Without --cov, or with --no-cov, pytest-cov measures nothing and compares nothing.",
     "Where no test imports the package that it names, pytest-cov warns, and without a limit the command passes.",
     "A pipe ends with the status of its last command, which is that of tee.",
     "Without precision, coverage.py rounds the total to a whole number before it compares.",
 )
 @pytest.mark.proves(f"{FOLDER}/nothing.sh")
 def test_what_is_green_and_compares_nothing(walk: Walk, folders: list[Path]) -> None:
-    gates = ["no --cov", "no such package", "piped", "rounded"]
+    gates = ["no --cov", "--no-cov", "no such package", "piped", "rounded"]
     assert told(walk, "nothing.sh") == [*[f"{gate}: green" for gate in gates], "the gate: refused"]
     assert "94.74%" in told(walk, "gate.sh")[-1]
     wrote = (folders[0] / "gate.log").read_text()
@@ -242,11 +242,11 @@ def test_another_copy_is_measured(walk: Walk) -> None:
 )
 @pytest.mark.proves(f"{FOLDER}/change.sh")
 def test_each_line_of_a_change_is_asked_for(walk: Walk) -> None:
-    before, missing, share, after, covered, all_of_it = told(walk, "change.sh")
+    before, refused, missing, after, passed, covered = told(walk, "change.sh")
     assert before.startswith("Required test coverage of 80.01% reached.")
     assert after.startswith("Required test coverage of 80.01% reached.")
-    assert (missing, share) == ("src/orders/sums.py (0.0%): Missing lines 21-22", "Coverage: 0%")
-    assert (covered, all_of_it) == ("src/orders/sums.py (100%)", "Coverage: 100%")
+    assert (refused, missing) == ("refused", "src/orders/sums.py (0.0%): Missing lines 21-22")
+    assert (passed, covered) == ("passed", "src/orders/sums.py (100%)")
     assert "Failure. Coverage is below 100%." in walk["change.sh"].stderr
 
 
@@ -256,7 +256,7 @@ def test_each_line_of_a_change_is_asked_for(walk: Walk) -> None:
 )
 @pytest.mark.proves(f"{FOLDER}/change.out")
 def test_what_diff_cover_does_not_see(walk: Walk, folders: list[Path]) -> None:
-    assert "Missing lines 21-22" in told(walk, "change.sh")[1]
+    assert "Missing lines 21-22" in told(walk, "change.sh")[2]
     folder = shutil.copytree(folders[1], folders[1].parent / "unseen")
     (folder / "src/orders/added.py").write_text("VAT = 25\n")
     run(folder, "git", "rm", "--quiet", "tests/test_unpaid.py")
@@ -278,6 +278,25 @@ def test_what_diff_cover_does_not_see(walk: Walk, folders: list[Path]) -> None:
     assert missing("--branch-coverage") == []
     run(folder, "git", "add", "src/orders/added.py")
     assert missing() == ["added.py 1"]
+
+
+@pytest.mark.holds(
+    "A change that marks its line with pragma: no cover passes both gates, so look for this mark in each change.",
+)
+@pytest.mark.proves(f"{FOLDER}/change.sh")
+def test_a_mark_hides_a_change(walk: Walk, folders: list[Path]) -> None:
+    assert told(walk, "change.sh")[1] == "refused"
+    folder = shutil.copytree(folders[1], folders[1].with_name("marked"))
+    run(folder, "git", "rm", "--quiet", "tests/test_unpaid.py")
+    changed = folder / "src/orders/sums.py"
+    line, mark = "    if not count:", "pragma: no cover"  # the mark itself, for the change
+    ends = list[tuple[int, int]]()
+    for marked in (line, f"{line}  # {mark}"):
+        changed.write_text(changed.read_text().replace(line, marked))
+        whole = run(folder, "pytest", "--cov", "--cov-report=xml")
+        gate = ["coverage.xml", "--compare-branch=main", "--branch-coverage", "--fail-under=100"]
+        ends.append((whole.returncode, run(folder, "diff-cover", *gate).returncode))
+    assert ends == [(0, 1), (0, 0)]
 
 
 @pytest.mark.holds('In a shallow clone, diff-cover finds "no merge base", and fails.')
@@ -305,9 +324,9 @@ def test_a_shallow_clone_has_no_merge_base(walk: Walk, folders: list[Path]) -> N
 )
 @pytest.mark.proves(f"{FOLDER}/blind.sh")
 def test_a_deleted_test_is_no_line_of_code(walk: Walk) -> None:
-    whole, change = told(walk, "blind.sh")
+    whole, passed, change = told(walk, "blind.sh")
     assert whole.startswith("FAIL Required test coverage of 80.01% not reached.")
-    assert change == "No lines with coverage information in this diff."
+    assert (passed, change) == ("passed", "No lines with coverage information in this diff.")
     assert walk["blind.sh"].stderr == ""
 
 
@@ -428,6 +447,45 @@ def test_folders_without_an_init_are_counted(walk: Walk, folders: list[Path]) ->
     line = "include_namespace_packages = true"
     settings.write_text(settings.read_text().replace(line, ""))
     assert counted() == {"__init__.py", "refunds.py", "sums.py"}
+
+
+@pytest.mark.holds(
+    "An empty .coveragerc hides all these settings and their limit, and so does a table of coverage.py in setup.cfg or tox.ini.",
+)
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+def test_another_file_hides_the_settings(walk: Walk, folders: list[Path]) -> None:
+    assert told(walk, "gate.sh")
+    folder = shutil.copytree(folders[0], folders[0].with_name("hidden"))
+    (folder / "tests/test_refunds.py").unlink()
+    table = "[coverage:run]\nbranch = true\n"
+    hiding = {"setup.cfg": table, "tox.ini": table, ".coveragerc": ""}
+    assert run(folder, "pytest", "--cov").returncode == 1
+    for name, text in hiding.items():
+        (folder / name).write_text(text)
+        done = run(folder, "pytest", "--cov")
+        assert done.returncode == 0
+        assert "refunds.py" not in done.stdout
+        assert "Required test coverage" not in done.stdout
+        (folder / name).unlink()
+
+
+@pytest.mark.holds(
+    'Code that a test runs in another process counts where [tool.coverage.run] has patch = ["subprocess"].',
+)
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+def test_another_process_counts(walk: Walk, folders: list[Path]) -> None:
+    assert told(walk, "gate.sh")
+    folder = shutil.copytree(folders[0], folders[0].with_name("processes"))
+    called = "import sys; sys.path.insert(0, 'src'); import orders.refunds"
+    test = f"import subprocess, sys\n\ndef test_refunds():\n    subprocess.run([sys.executable, '-c', {called!r}], check=True)\n"
+    (folder / "tests/test_refunds.py").write_text(test)
+    settings, ends = folder / "pyproject.toml", list[int]()
+    for patch in ("", 'patch = ["subprocess"]\n'):
+        settings.write_text(
+            settings.read_text().replace("branch = true\n", f"branch = true\n{patch}")
+        )
+        ends.append(run(folder, "pytest", "--cov").returncode)
+    assert ends == [1, 0]
 
 
 @pytest.mark.holds(

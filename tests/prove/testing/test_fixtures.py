@@ -29,8 +29,8 @@ ROWS = {row.text for row in sentences(DOCS / f"{FOLDER}.md") if row.kind == "row
 WIDE = ["asyncio_default_fixture_loop_scope", "asyncio_default_test_loop_scope"]
 AUTO = "anyio_mode = auto"
 TABLE = """
-import asyncio, pytest
-LEFT, SEEN = [], []
+import anyio, asyncio, pytest
+LEFT, SEEN, SAME = [], [], []
 marked = [pytest.mark.asyncio, pytest.mark.anyio]
 async def fail(): raise ConnectionError("it failed")
 @pytest.fixture
@@ -54,9 +54,17 @@ def test_closed():
     (first, opened), (second, used), (third, left) = SEEN[-3:]
     assert [first, second, third] == ["fixture", "test", "rest"]
     assert opened is used is left and left.is_closed()
+@pytest.fixture
+async def group():
+    async with anyio.create_task_group() as group:
+        before = asyncio.current_task()
+        yield
+        SAME.append(asyncio.current_task() is before)
+async def test_group(group): pass
+def test_same(): assert SAME == [True]
 async def test_wide(loop): assert loop is asyncio.get_running_loop()
 async def test_wider(loop): assert loop is asyncio.get_running_loop()
-for each in test_marked, test_fixture, test_task, test_left, test_beside, test_wide, test_wider:
+for each in test_marked, test_fixture, test_task, test_left, test_beside, test_group, test_wide, test_wider:
     each.pytestmark = list(marked)
 """
 IDLE = """
@@ -73,7 +81,7 @@ INSTRUCTIONS = [
     "Don't forget await",
     "Don't write an async def test in a TestCase",
     "Do: close in a fixture what it opens",
-    "Put what must run into finally, and begin by removing what a killed run left, in a database of the tests' own.",
+    "Put what must run into finally.",
     "Install pytest-asyncio, sqlalchemy[asyncio] and asyncpg, and export the DATABASE_URL that make parts prints.",
     "Don't return an open session",
     "Do: make for each test what belongs to its loop",
@@ -185,6 +193,39 @@ def test_warnings_show_what_did_not_run(
     assert asyncio.run(snippet.is_paid(1))
 
 
+KEPT = """
+import asyncio
+KEPT = []
+async def is_paid(order): return False
+async def test_an_order_is_paid():
+    KEPT.append(is_paid(1))
+    assert KEPT[0]
+"""
+
+
+def status(folder: Path, file: str) -> int:
+    """Return how pytest ends there, with pytest-asyncio and the settings that it finds."""
+    inside = {name: told for name, told in os.environ.items() if "PYTEST" not in name}
+    command = [f"{BIN}/python", "-m", "pytest", "-p", "asyncio", "-p", "no:cacheprovider", file]
+    inside["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    return subprocess.run(command, cwd=folder, env=inside, capture_output=True).returncode
+
+
+@pytest.mark.holds(
+    "An empty pytest.ini hides this table, and no warning is an error then.",
+    "A coroutine that a global keeps is freed after the last test, so its warning turns no test red.",
+)
+@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+def test_what_the_settings_do_not_see(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "case.py"):
+        (tmp_path / name).write_text((HERE / name).read_text())
+    (tmp_path / "kept.py").write_text(KEPT)
+    (tmp_path / "freed.py").write_text(KEPT + "    KEPT.clear()\n")
+    assert [status(tmp_path, f"{name}.py") for name in ("case", "freed", "kept")] == [1, 1, 0]
+    (tmp_path / "pytest.ini").touch()
+    assert status(tmp_path, "case.py") == 0
+
+
 @pytest.mark.holds("mypy with truthy-bool reports the missing await before anything runs.")
 def test_a_type_checker_sees_the_missing_await() -> None:
     files = [HERE / "awaited.py", HERE / "case.py", HERE / "unawaited.py"]
@@ -227,6 +268,7 @@ DROPPED = """    await session.execute(text("DROP TABLE orders"))
 
 @pytest.mark.holds(
     "pytest runs the lines after yield also when the test failed, but not when the process was killed, or when one of them failed before.",
+    "Where orders is there already, CREATE TABLE fails, so the fixture drops no table that it didn't make.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/closed.py"], indirect=True)
 def test_what_runs_after_yield(
@@ -252,7 +294,10 @@ def test_what_runs_after_yield(
     killed = subprocess.run([sys.executable, "-m", "pytest", *options], capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert remaining() == ["orders"]
-    assert run(file_of(snippet), anew=False).ended == {name: ("passed", "")}
+    outcome, said = run(file_of(snippet), anew=False).ended[name]
+    assert outcome == "error"
+    assert 'relation "orders" already exists' in said
+    assert remaining() == ["orders"]
     outcome, said = run(files["dropped"]).ended[name]
     assert outcome == "error"
     assert 'table "orders" does not exist' in said
@@ -282,7 +327,7 @@ OTHER = "attached to a different loop"
 
 @pytest.mark.holds(
     'Or a test passes alone, and with others ends in "attached to a different loop", or the run hangs where a table is dropped.',
-    "Each test has an event loop of its own.",
+    "With the settings above, each test has an event loop of its own.",
     "The first test leaves its connection in the pool, and the second test gets it in another loop.",
 )
 @pytest.mark.parametrize(
@@ -331,6 +376,7 @@ def cell(end: tuple[str, str]) -> str:
     "strict is what each plugin does without a setting.",
     "Without a plugin, pytest refuses each async def test.",
     "When a loop is closed, the plugin cancels the tasks that still run in it.",
+    "pytest-asyncio runs the lines after yield in another task, so AnyIO's create_task_group round a yield fails there, and passes with AnyIO's plugin.",
     "The plugin opens a loop, runs the fixture up to yield, the test, and the rest, and closes the loop.",
 )
 def test_what_each_plugin_runs(
@@ -361,6 +407,10 @@ def test_what_each_plugin_runs(
     for way in ways:
         assert "cancelled: True" in way["test_beside"][1]
     assert {way["test_closed"] for way in (batch["auto"], anyio)} == {("passed", "")}
+    of_asyncio, of_anyio = batch["auto"]["test_group"], anyio["test_group"]
+    assert (of_asyncio[0], of_anyio) == ("error", ("passed", ""))
+    assert "exit cancel scope in a different task" in of_asyncio[1]
+    assert (batch["auto"]["test_same"][0], anyio["test_same"][0]) == ("failed", "passed")
     versions = {name: importlib.metadata.version(name) for name in ("pytest", "anyio")}
     shown = subprocess.run(
         [f"{BIN}/python", "-c", "import pytest_asyncio as p; print(p.__version__)"],

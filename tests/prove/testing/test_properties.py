@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,8 +28,8 @@ FOLDER = "testing/properties"
 HERE = SNIPPETS / FOLDER
 ROWS = {row.text for row in sentences(DOCS / f"{FOLDER}.md") if row.kind == "row"}
 PADDED = ":02}", "}"
-CI = 'settings.get_profile("ci")\n'
-FEWER = "settings(settings.get_profile('ci'), max_examples=60, phases=list(settings.default.phases)[:-1])\n"
+QUIET = "@settings(deadline=None)"
+FEWER = "@settings(settings.get_profile('ci'), max_examples=MOST, phases=list(settings.default.phases)[:-1])"
 BOUND = "Path(ge=1, lt=2**31)", "Path(ge=1)"
 CONTINUOUS = {"CI", "TF_BUILD", "GITHUB_ACTIONS"}
 Plant = Callable[..., ModuleType]
@@ -64,8 +65,12 @@ JUDGEMENTS = [
 
 @pytest.fixture(autouse=True)
 def home() -> None:
-    """Let Hypothesis keep its table of Unicode in the environment, where it makes it once."""
+    """Let Hypothesis keep its table of Unicode in the environment, where it makes it once.
+
+    The inputs are the same in each run, as in a pipeline.
+    """
     set_hypothesis_home_dir(Path(sys.prefix, "hypothesis"))
+    settings.load_profile("ci")
 
 
 @pytest.fixture
@@ -74,12 +79,13 @@ def plant(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     def planted(*changes: tuple[str, str]) -> ModuleType:
         text = Path(str(snippet.__file__)).read_text()
-        for old, new in [*changes, (CI, FEWER)] if CI in text else changes:
+        for old, new in [*changes, (QUIET, FEWER)] if QUIET in text else changes:
             assert text.count(old) == 1, old
             text = text.replace(old, new)
         module, file = ModuleType("planted"), tmp_path / "planted.py"
         file.write_text(text)
         monkeypatch.setitem(sys.modules, "planted", module)
+        module.MOST = 60  # type: ignore[attr-defined]  # inputs
         exec(compile(text, str(file), "exec"), vars(module))  # noqa: S102  it is the block
         return module
 
@@ -162,15 +168,14 @@ SMALLEST = "curl -X GET http://testserver/orders/2147483648"
 def test_the_schema_is_held_and_shrunk(
     snippet: ModuleType, plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        snippet, "CI", settings(snippet.CI, max_examples=20, phases=[Phase.generate])
-    )
+    fewer = settings(settings.get_profile("ci"), phases=[Phase.generate])
+    monkeypatch.setattr(snippet, "settings", lambda **given: settings(fewer, **given))
     assert told(snippet.test_each_answer_is_in_the_schema) == ""
     assert asyncio.run(snippet.read_order(7)) == "book"
     with pytest.raises(HTTPException):
         snippet.find(2**31)
     with pytest.raises(HTTPException):
-        asyncio.run(snippet.read_order(8))
+        asyncio.run(snippet.read_order(1000))
     with monkeypatch.context() as patch:
         find = snippet.find
         patch.setattr(snippet, "find", lambda _: find(2**31))
@@ -185,8 +190,7 @@ def test_the_schema_is_held_and_shrunk(
         return find(number)
 
     unbounded.find = noting  # type: ignore[attr-defined]  # to count
-    rare = settings(unbounded.CI, max_examples=2000)  # the first that fails ends the search
-    unbounded.CI = rare  # type: ignore[attr-defined]  # some orders of a set hide it for long
+    unbounded.MOST = 2000  # type: ignore[attr-defined]  # some orders of a set hide it for long
     said = told(unbounded.test_each_answer_is_in_the_schema)
     assert "500" in said
     assert min(asked) >= 1
@@ -199,6 +203,19 @@ def test_the_schema_is_held_and_shrunk(
 def test_an_answer_that_the_schema_does_not_know_is_found(plant: Plant) -> None:
     silent = plant(('{404: {"description": "no order"}}', "{}"))
     assert "Undocumented" in told(silent.test_each_answer_is_in_the_schema)
+
+
+@pytest.mark.holds(
+    "Look at seen: where no request asks for an order that is there, each answer is 404, and the test would hold nothing else.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/contract.py"], indirect=True)
+def test_each_kind_of_answer_is_seen(plant: Plant) -> None:
+    orders = 'dict.fromkeys(range(1, 1000), "book")'
+    assert told(plant().test_each_answer_is_in_the_schema) == ""
+    rare = plant((orders, '{2**31: "book"}'))
+    assert "{404}" in told(rare.test_each_answer_is_in_the_schema)
+    blind = plant((orders, '{2**31: "book"}'), ("seen == {200, 404}, seen", "seen == {404}"))
+    assert told(blind.test_each_answer_is_in_the_schema) == ""
 
 
 NAMES = "tests/test_properties.py::test_an_accepted_name_is_one_line"
@@ -247,7 +264,8 @@ def test_the_service_is_held_against_its_schema(service: Holds) -> None:
     "ci | the same in each run | none",
     "Hypothesis takes ci where the variable CI is set.",
     "With the same inputs, a pipeline is never red by chance, and it finds nothing new.",
-    "A property that sets a profile itself keeps that profile.",
+    "@settings(deadline=None) takes the rest from the profile of the run.",
+    "A property that sets a whole profile, as those of the service set ci, keeps it: each night draws the same inputs.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/nightly.py"], indirect=True)
 def test_what_each_profile_does(snippet: ModuleType, record_property: Any) -> None:
@@ -273,15 +291,16 @@ def test_what_each_profile_does(snippet: ModuleType, record_property: Any) -> No
         )
         assert done.stdout == f"{bool(variables)}\n"
     nightly, drawn = settings.get_profile("nightly"), list[list[int]]()
-    for profile in (
-        ci,
-        ci,
-        settings(nightly, max_examples=100),
-        settings(nightly, max_examples=100),
-    ):
+    settings.register_profile("shorter", nightly, max_examples=100)
+    for name, own in [
+        *[("ci", {})] * 2,
+        *[("shorter", {})] * 2,
+        *[("shorter", {"parent": ci})] * 2,
+    ]:
         numbers = list[int]()
+        settings.load_profile(name)
 
-        @settings(profile, database=None)
+        @settings(**own, deadline=None)  # type: ignore[arg-type]  # of whatever a test sets
         @given(integers())
         def draw(number: int) -> None:
             numbers.append(number)  # noqa: B023  the lambda is called at once  each run has its own
@@ -290,10 +309,18 @@ def test_what_each_profile_does(snippet: ModuleType, record_property: Any) -> No
         drawn.append(numbers)
     assert drawn[0] == drawn[1]
     assert drawn[2] != drawn[3]
+    assert drawn[4] == drawn[5]
+    settings.load_profile("nightly")
+    quiet = settings(deadline=None)
+    assert (quiet.max_examples, quiet.derandomize) == (10_000, False)
+    settings.load_profile("ci")
     assert nightly.max_examples == 10_000
     assert ci.max_examples == 100
-    inverse = (HERE / "inverse.py").read_text()
-    assert "@settings(CI)" in inverse
+    for name in ("inverse", "returned", "contract", "grouped"):
+        assert QUIET in (HERE / f"{name}.py").read_text()
+    for name in ("test_properties", "survival/test_schema"):
+        text = (SNIPPETS / f"service/tests/{name}.py").read_text()
+        assert re.search(r'@(settings\(settings.get_profile\("ci"\)|examples\(CI, )', text)
 
 
 @pytest.mark.holds(

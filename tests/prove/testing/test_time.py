@@ -26,6 +26,7 @@ import time_machine
 from tests.engine.pages import DOCS, SNIPPETS
 from tests.parts import clock, rules
 from tests.parts.inner import watched
+from tests.parts.postgres import column
 from tests.parts.service import BIN
 from tests.prove.sentences import sentences
 from tests.prove.twins import dont
@@ -161,7 +162,6 @@ def busy() -> ModuleType:
 
 @pytest.mark.holds(
     "A test is green on your laptop, and red in the pipeline, where the machine is busy.",
-    "The test waits for sent as long as the machine takes.",
     "A mail needs 50 milliseconds, and the test sleeps for twice as long.",
     "Where each turn of the loop needs 100 milliseconds more, the assertion comes before the mail.",
 )
@@ -206,7 +206,8 @@ def test_a_longer_sleep_is_late_too(
 
 
 @pytest.mark.holds(
-    "The 30 seconds bound a failure: a test that passes waits for none of them.",
+    "The test goes on as soon as sent is set, and fails after 30 seconds without it.",
+    "These bound a failure, and a test that passes waits for none of them: take a limit that no slow machine needs.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/signalled.py"], indirect=True)
 def test_the_limit_bounds_a_failure(snippet: ModuleType, plant: Plant) -> None:
@@ -245,7 +246,7 @@ def red_on(module: ModuleType, day: date) -> bool:
     "Or it is green for weeks, and red at the end of a month.",
     "Look at the dates: each is at an edge of the calendar.",
     "due_on fails in December and at the end of some months, and on each other day the test is green.",
-    "Ruff reports date.today() with DTZ011.",
+    "Ruff reports date.today() with DTZ011, which is none of its default rules.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -261,6 +262,9 @@ def red_on(module: ModuleType, day: date) -> bool:
 )
 def test_the_calendar_changes_no_verdict(snippet: ModuleType) -> None:
     assert "date.today()" in (HERE / "today.py").read_text()
+    check = ["ruff", "check", "--isolated", "--no-cache", str(HERE / "today.py")]
+    default = subprocess.run(check, capture_output=True, text=True).stdout
+    assert "DTZ011" not in default
     year = days(2027)
     found = {day for day in year if red_on(snippet, day)}
     ends = {day for day in found if day.month != 12}
@@ -341,6 +345,16 @@ def test_what_each_of_them_moves() -> None:
     assert found == ROWS
 
 
+@pytest.mark.holds(
+    "time-machine sets the clock of its own process, so now() of a database stays real.",
+)
+def test_the_clock_of_a_database_stays_real(database: str) -> None:
+    with time_machine.travel(MOMENT, tick=False):
+        assert datetime.now(UTC) == MOMENT
+        (now,) = column(database, "SELECT now()")
+    assert now.year < MOMENT.year
+
+
 async def refused() -> None:
     """Stand in for a call that never succeeds."""
     raise ConnectionError
@@ -397,27 +411,43 @@ def test_the_service_passes_a_clock(service: Callable[[], None]) -> None:
     service()
 
 
+ALONE = """
+import asyncio
+
+async def loop(): return type(asyncio.get_running_loop()).__name__
+def test_of_a_def(): assert asyncio.run(loop()) != "BusyLoop"
+async def test_of_an_async_def(): assert await loop() != "BusyLoop"
+"""
+
+
 @pytest.mark.holds(
     "With pytest-asyncio, python -m pytest -p busy turns slept.py red, and signalled.py stays green.",
+    "A def test that calls asyncio.run makes a loop of its own, so nothing slows it there.",
 )
 @pytest.mark.proves(f"{FOLDER}/busy.py")
 def test_a_suite_runs_on_a_busy_machine(tmp_path: Path) -> None:
     files = ["busy.py", "signalled.py", "slept.py"]
     for name in files:
         (tmp_path / name).write_text((HERE / name).read_text())
+    (tmp_path / "alone.py").write_text(ALONE)
     settings = (SNIPPETS / "testing/fixtures/pyproject.toml").read_text()
     (tmp_path / "pyproject.toml").write_text(settings)
     command = f"{BIN}/" + "python -m pytest -p busy"
     options = " -p pytest_asyncio.plugin -p no:cacheprovider -rA"
     done = subprocess.run(
-        [*shlex.split(command + options), *files[1:]],
+        [*shlex.split(command + options), *files[1:], "alone.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
     )
-    ends = set(re.findall(r"^(?:PASSED|FAILED) \w+\.py", done.stdout, re.MULTILINE))
-    assert ends == {"PASSED signalled.py", "FAILED slept.py"}, done.stderr
+    ends = set(re.findall(r"^(\w+ \w+\.py)::test_(\w+)", done.stdout, re.MULTILINE))
+    assert ends == {
+        ("PASSED signalled.py", "a_job_is_mailed"),
+        ("FAILED slept.py", "a_job_is_mailed"),
+        ("PASSED alone.py", "of_a_def"),
+        ("FAILED alone.py", "of_an_async_def"),
+    }, done.stderr
 
 
 ANYIO = """

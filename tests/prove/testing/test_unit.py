@@ -17,6 +17,7 @@ import pytest
 from tests.engine.pages import DOCS, ROOT, SNIPPETS
 from tests.parts import rules
 from tests.parts.evidence import failing
+from tests.parts.inner import ends
 from tests.parts.postgres import column
 from tests.prove.sentences import sentences
 from tests.prove.twins import dont
@@ -24,6 +25,7 @@ from tests.prove.twins import dont
 FOLDER = "testing/unit"
 GET = "async def get(", "async def read("
 FORGOTTEN = "await self.orders.save(order)", "self.orders.save(order)"
+MISSPELT = "orders.save.assert_awaited_once_with", "orders.save.awaited_once_with"
 ADD = "    async def add(self, order: Order) -> None:\n        self.session"
 MOCK = "create_autospec(SqlOrders, instance=True)"
 CHANGES = {
@@ -116,7 +118,9 @@ def typed(folder: Path, text: str) -> list[str]:
     "Rename get in the repository, and the test fails with AttributeError and asks no database.",
     "Rename get in this repository, and the test stays green:",
     "An AsyncMock() invents each method that somebody calls.",
+    "So without assert_, the check orders.save.awaited_once_with(order) passes where nothing is saved and no warning is an error, and ends in AttributeError in specced.py.",
     "Add an argument that the call leaves out, and the test fails with TypeError.",
+    "The mock has no attribute that only __init__ sets: let the test set it.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -139,6 +143,11 @@ def test_a_renamed_method_turns_the_test_red(snippet: ModuleType, plant: Plant) 
     assert found == "AttributeError", "without get in the repository, the test is green"
     needs = plant((GET[0] + "self, number: int", GET[0] + "self, number: int, user: int"))
     assert raised(needs.test_an_order_is_paid) == "TypeError"
+    assert MISSPELT[1] == MISSPELT[0].replace("assert_", "")
+    if "specced" in snippet.__name__:
+        assert raised(plant(MISSPELT).test_an_order_is_paid) == "AttributeError"
+        with pytest.raises(AttributeError, match="orders"):
+            _ = create_autospec(snippet.OrderService, instance=True).orders
 
 
 @pytest.mark.holds(
@@ -150,6 +159,10 @@ def test_a_renamed_method_turns_the_test_red(snippet: ModuleType, plant: Plant) 
 def test_a_loose_mock_hides_what_each_request_meets(
     snippet: ModuleType, plant: Plant, tmp_path: Path
 ) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        plant(MISSPELT, (FORGOTTEN[0], "pass")).test_an_order_is_paid()
+        gc.collect()
     renamed = plant(GET)
     renamed.test_an_order_is_paid()
     with pytest.raises(AttributeError, match="no attribute 'get'"):
@@ -160,7 +173,7 @@ def test_a_loose_mock_hides_what_each_request_meets(
 
 @pytest.mark.holds(
     "A call of an async def does nothing until it is awaited, and a mock counts it before.",
-    "Take the second await out of this pay: nothing is saved, and the test stays green.",
+    "Take the second await out of this pay: nothing is saved, and where no warning is an error, the test stays green.",
     "With assert_awaited_once_with in its place, the test fails.",
 )
 @pytest.mark.parametrize(
@@ -189,6 +202,13 @@ def test_a_forgotten_await_turns_the_test_red(snippet: ModuleType, plant: Plant)
         gc.collect()
     assert not saved
     assert found == "AssertionError", "without that await, the test is green"
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/called.py"], indirect=True)
+def test_a_warning_shows_a_forgotten_await(snippet: ModuleType, tmp_path: Path) -> None:
+    file = Path(str(snippet.__file__))
+    assert ends(tmp_path, file) == {"test_an_order_is_paid": "passed"}
+    assert ends(tmp_path, file, FORGOTTEN) == {"test_an_order_is_paid": "failed"}
 
 
 @pytest.mark.holds("mypy reports the line with unused-coroutine.")
@@ -308,7 +328,8 @@ PATCHED = "from unittest.mock import patch\n\nwith patch('accounts.mail.send'):\
 
 
 @pytest.mark.holds(
-    "Ruff reports the import in loose.py with TID251, and that in specced.py passes.",
+    "Ruff reports the import in loose.py and mock.AsyncMock() with TID251, and that in specced.py passes.",
+    "Ruff doesn't see mocker.AsyncMock() of pytest-mock, so search for it.",
     "patch makes such a mock without an import, so give it autospec=True.",
     "No rule of Ruff sees a double that gives what its part forgot.",
 )
@@ -319,10 +340,13 @@ def test_ruff_refuses_a_loose_mock(tmp_path: Path) -> None:
     for name in ("loose.py", "specced.py"):
         (tmp_path / name).write_text((pages / name).read_text())
     (tmp_path / "patched.py").write_text(PATCHED)
+    (tmp_path / "mocked.py").write_text("def test_it(mocker):\n    mocker.AsyncMock()\n")
+    (tmp_path / "named.py").write_text("from unittest import mock\n\nmock.AsyncMock()\n")
     command = ["ruff", "check", "--no-cache", "--ignore=RUF100", "--output-format=concise"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
-    (line,) = [line for line in told.splitlines() if ".py:" in line]
-    assert re.match(r"loose\.py:4:\d+: TID251 ", line)
+    lines = sorted(line for line in told.splitlines() if ".py:" in line)
+    found = [re.findall(r"^(\w+\.py:\d+):\d+: (\w+) ", line) for line in lines]
+    assert found == [[("loose.py:4", "TID251")], [("named.py:3", "TID251")]]
     with patch.object(asyncio, "iscoroutine") as mock:
         mock()
     with patch.object(asyncio, "iscoroutine", autospec=True) as mock, pytest.raises(TypeError):
