@@ -234,7 +234,7 @@ def test_each_part_is_locked_and_its_licences_allowed(
     parts = json.loads((base / "installed/sbom.json").read_text())["components"]
     (requests,) = [each for each in parts if each["name"] == "requests"]
     pin = f"requests=={requests['version']}\n"
-    assert [snippet.term(each) for each in requests["licenses"]][0] == "Apache-2.0"
+    assert next(snippet.term(each) for each in requests["licenses"]) == "Apache-2.0"
     assert refused([requests], pin) == []
     monkeypatch.setattr(snippet, "ALLOWED", {"Apache-2.0"})
     assert refused([requests], pin)
