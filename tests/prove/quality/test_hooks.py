@@ -131,7 +131,7 @@ def test_a_bad_commit_is_refused_and_a_good_one_made(walk: Walk, base: Path) -> 
 
 
 @pytest.mark.holds(
-    "prek passes the names of the staged files to each command.",
+    "prek passes the names of the staged files of its types to each command.",
     "Without --force-exclude, Ruff reads a file that it is named, though its settings exclude it.",
     "With language: system, prek runs the Ruff that your environment has, and installs none.",
     "The type python has no stubs, so without pyi a file such as orders.pyi goes unread, also with --all-files.",
@@ -140,6 +140,8 @@ def test_a_bad_commit_is_refused_and_a_good_one_made(walk: Walk, base: Path) -> 
 def test_what_the_hooks_are_given(tmp_path: Path) -> None:
     folder = repository(tmp_path / "named", local("sh -c 'echo \"$@\" >> ../named.txt' sh"))
     (folder / "other.py").touch()
+    (folder / "notes.md").write_text("of no type\n")
+    assert run(folder, "git", "add", "notes.md").returncode == 0
     assert commit(folder, "orders.py", f"{GOOD}\n")
     assert (tmp_path / "named.txt").read_text() == "orders.py\n"
     install = (SNIPPETS / FOLDER / "install.sh").read_text()

@@ -8,6 +8,7 @@ import sys
 import time
 import tomllib
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -169,6 +170,25 @@ def test_the_script_ends_with_the_target(tmp_path: Path) -> None:
     assert re.search(r"^l: .*\n\t@\$\(BIN\)/python -m dev.gate l$", make, re.MULTILINE)
     (tmp_path / "Makefile").write_text("l:\n\t@echo gates\n")
     assert script(tmp_path, calls="make l").stdout == "installs packages.txt\ngates\n"
+
+
+@pytest.mark.holds(
+    "It sets REQUIRE_IMAGE and three more: where a laptop without such a program skips a test, the pipeline fails it.",
+)
+@pytest.mark.proves("service/.github/workflows/test.yml")
+def test_the_pipeline_fails_what_a_laptop_skips(
+    tmp_path: Path, record_property: Callable[[str, str], None]
+) -> None:
+    (tmp_path / "Makefile").write_text("l:\n\t@env | grep ^REQUIRE_ | sort\n")
+    names = script(tmp_path, calls="make l").stdout.split()[2:]
+    assert "REQUIRE_IMAGE=1" in names
+    record_property("figure", f"{['no', 'one', 'two', 'three'][len(names) - 1]} more")
+    asked = "import sys; sys.path += ['tests']; import system; system.refuse('image', 'no program')"
+    ends = [
+        run(SERVICE, "python", "-B", "-c", asked, REQUIRE_IMAGE=required).stderr.splitlines()[-1]
+        for required in ("", "1")
+    ]
+    assert [end.partition(":")[0] for end in ends] == ["Skipped", "Failed"]
 
 
 @pytest.mark.holds(

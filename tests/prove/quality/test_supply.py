@@ -50,8 +50,8 @@ INSTRUCTIONS = [
     "Write the SBOM in the image, after its last install, and name your own package in OWN.",
     "Compare the lock of each pull request with that of the main branch.",
     "Let a new release wait, and name the package whose mend can't:",
-    "Go on in the folder of the gate: install and uninstall by hand, and see the gate refuse it:",
     "Make the environment anew from the lock where you doubt it.",
+    "Go on in the folder of the gate: install and uninstall by hand, and see the gate refuse it:",
     "Let the checkout of the pipeline fetch the whole history, by its setting fetch-depth.",
 ]
 
@@ -510,7 +510,7 @@ def test_a_new_release_waits_a_week(registry: str, packages: Path, tmp_path: Pat
 
 
 @pytest.mark.holds(
-    "The service lets Dependabot propose a release that has been out for 7 days:",
+    "The service lets Dependabot propose a release that has been out for 7 days, and a security update waits for none:",
 )
 @pytest.mark.proves("service/.github/dependabot.yml")
 def test_the_bot_of_the_service_waits_as_long() -> None:

@@ -238,6 +238,7 @@ def test_the_service_names_what_has_no_types(tmp_path: Path) -> None:
     "The setting takes a module that doesn't exist for Any too.",
     "mypy reads an installed package where it has a file py.typed, or stubs.",
     "With ignore_missing_imports, each name of another package is Any, even where the package has hints.",
+    "In an environment of its own, as a hook gives it, mypy finds none of your packages, and this setting makes that green.",
     "Any has each attribute and fits each hint, so mypy reports nothing of what comes from it.",
     "mypy believes stubs, even where the package differs from them.",
 )
@@ -260,6 +261,11 @@ def test_what_mypy_reads(tmp_path: Path) -> None:
     done = run(folder, "mypy", "--strict", "--ignore-missing-imports", python, ".")
     found = codes(done)
     assert found == {name: {"assignment", "attr-defined"} for name in ("marked_", "stubbed_")}
+    venv.create(tmp_path / "own", symlinks=True)
+    own = f"--python-executable={tmp_path}/own/bin/python"
+    assert not codes(run(folder, "mypy", "--strict", "--ignore-missing-imports", own, "."))
+    strict = codes(run(folder, "mypy", "--strict", own, "."))
+    assert all("import-not-found" in strict[f"{name}_"] for name in ("plain", "marked", "stubbed"))
     for name in "plain", "absent":
         assert f'{name}_.py:3: note: Revealed type is "Any"' in done.stdout
 
