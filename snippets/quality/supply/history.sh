@@ -15,7 +15,8 @@ scan() { # each version of each file of a repository, under its own name
     git -C "$1" cat-file blob "$object" > "versions/$object/${path##*/}"
   done
   git -C "$1" log --all --format=%B > versions/messages.txt &&
-    find versions -type f -exec detect-secrets-hook --no-verify {} + > report.txt
+    find versions -type f \
+      -exec detect-secrets-hook --no-verify {} + > report.txt
 }
 detect-secrets-hook --no-verify settings.yml && echo "the file: green"
 git log --all --patch > log.txt

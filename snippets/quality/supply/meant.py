@@ -9,7 +9,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-LINE = re.compile(r"^([\w.-]+)(?:\[.*?\])? *== *([^\s;]+)[ \\]*(;?)", re.MULTILINE)
+LINE = re.compile(r"(?m)^([\w.-]+)(?:\[.*?\])? *== *([^\s;]+)[ \\]*(;?)")
 
 
 def term(told: dict[str, Any]) -> str:
@@ -28,9 +28,9 @@ OWN = {"orders"}  # your own package, which no lock names
 
 def refused(parts: list[dict[str, Any]], lock: str) -> list[str]:
     """Return what the lock or the list of licences refuses of an SBOM."""
-    lines = [(canonicalize_name(n), v, when) for n, v, when in LINE.findall(lock)]
-    locked = {(name, version) for name, version, _ in lines}
-    lacking = {name for name, _, when in lines if not when}
+    lines = LINE.findall(lock)
+    locked = {(canonicalize_name(name), version) for name, version, _ in lines}
+    lacking = {canonicalize_name(name) for name, _, when in lines if not when}
     found = [] if parts and locked else ["the SBOM or the lock is empty"]
     for part in parts:
         name, version = canonicalize_name(part["name"]), part["version"]

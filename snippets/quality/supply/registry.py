@@ -25,8 +25,8 @@ def write(folder: Path) -> None:
     (folder / "wheels").mkdir(exist_ok=True)
     for package, told in PACKAGES.items():
         name, _, version = package.partition("-")
-        about = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n{told}"
-        files = {"METADATA": about, "WHEEL": KIND, "RECORD": ""}
+        about = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n"
+        files = {"METADATA": about + told, "WHEEL": KIND, "RECORD": ""}
         file = folder / f"wheels/{package}-py3-none-any.whl"
         with zipfile.ZipFile(file, "w") as wheel:
             wheel.writestr(f"{name}.py", "")

@@ -394,7 +394,7 @@ def test_the_habits_pass_where_all_is_as_they_need_it(
 
 @pytest.mark.holds(
     "Or the tests pass on your laptop and fail in the pipeline, with an error such as FileNotFoundError.",
-    "git status names what the tests can read here, and no clone has: a file that git ignores (!!) or doesn't know (??), and a change that is in no commit (M).",
+    "git status names what the tests can read here, and no clone has: what git ignores, what it doesn't know, and what changed since the last commit.",
     "The script shows ERROR too, with which pytest names a file that it can't import.",
 )
 @pytest.mark.proves(f"{FOLDER}/laptop.sh")
