@@ -6,12 +6,12 @@ repos:
         name: format
         entry: ruff format --check --force-exclude
         language: system
-        types: [python]
+        types_or: [python, pyi]
       - id: lint
         name: lint
         entry: ruff check --force-exclude
         language: system
-        types: [python]
+        types_or: [python, pyi]
 YAML
 git init --quiet --initial-branch=main
 git add .pre-commit-config.yaml

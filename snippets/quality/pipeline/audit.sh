@@ -1,3 +1,3 @@
 check-jsonschema --builtin-schema vendor.github-workflows \
-    .github/workflows/*.yml
+    .github/workflows/*.y*ml
 zizmor --offline --persona=auditor --strict-collection .github/workflows

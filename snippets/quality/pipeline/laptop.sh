@@ -7,4 +7,4 @@ git commit --quiet --message "Add rates"
 umask 022
 export VAT=25 TZ=CET-1 LC_ALL=C.UTF-8
 make --silent test > here.log && echo "here: green"
-git ls-files --others --ignored --exclude-standard -- '*.json'
+git status --short --ignored | grep -v cache

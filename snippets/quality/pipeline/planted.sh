@@ -15,3 +15,6 @@ plant "a failure that counts for nothing" \
     's/^    timeout-minutes.*/&\n    continue-on-error: true/'
 plant "a job that never runs" 's/^    timeout-minutes.*/&\n    if: false/'
 plant "a pipe" 's/run: bash.*/& | tee test.log/'
+plant "a shell that runs nothing" \
+    's/run: bash.*/&\n        shell: bash -c true {0}/'
+plant "a make that goes on" 's/^permissions: {}/&\nenv:\n  MAKEFLAGS: -i/'

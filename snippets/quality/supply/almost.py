@@ -6,6 +6,8 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 # endregion
 
 DIFFERENT = {"gunicorn"}  # nearly uvicorn, and another server
@@ -13,11 +15,14 @@ DIFFERENT = {"gunicorn"}  # nearly uvicorn, and another server
 
 def names(lock: str) -> set[str]:
     """Return the names that a lock has."""
-    return set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))
+    found = re.findall(r"^([\w.-]+)(?:\[.*?\])? *(?:==|@)", lock, re.MULTILINE)
+    return {canonicalize_name(name) for name in found}
 
 
 def almost(known: set[str], locked: set[str]) -> list[str]:
     """Return each new name, with the known name that it nearly is."""
+    if not known or not locked:
+        return ["a lock names nothing"]
     new, old = sorted(locked - known - DIFFERENT), sorted(known)
     near = {name: get_close_matches(name, old, 1, cutoff=0.8) for name in new}
     return [f"{name}: nearly {one}" for name in new for one in near[name]]

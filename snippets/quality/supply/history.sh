@@ -1,22 +1,27 @@
 # region repository
 git init --quiet --initial-branch=main
-echo 'URL = "postgresql+asyncpg://orders:kept-for-ever@db"' > settings.py
-git add settings.py
+echo 'password: kept-for-ever' > settings.yml
+git add settings.yml
 git commit --quiet --message "Add settings"
-printf 'import os\n\nURL = os.environ["DATABASE_URL"]\n' > settings.py
+echo 'host: db' > settings.yml
 git commit --quiet --all --message "Delete the password"
 # endregion
-history() { # of a repository, with what only a merge has
-  git -C "$1" log --all --patch --text --diff-merges=separate > history.txt
+scan() { # each version of each file of a repository, under its own name
+  rm -rf versions
+  test "$(git -C "$1" rev-parse --is-shallow-repository)" = false || return
+  git -C "$1" rev-list --all --objects | while read -r object path; do
+    test "$(git -C "$1" cat-file -t "$object")" = blob || continue
+    mkdir -p "versions/$object"
+    git -C "$1" cat-file blob "$object" > "versions/$object/${path##*/}"
+  done
+  git -C "$1" log --all --format=%B > versions/messages.txt &&
+    find versions -type f \
+      -exec detect-secrets-hook --no-verify {} + > report.txt
 }
-scan() {
-  detect-secrets-hook --no-verify "$1" > report.txt
-}
-scan settings.py && echo "the files: green"
+detect-secrets-hook --no-verify settings.yml && echo "the file: green"
+git log --all --patch > log.txt
+detect-secrets-hook --no-verify log.txt && echo "the log: green"
 git clone --quiet --depth=1 "file://$PWD" shallow
-history shallow
-scan history.txt && echo "a shallow clone: green"
-history .
-detect-secrets scan --no-verify history.txt > report.txt && echo "scan: green"
-scan history.txt || echo "the history: refused"
+scan shallow || echo "a shallow clone: refused"
+scan . || echo "the history: refused"
 grep "Secret Type" report.txt

@@ -1,6 +1,6 @@
 """Refuse what is installed and isn't meant: `meant.py sbom.json lock`."""
 
-# region imports
+# region imports, and how a line of a lock and a licence are written
 import json
 import re
 import sys
@@ -9,9 +9,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-# endregion
-
-ALLOWED = {"Apache-2.0", "BSD-3-Clause", "MIT", "MIT OR Apache-2.0"}
+LINE = re.compile(r"(?m)^([\w.-]+)(?:\[.*?\])? *== *([^\s;]+)[ \\]*(;?)")
 
 
 def term(told: dict[str, Any]) -> str:
@@ -21,18 +19,28 @@ def term(told: dict[str, Any]) -> str:
     return str(found)
 
 
+# endregion
+
+ALLOWED = {"Apache-2.0", "BSD-3-Clause", "MIT", "MIT OR Apache-2.0"}
+ALLOWED |= {"License :: OSI Approved :: Apache Software License"}
+OWN = {"orders"}  # your own package, which no lock names
+
+
 def refused(parts: list[dict[str, Any]], lock: str) -> list[str]:
     """Return what the lock or the list of licences refuses of an SBOM."""
-    locked = re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.MULTILINE)
-    found = [] if parts else ["the SBOM is empty"]
+    lines = LINE.findall(lock)
+    locked = {(canonicalize_name(name), version) for name, version, _ in lines}
+    lacking = {canonicalize_name(name) for name, _, when in lines if not when}
+    found = [] if parts and locked else ["the SBOM or the lock is empty"]
     for part in parts:
         name, version = canonicalize_name(part["name"]), part["version"]
-        if (name, version) not in locked:
+        lacking.discard(name)
+        if (name, version) not in locked and name not in OWN:
             found.append(f"{name} {version} isn't in the lock")
         terms = [term(told) for told in part.get("licenses", [])]
-        if not terms or not ALLOWED.issuperset(terms):
+        if name not in OWN and (not terms or not ALLOWED.issuperset(terms)):
             found.append(f"{name} {version} has {terms or 'no licence'}")
-    return found
+    return found + [f"{name} isn't installed" for name in sorted(lacking)]
 
 
 # region main

@@ -1,4 +1,4 @@
-# region imports, and the cure
+# region imports, the cure, and the line of a question
 import sys
 import tomllib
 from pathlib import Path
@@ -7,13 +7,19 @@ from typing import Any
 CURE = "End it with a question mark, or let a gate settle it"
 
 
+def place(text: str, question: str) -> int:
+    """Return the line of a question, or the last line of the file."""
+    return text.rstrip().partition(f'"{question}"')[0].count("\n") + 1
+
+
 # endregion
 def vague(file: str, text: str) -> list[str]:
     """Return which lines nobody can answer, and what to do."""
+    asked = [one for tier in tomllib.loads(text).values() for one in tier]
     return [
-        f"{file}:{number}: {line.strip(' ,')} asks nothing. {CURE}."
-        for number, line in enumerate(text.splitlines(), start=1)
-        if line.startswith(" ") and not line.strip(' ,"')
+        f'{file}:{place(text, one)}: "{one}" asks nothing. {CURE}.'
+        for one in asked or [""]
+        if not one
     ]
 
 
@@ -34,13 +40,13 @@ def checklist(
 
 # region main
 def main() -> None:
-    for tier in sys.argv[3:]:
-        tiers, questions = sys.argv[1:3]
+    for questions in sys.argv[2:3]:
         text = Path(questions).read_text()
         if refused := vague(questions, text):
             sys.exit("\n".join(refused))
-        known = tomllib.loads(Path(tiers).read_text())
-        print("\n".join(checklist(known, tomllib.loads(text), tier)))
+        known = tomllib.loads(Path(sys.argv[1]).read_text())
+        for tier in sys.argv[3:]:
+            print("\n".join(checklist(known, tomllib.loads(text), tier)))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ INSTRUCTIONS = [
     "Don't take a skipped folder for a clean one",
     "Write the settings of one tool, and delete those of the others.",
     "Lay out all files in one commit that changes nothing else.",
-    "Write its hash into a file, and name the file with git config blame.ignoreRevsFile .git-blame-ignore-revs.",
+    "Write the hash that it has on main into a file, and name the file with git config blame.ignoreRevsFile .git-blame-ignore-revs.",
     "Let hooks and the pipeline run the gate, by the tier of a change.",
     "List the files that git tracks and Ruff doesn't read.",
 ]
@@ -273,6 +273,8 @@ def test_a_skipped_folder_is_green(walk: Walk, base: Path, tmp_path: Path) -> No
 
 @pytest.mark.holds(
     "After the third step, git blame names the commit that wrote a line, and not the one that laid it out.",
+    "A squash gives the commit another hash.",
+    "The setting belongs to one clone, and git blame fails where the file is missing.",
 )
 @pytest.mark.proves("service/pyproject.toml")
 def test_blame_passes_over_the_layout(tmp_path: Path) -> None:
@@ -293,6 +295,16 @@ def test_blame_passes_over_the_layout(tmp_path: Path) -> None:
     command = "git config blame.ignoreRevsFile .git-blame-ignore-revs"
     assert run(folder, *command.split()).returncode == 0
     assert blamed() == {first[:39]}
+    assert run(folder, "git", "clone", "--quiet", ".", "../clone").returncode == 0
+    setting = ["git", "config", "blame.ignoreRevsFile"]
+    assert [run(where, *setting).returncode for where in (folder, tmp_path / "clone")] == [0, 1]
+    squash = "git switch -q -c main-2 HEAD~1; git merge -q --squash @{-1}; git commit -q -m Squash"
+    assert run(folder, "sh", "-euc", squash).returncode == 0
+    squashed = run(folder, "git", "rev-parse", "HEAD").stdout.strip()
+    assert squashed != last
+    assert blamed() == {first[:39], squashed[:39]}  # the file names the hash before the squash
+    (folder / ".git-blame-ignore-revs").unlink()
+    assert "could not open" in run(folder, "git", "blame", "invoices.py").stderr
 
 
 @pytest.mark.holds("The service has these settings:")
@@ -305,11 +317,22 @@ def test_the_service_has_these_settings() -> None:
     assert "I" in ours["lint"]["select"]
 
 
-@pytest.mark.holds("Here the file lies in dist:")
+@pytest.mark.holds(
+    "Here the file lies in dist:",
+    "ruff format --check is green on nothing: without a Python file it only warns, and unseen refuses such a folder.",
+)
 @pytest.mark.proves(f"{FOLDER}/seen.sh")
-def test_what_no_gate_reads_is_listed(walk: Walk) -> None:
+def test_what_no_gate_reads_is_listed(walk: Walk, tmp_path: Path) -> None:
     assert told(walk, "seen.sh") == [
         "dist/invoices.py",
         "the gate: refused",
         "the gate: green",
     ]
+    unseen = (SNIPPETS / FOLDER / "seen.sh").read_text().partition("\n}\n")[0] + "\n}\nunseen"
+    told_of = run(tmp_path, "ruff", "format", "--check")
+    assert (told_of.returncode, "No Python files found" in told_of.stderr) == (0, True)
+    assert run(tmp_path, "sh", "-c", unseen).returncode == 0  # refused, as all that it lists
+    (tmp_path / "Zoë.py").touch()
+    for git, status in ("init --quiet", 0), ("add .", 1):
+        assert run(tmp_path, "git", *git.split()).returncode == 0
+        assert run(tmp_path, "sh", "-c", unseen).returncode == status

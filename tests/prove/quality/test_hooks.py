@@ -35,7 +35,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "We call a command that git runs before it makes a commit a hook.",
+    "We call a command that git runs before it makes a commit, or before it pushes one, a hook.",
 ]
 
 
@@ -131,14 +131,17 @@ def test_a_bad_commit_is_refused_and_a_good_one_made(walk: Walk, base: Path) -> 
 
 
 @pytest.mark.holds(
-    "prek passes the names of the staged files to each command.",
+    "prek passes the names of the staged files of its types to each command.",
     "Without --force-exclude, Ruff reads a file that it is named, though its settings exclude it.",
     "With language: system, prek runs the Ruff that your environment has, and installs none.",
+    "The type python has no stubs, so without pyi a file such as orders.pyi goes unread, also with --all-files.",
 )
 @pytest.mark.proves(f"{FOLDER}/install.sh")
 def test_what_the_hooks_are_given(tmp_path: Path) -> None:
     folder = repository(tmp_path / "named", local("sh -c 'echo \"$@\" >> ../named.txt' sh"))
     (folder / "other.py").touch()
+    (folder / "notes.md").write_text("of no type\n")
+    assert run(folder, "git", "add", "notes.md").returncode == 0
     assert commit(folder, "orders.py", f"{GOOD}\n")
     assert (tmp_path / "named.txt").read_text() == "orders.py\n"
     install = (SNIPPETS / FOLDER / "install.sh").read_text()
@@ -148,12 +151,19 @@ def test_what_the_hooks_are_given(tmp_path: Path) -> None:
     assert not [*Path(f"{folder}.prek").glob("hooks/*"), *Path(f"{folder}.prek").glob("repos/*")]
     folder = repository(tmp_path / "read", local("ruff format --check"))
     assert not commit(folder, "dist/orders.py", f"{BAD}\n")
+    assert install.count("types_or: [python, pyi]\n") == 2
+    assert not commit(repository(tmp_path / "stubs"), "orders.pyi", f"{BAD}\n")
+    folder = repository(tmp_path / "unread", local("ruff format --check"))
+    assert commit(folder, "orders.pyi", f"{BAD}\n")
+    assert run(folder, "prek", "run", "--all-files").returncode == 0
+    assert run(folder, "ruff", "format", "--check", ".").returncode == 1
 
 
 @pytest.mark.holds(
     "A hook lays out a file, the commit is made, and the commit holds the old layout.",
     "The hook changed the folder, and git had taken the file before.",
-    "prek refuses a commit whose hook changes a file, whatever status the hook ends with.",
+    "prek refuses a commit whose hook changes a file that git tracks, whatever status the hook ends with.",
+    "A hook that adds its change by git add passes, and then nobody saw what is in the commit.",
 )
 @pytest.mark.proves(f"{FOLDER}/rewrites.sh")
 def test_a_hook_that_rewrites_commits_the_old_file(walk: Walk, tmp_path: Path) -> None:
@@ -165,25 +175,47 @@ def test_a_hook_that_rewrites_commits_the_old_file(walk: Walk, tmp_path: Path) -
     assert not commit(folder, "orders.py", f"{BAD}\n")
     assert (folder / "orders.py").read_text() == f"{GOOD}\n"
     assert commit(folder, "orders.py", f"{GOOD}\n")
+    folder = repository(tmp_path / "writes", local("sh -c 'echo 1 > written.txt'"))
+    assert commit(folder, "orders.py", f"{GOOD}\n")  # git doesn't track what the hook wrote
+    adds = 'sh -c \'ruff format --quiet "$@"; git add "$@"\' sh'
+    folder = repository(tmp_path / "adds", local(adds))
+    assert commit(folder, "orders.py", f"{BAD}\n")
+    assert run(folder, "git", "show", "HEAD:orders.py").stdout == f"{GOOD}\n"
 
 
 @pytest.mark.holds(
     "This hook checks, and it reads the wrong file:",
-    "prek puts away what isn't staged, runs the hooks, and brings it back.",
+    "prek puts away the changes that aren't staged, runs the hooks, and brings them back.",
+    "It leaves a new file where it is, so tests that import a module which nobody added are green in the hook and red in a clone.",
 )
 @pytest.mark.proves(f"{FOLDER}/unstaged.sh")
-def test_a_hook_that_reads_the_folder_passes_another_file(walk: Walk, base: Path) -> None:
+def test_a_hook_that_reads_the_folder_passes_another_file(
+    walk: Walk, base: Path, tmp_path: Path
+) -> None:
     made, inside, *_, refused = told(walk, "unstaged.sh")
     assert (made, inside) == ("the commit: made", f"in the commit: {BAD}")
     assert refused == "with prek: refused"
     assert (base / "unstaged/orders.py").read_text() == f"{GOOD}\n"
     assert run(base / "unstaged", "git", "show", ":orders.py").stdout == f"{BAD}\n"
+    config = yaml.safe_load(local("python -m pytest --quiet -p no:cacheprovider"))
+    config["repos"][0]["hooks"][0] |= {"pass_filenames": False, "always_run": True}
+    folder = repository(tmp_path / "unadded", yaml.safe_dump(config))
+    test = "import rates\n\n\ndef test_rates() -> None:\n    assert rates.VAT == 25\n"
+    (folder / "rates.py").write_text("VAT = 25\n")
+    assert commit(folder, "test_rates.py", test)  # rates.py is in no commit
+    assert run(folder, "git", "clone", "--quiet", ".", "../clone").returncode == 0
+    assert run(tmp_path / "clone", "python", "-m", "pytest").returncode == 2
+    assert run(folder, "git", "add", "rates.py").returncode == 0
+    (folder / "rates.py").write_text("VAT = 0\n")
+    assert commit(folder, "orders.py", "VAT = 1\n")  # the hook reads what is staged
+    assert (folder / "rates.py").read_text() == "VAT = 0\n"
 
 
 @pytest.mark.holds(
     "git add copies a file into the index.",
     "git commit runs the hook, and then makes the commit from the index.",
     "A file that the hook changes in the folder isn't in the index until somebody adds it.",
+    "git merge, git rebase, git cherry-pick and git revert make a commit without this hook.",
 )
 def test_a_commit_is_made_from_the_index(tmp_path: Path) -> None:
     folder = repository(tmp_path / "index")
@@ -195,11 +227,28 @@ def test_a_commit_is_made_from_the_index(tmp_path: Path) -> None:
     assert run(folder, "git", "show", ":orders.py").stdout == "paid = 1\n"
     assert run(folder, "git", "add", "orders.py").returncode == 0
     assert run(folder, "git", "show", ":orders.py").stdout == "paid = 2\n"
+    (folder / ".git/hooks/pre-commit").write_text("#!/bin/sh\nexit 1\n")
+    assert not commit(folder, "orders.py", "paid = 3\n")
+    grow = "echo 1 > {}; git add {}; git commit --quiet --no-verify --message=Add"
+    other = f"git switch --quiet -c other; {grow.format('other', 'other')}"
+    ours = f"git switch --quiet main; {grow.format('ours', 'ours')}"
+    assert run(folder, "sh", "-euc", f"{other}; {ours}").returncode == 0
+    for made in (
+        "git switch other && git rebase main",
+        "git switch main && git revert --no-edit HEAD",
+        "git cherry-pick other",
+        "git merge --no-edit other",
+    ):
+        before = run(folder, "git", "rev-parse", "--all").stdout
+        assert run(folder, "sh", "-euc", made).returncode == 0
+        assert run(folder, "git", "rev-parse", "--all").stdout != before
 
 
 @pytest.mark.holds(
     "The service's hooks run the gates of a tier: XS at each commit, and S at each push.",
     "Each calls make, so you run by hand what the hook runs.",
+    "At a push, prek puts nothing away: a mend that isn't in a commit lets a broken commit pass.",
+    "S tests one module, which is tests/test_handlers.py unless TEST names yours.",
 )
 def test_the_hooks_of_the_service_call_make(tmp_path: Path) -> None:
     folder = repository(tmp_path / "accounts", (SERVICE / ".pre-commit-config.yaml").read_text())
@@ -211,9 +260,19 @@ def test_the_hooks_of_the_service_call_make(tmp_path: Path) -> None:
     assert commit(folder, "gates", "xs\n")
     assert run(folder, "git", "init", "--quiet", "--bare", "../there").returncode == 0
     assert run(folder, "git", "push", "../there", "main").returncode == 1
+    (folder / "gates").write_text("xs push\n")  # a mend that is in no commit
+    assert run(folder, "git", "push", "../there", "main").returncode == 0
+    assert run(folder, "git", "show", "main:gates").stdout == "xs\n"
+    assert run(folder, "git", "restore", "gates").returncode == 0
     assert [run(folder, "make", gate).returncode for gate in ("xs", "s")] == [0, 2]  # by hand
     assert commit(folder, "gates", "xs push\n")
     assert run(folder, "git", "push", "../there", "main").returncode == 0
+    make = ["make", "--dry-run", "READY=ready", "s"]
+    (folder / "ready").touch()
+    (folder / "Makefile").write_text((SERVICE / "Makefile").read_text())
+    assert run(folder, *make).stdout.endswith(" -m dev.gate s tests/test_handlers.py\n")
+    told_of = run(folder, *make, "TEST=tests/test_mail.py").stdout
+    assert told_of.endswith(" -m dev.gate s tests/test_mail.py\n")
 
 
 @pytest.mark.holds(

@@ -551,14 +551,22 @@ def test_two_limits_are_two_gates(walk: Walk, tmp_path: Path) -> None:
     assert " E501 " not in run(tmp_path, "flake8", "orders.py").stdout
 
 
-@pytest.mark.holds("RUF100 refuses a mark that hides nothing, and PGH004 one that names no code.")
+@pytest.mark.holds(
+    "RUF100 refuses a mark that hides nothing, and PGH004 one that names no code.",
+    "Neither refuses # ruff: noqa: S602 in a line of its own, which hides the rule in the whole file.",
+)
 @pytest.mark.proves(f"{FOLDER}/hidden.sh")
-def test_a_hidden_line_is_told(walk: Walk) -> None:
+def test_a_hidden_line_is_told(walk: Walk, tmp_path: Path) -> None:
     passed, green, bare, unused, *_, refused = told(walk, "hidden.sh")
     assert (passed, green) == ("All checks passed!", "a mark without a code: green")
     assert ":3:" in bare and " PGH004 " in bare
     assert ":4:" in unused and " RUF100 " in unused
     assert refused == "the gate: refused"
+    call = 'import subprocess\n\nsubprocess.run("make", shell=True, check=True)\n'
+    rules = ["--isolated", "--select=PGH004,RUF100,S602"]
+    for head, found in ("", {"S602"}), (f"# ruff:{MARK[3:]}: S602\n\n", set[str]()):
+        (tmp_path / "make.py").write_text(f"{head}{call}{call}")
+        assert ruff(tmp_path, *rules).get("make", set()) == found
 
 
 @pytest.mark.holds(
@@ -586,12 +594,19 @@ def test_no_rule_is_switched_off_in_vain() -> None:
 @pytest.mark.holds(
     "A background task ends halfway, or a default list remembers the last request, and the linter was green.",
     "No linter finds a fault whose rule isn't selected.",
+    "ASYNC251 sees time.sleep(1) in the async def itself, and not in a function that the async def calls.",
 )
 @pytest.mark.proves(f"{FOLDER}/planted.sh")
-def test_a_planted_fault_is_refused(walk: Walk, planted: Path) -> None:
+def test_a_planted_fault_is_refused(walk: Walk, planted: Path, tmp_path: Path) -> None:
     first, *_, refused, passed, green = told(walk, "planted.sh")
     assert first.startswith("planted.py:8:5: RUF006 ")
     assert (refused, passed) == ("the gate: refused", "All checks passed!")
     assert green == "without the rule: green"
     found = ruff(planted, f"--config={SETTINGS}", "--ignore=RUF006,B006")
     assert not {"RUF006", "B006"} & set[str]().union(*found.values())
+    (tmp_path / "wait.py").write_text(
+        "import time\n\n\ndef rest() -> None:\n    time.sleep(1)\n\n\n"
+        "async def wait() -> None:\n    rest()\n"
+    )
+    assert "ASYNC251" in ruff(planted, "--isolated", "--select=ASYNC")["ASYNC"]
+    assert ruff(tmp_path, "--isolated", "--select=ASYNC").get("wait") is None

@@ -8,7 +8,9 @@ import sys
 import time
 import tomllib
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +37,8 @@ INSTRUCTIONS = [
     "Don't pipe a gate into another command",
     "Don't key a cache without the lock",
     "Require a job that can't be skipped",
-    "Add this job below the job test, and require it alone:",
+    "Add this job below the job test, and require it alone.",
+    "Name each further job in needs, and ask for its result too:",
     "See what depends on your laptop",
     "Save it as test_habits.py in a new folder, and run it where VAT and all the rest are as it needs them:",
     "Run the same command in a clean clone, with other settings than yours:",
@@ -170,8 +173,29 @@ def test_the_script_ends_with_the_target(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds(
+    "It sets REQUIRE_IMAGE and three more: where a laptop without such a program skips a test, the pipeline fails it.",
+)
+@pytest.mark.proves("service/.github/workflows/test.yml")
+def test_the_pipeline_fails_what_a_laptop_skips(
+    tmp_path: Path, record_property: Callable[[str, str], None]
+) -> None:
+    (tmp_path / "Makefile").write_text("l:\n\t@env | grep ^REQUIRE_ | sort\n")
+    names = script(tmp_path, calls="make l").stdout.split()[2:]
+    assert "REQUIRE_IMAGE=1" in names
+    record_property("figure", f"{['no', 'one', 'two', 'three'][len(names) - 1]} more")
+    asked = "import sys; sys.path += ['tests']; import system; system.refuse('image', 'no program')"
+    ends = [
+        run(SERVICE, "python", "-B", "-c", asked, REQUIRE_IMAGE=required).stderr.splitlines()[-1]
+        for required in ("", "1")
+    ]
+    assert [end.partition(":")[0] for end in ends] == ["Skipped", "Failed"]
+
+
+@pytest.mark.holds(
     "The matrix lists the Pythons that you support, from the one in requires-python on.",
-    "The key of the cache has the hash of the lock, and make installs from the lock whatever the cache holds.",
+    "The key of the cache has the hash of the lock.",
+    "What another lock left in the cache changes nothing: make installs what its lock names.",
+    "uv compares a download with its hash, and not a file that it unpacked into its cache: a change there is installed.",
 )
 @pytest.mark.proves("service/.github/workflows/test.yml")
 def test_the_cache_keeps_downloads_alone(folders: list[Path], tmp_path: Path) -> None:
@@ -193,12 +217,25 @@ def test_the_cache_keeps_downloads_alone(folders: list[Path], tmp_path: Path) ->
         done = run(tmp_path, *command, f"--target={target}", "--requirement=lock.txt", **kept)
         assert done.returncode == 0, done.stderr
         assert [path.name for path in target.glob("*-info")] == [f"money-{version}.dist-info"]
+    (file,) = (folders[1] / "wheels").glob("money-1.0-*")
+    digest = sha256(file.read_bytes()).hexdigest()
+    (tmp_path / "lock.txt").write_text(f"money==1.0 --hash=sha256:{digest}\n")
+    sync = [*command, "--require-hashes", "--target=locked", "--requirement=lock.txt"]
+    assert run(tmp_path, *sync, **kept).returncode == 0
+    for file in (tmp_path / "kept").glob("archive-*/*/money-1.0.dist-info/METADATA"):
+        file.write_text(file.read_text() + "Summary: changed\n")
+    shutil.rmtree(tmp_path / "locked")
+    assert run(tmp_path, *sync, **kept).returncode == 0
+    assert "Summary: changed" in (tmp_path / "locked/money-1.0.dist-info/METADATA").read_text()
+    shutil.rmtree(tmp_path / "locked")
+    (tmp_path / "lock.txt").write_text(f"money==1.0 --hash=sha256:{'0' * 64}\n")
+    assert "Hash mismatch" in run(tmp_path, *sync, UV_CACHE_DIR=str(tmp_path / "new")).stderr
 
 
 @pytest.mark.holds(
     "The pipeline is green, and a gate in it failed.",
     "This script plants one fault after the other, and asks both:",
-    "Each tool passes what the other refuses, and both pass the last three, so the check below asks for these.",
+    "Each tool passes what the other refuses here, and both pass the last five, so the check below asks for these.",
 )
 @pytest.mark.proves(f"{FOLDER}/planted.sh")
 def test_each_fault_is_seen_by_one_tool_or_by_none(walk: Walk, folders: list[Path]) -> None:
@@ -206,7 +243,7 @@ def test_each_fault_is_seen_by_one_tool_or_by_none(walk: Walk, folders: list[Pat
     assert seen == [
         *["the schema passes, the audit refuses"] * 2,
         "the schema refuses, the audit passes",
-        *["the schema passes, the audit passes"] * 3,
+        *["the schema passes, the audit passes"] * 5,
     ]
     log = (folders[0] / "gate.log").read_text()
     for reason in "error[unpinned-uses]", "error[excessive-permissions]":
@@ -215,8 +252,31 @@ def test_each_fault_is_seen_by_one_tool_or_by_none(walk: Walk, folders: list[Pat
 
 
 @pytest.mark.holds(
-    "It passes the job of the service, and refuses each of the three faults.",
-    "It can't see the rules of your branch, nor on: look at both yourself.",
+    "With --offline, zizmor asks GitHub nothing, and passes a hash that belongs to no release.",
+)
+@pytest.mark.proves(f"{FOLDER}/audit.sh")
+def test_what_the_audit_of_each_workflow_sees(tmp_path: Path) -> None:
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    text = WORKFLOW.read_text()
+    invented, count = re.subn(r"@[0-9a-f]{40} ", f"@{'0' * 40} ", text)
+    assert count == text.count("uses: ") > 0
+    (folder / "test.yml").write_text(invented)
+    audit = SNIPPETS / FOLDER / "audit.sh"
+    done = run(tmp_path, "sh", "-eu", audit)
+    assert (done.returncode, done.stdout) == (0, audit.with_suffix(".out").read_text())
+    (folder / "other.yaml").write_text(text.replace("timeout-minutes", "timeout-seconds"))
+    assert run(tmp_path, "sh", "-eu", audit).returncode == 1  # of either ending
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for line in audit.read_text().replace("\\\n", "").splitlines():
+        assert run(tmp_path, "sh", "-c", line).returncode != 0  # with nothing to look at
+
+
+@pytest.mark.holds(
+    "It passes the job of the service, and refuses each of the last five faults.",
+    "It lists what may stand there, so it also refuses a key that it doesn't know, such as needs, and a filter of pull_request.",
+    "It can't see the rules of your branch, nor what .ci/run does: look at both yourself.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/tests/workflow.py"], indirect=True)
 def test_the_test_refuses_what_hides_a_failure(
@@ -224,27 +284,45 @@ def test_the_test_refuses_what_hides_a_failure(
 ) -> None:
     monkeypatch.chdir(folders[0])
     snippet.test_nothing_hides_a_failing_gate()
-    hidden = snippet.hidden
-    faults = [yaml.safe_load(text)["jobs"]["test"] for text in planted(folders[0]).values()]
-    assert [hidden(fault) for fault in faults] == [
-        *[[]] * 3,
+    faults = {name: yaml.safe_load(text) for name, text in planted(folders[0]).items()}
+    assert [snippet.hidden(fault, "test") for fault in faults.values()][3:] == [
         ["continue-on-error"],
         ["if"],
-        ["it runs ['bash .ci/run | tee test.log']"],
+        ["it runs [{'run': 'bash .ci/run | tee test.log'}]"],
+        ["it runs [{'run': 'bash .ci/run', 'shell': 'bash -c true {0}'}]"],
+        ["env"],
     ]
-    assert hidden({"steps": []}) == ["it runs []"]
-    assert hidden({"steps": [{"run": "bash .ci/run", "if": False}]}) == ["if"]
+
+    def refused(old: str, new: str) -> list[str]:
+        text = WORKFLOW.read_text()
+        assert text.count(old) == 1
+        found: list[str] = snippet.hidden(yaml.safe_load(text.replace(old, new)), "test")
+        return found
+
+    job, step = "    timeout-minutes: 20\n", "        run: bash .ci/run\n"
+    assert refused(job, f"{job}    needs: other\n") == ["needs"]
+    assert refused(job, f"{job}    env: {{MAKEFLAGS: -i}}\n") == ["env"]
+    assert refused("permissions: {}\n", "defaults: {run: {shell: sh}}\n") == ["defaults"]
+    assert refused("  pull_request:\n", "  pull_request: {paths: [docs/**]}\n") == [
+        "only for {'paths': ['docs/**']}"
+    ]
+    assert refused("  pull_request:\n", "") == ["only for others"]
+    assert refused("      matrix:\n", "      matrix:\n        exclude: []\n") == ["exclude"]
+    assert refused('["3.11", "3.12", "3.13"]', "[]") == ["python"]
+    assert refused(step, f"{step}        if: success()\n")[0] == "if"
+    assert refused(step, "        uses: some/action@v1\n") == ["it runs []"]
+    setup = "      - name: Set up Python\n"
+    assert refused(setup, f"{setup}        continue-on-error: true\n") == ["continue-on-error"]
+    assert refused("        python:", "        system: [a, b]\n        python:") == []
     other = tmp_path / ".github/workflows/test.yml"
     other.parent.mkdir(parents=True)
     other.write_text(planted(folders[0])["a job that never runs"])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AssertionError):
         snippet.test_nothing_hides_a_failing_gate()
-    other.write_text(WORKFLOW.read_text().replace("  pull_request:\n", ""))
-    snippet.test_nothing_hides_a_failing_gate()
 
 
-@pytest.mark.holds(".ci/run sets pipefail itself.")
+@pytest.mark.holds(".ci/run sets pipefail for its own pipes alone.")
 @pytest.mark.proves(f"{FOLDER}/piped.sh")
 def test_a_pipe_hides_a_failing_gate(walk: Walk, tmp_path: Path) -> None:
     assert told(walk, "piped.sh") == ["without shell: green", "with shell: bash: red"]
@@ -253,6 +331,10 @@ def test_a_pipe_hides_a_failing_gate(walk: Walk, tmp_path: Path) -> None:
     assert script(tmp_path, calls="make l").returncode == 2
     assert script(tmp_path, calls="make l | tee log").returncode == 2
     assert script(tmp_path, calls="make l | tee log", sets="-eu").returncode == 0
+    assert script(tmp_path, calls="make l").returncode == 2
+    behind = "bash .ci/run | tee log"
+    assert run(tmp_path, "bash", "-ec", behind).returncode == 0
+    assert run(tmp_path, "bash", "-eo", "pipefail", "-c", behind).returncode == 2
 
 
 @pytest.mark.holds(
@@ -312,13 +394,18 @@ def test_the_habits_pass_where_all_is_as_they_need_it(
 
 @pytest.mark.holds(
     "Or the tests pass on your laptop and fail in the pipeline, with an error such as FileNotFoundError.",
-    "git ls-files names what the tests can read here, and no clone has.",
+    "git status names what the tests can read here, and no clone has: what git ignores, what it doesn't know, and what changed since the last commit.",
+    "The script shows ERROR too, with which pytest names a file that it can't import.",
 )
 @pytest.mark.proves(f"{FOLDER}/laptop.sh")
-def test_a_rehearsal_fails_as_the_pipeline_would(walk: Walk, folders: list[Path]) -> None:
-    assert told(walk, "laptop.sh") == ["here: green", "rates.json"]
+def test_a_rehearsal_fails_as_the_pipeline_would(
+    walk: Walk, folders: list[Path], tmp_path: Path
+) -> None:
+    assert told(walk, "laptop.sh") == ["here: green", "?? here.log", "!! rates.json"]
     assert "5 passed" in (folders[2] / "here.log").read_text()
-    failed = [line.split(" - ") for line in told(walk, "rehearse.sh")]
+    end, *lines = told(walk, "rehearse.sh")
+    assert end == "the clone: red"
+    failed = [line.split(" - ") for line in lines]
     source = (folders[2] / "test_habits.py").read_text()
     tests = re.findall(r"^def (\w+)", source, re.MULTILINE)
     assert [name for name, _ in failed] == [f"FAILED test_habits.py::{name}" for name in tests]
@@ -330,21 +417,45 @@ def test_a_rehearsal_fails_as_the_pipeline_would(walk: Walk, folders: list[Path]
         "AssertionError",
     ]
     assert not (folders[2].parent / "clean/rates.json").exists()
+    here, clean = tmp_path / "here", tmp_path / "clean"
+    here.mkdir()
+    (here / "Makefile").write_text("test:\n\tpython -m pytest --quiet --tb=no\n")
+    (here / "test_rates.py").write_text(
+        "import rates\n\n\ndef test_rate() -> None:\n    assert rates.VAT\n"
+    )
+    commit = "git init --quiet; git add .; git commit --quiet --message=Add"
+    assert run(here, "sh", "-euc", commit).returncode == 0
+    (here / "rates.py").write_text("VAT = 0\n")
+    for git, say in (
+        ("true", "the clone: red\nERROR test_rates.py\n"),
+        ("git add rates.py; git commit --quiet --message=Add", "the clone: red\nFAILED test"),
+        ("echo 'VAT = 25' > rates.py", "the clone: red\nFAILED test"),
+        ("git commit --quiet --all --message=Mend", "the clone: green\n"),
+    ):
+        assert run(here, "sh", "-euc", git).returncode == 0
+        listed = run(here, "git", "status", "--short").stdout
+        shutil.rmtree(clean, ignore_errors=True)
+        done = run(here, "sh", "-eu", SNIPPETS / FOLDER / "rehearse.sh")
+        assert done.stdout.startswith(say), done.stdout
+        assert ("rates.py" in listed) == (git == "true" or git.startswith("echo"))
+    assert listed.replace("?? __pycache__/\n", "").replace("?? .pytest_cache/\n", "") == ""
 
 
 @pytest.mark.holds(
-    "env -i drops the variables of your shell, all but HOME and PATH.",
-    "With < /dev/null, a command that asks a question fails in place of waiting.",
+    "env -i drops the variables of your shell, all but HOME and PATH, so the tests still read the files of your home folder.",
+    "With < /dev/null, a command that asks its standard input fails in place of waiting.",
 )
 @pytest.mark.proves(f"{FOLDER}/rehearse.sh")
 def test_what_the_rehearsal_leaves_out(tmp_path: Path) -> None:
     script = (SNIPPETS / FOLDER / "rehearse.sh").read_text()
     (tmp_path / "here").mkdir()
-    rules = "test:\n\t@env > variables\n\t@python -c 'input()'\n"
+    rules = "test:\n\t@env > variables\n\t@cat ~/.netrc > home\n\t@python -c 'input()'\n"
+    (tmp_path / ".netrc").write_text("of home\n")
     (tmp_path / "here/Makefile").write_text(rules)
     for line in "git init --quiet", "git add Makefile", "git commit --quiet --message=Add":
         assert run(tmp_path / "here", *line.split()).returncode == 0
-    done = run(tmp_path / "here", "sh", "-u", "-c", script, VAT="25")
+    done = run(tmp_path / "here", "sh", "-u", "-c", script, VAT="25", HOME=str(tmp_path))
+    assert (tmp_path / "clean/home").read_text() == "of home\n"
     assert "EOFError" in done.stderr
     kept = (tmp_path / "clean/variables").read_text()
     names = set(re.findall(r"^(\w+)=", kept, re.MULTILINE))

@@ -238,6 +238,7 @@ def test_the_service_names_what_has_no_types(tmp_path: Path) -> None:
     "The setting takes a module that doesn't exist for Any too.",
     "mypy reads an installed package where it has a file py.typed, or stubs.",
     "With ignore_missing_imports, each name of another package is Any, even where the package has hints.",
+    "In an environment of its own, as a hook gives it, mypy finds none of your packages, and this setting makes that green.",
     "Any has each attribute and fits each hint, so mypy reports nothing of what comes from it.",
     "mypy believes stubs, even where the package differs from them.",
 )
@@ -260,6 +261,11 @@ def test_what_mypy_reads(tmp_path: Path) -> None:
     done = run(folder, "mypy", "--strict", "--ignore-missing-imports", python, ".")
     found = codes(done)
     assert found == {name: {"assignment", "attr-defined"} for name in ("marked_", "stubbed_")}
+    venv.create(tmp_path / "own", symlinks=True)
+    own = f"--python-executable={tmp_path}/own/bin/python"
+    assert not codes(run(folder, "mypy", "--strict", "--ignore-missing-imports", own, "."))
+    strict = codes(run(folder, "mypy", "--strict", own, "."))
+    assert all("import-not-found" in strict[f"{name}_"] for name in ("plain", "marked", "stubbed"))
     for name in "plain", "absent":
         assert f'{name}_.py:3: note: Revealed type is "Any"' in done.stdout
 
@@ -267,10 +273,12 @@ def test_what_mypy_reads(tmp_path: Path) -> None:
 @pytest.mark.holds(
     "Put faults into your code, and see the gate refuse them:",
     "mypy asks for no reason, so reasons does.",
+    "An ignore in the first line hides the whole file, and so does # mypy: ignore-errors: mypy refuses neither, and reasons refuses both.",
 )
 @pytest.mark.proves(f"{FOLDER}/reason.sh")
 def test_an_ignore_has_a_reason(walk: Walk, tmp_path: Path) -> None:
-    line, refused, success, green, lost, *_, gate = told(walk, "reason.sh")
+    line, refused, success, green, *whole, lost, _, _, gate = told(walk, "reason.sh")
+    assert whole[1::2] == [f"an ignore of the whole file: {end}" for end in ("green", "refused")]
     assert line.startswith("./planted.py:1:") and refused == "an ignore without a reason: refused"
     assert success.startswith("Success") and green == "with a reason: green"
     assert lost.endswith("[import-not-found]") and gate == "a misspelt import: refused"
@@ -278,9 +286,26 @@ def test_an_ignore_has_a_reason(walk: Walk, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     tight, reason = IGNORE.replace(" ", ""), f"{RIGHT.rstrip()}  # from a form\n"
-    for text, status in (RIGHT, 1), (f"paid = 1  {tight}  \n", 1), (reason, 0), ("", 0):
-        (folder / "planted.py").write_text(text)
-        assert run(folder, "sh", "-c", reasons).returncode == status, text
+    whole_file = [f"{IGNORE}  # of a tool\n", "# my" + "py: ignore-errors\n"]
+    for text, status in (
+        (RIGHT, 1),
+        (f"paid = 1  {tight}  \n", 1),
+        *[(first, 1) for first in whole_file],
+        (reason, 0),
+        ("", 0),
+    ):
+        for name in "planted.py", "planted.pyi":
+            (folder / name).write_text(text)
+            assert run(folder, "sh", "-c", reasons).returncode == status, text
+            (folder / name).unlink()
+    for first in whole_file:
+        (folder / "planted.py").write_text(f'{first}cents: int = "5"\n')
+        gate = "mypy --strict --enable-error-code=ignore-without-code planted.py"
+        assert not codes(run(folder, *gate.split()))
+    (folder / ".venv").mkdir()
+    (folder / ".venv/planted.py").write_text(RIGHT)
+    (folder / "planted.py").write_text(reason)
+    assert run(folder, "sh", "-c", reasons).returncode == 0  # it passes over an environment
     (folder / "planted.py").write_text(RIGHT)
     assert not codes(run(folder, "mypy", "--strict", "planted.py"))
     assert run(SERVICE, "sh", "-c", reasons).returncode == 0

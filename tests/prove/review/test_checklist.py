@@ -77,7 +77,7 @@ def found(text: str) -> set[str]:
 
 @pytest.mark.holds(
     "Write a checklist of commands and questions",
-    "Look at vague: it names each line that is no question.",
+    "Look at vague: it names each line without a question mark, and can't tell whether anybody can answer the others.",
     '"Docstrings on complex functions" stands in the list, and each reviewer ticks it.',
     "A line that asks nothing ends it with the file, the line and what to do.",
 )
@@ -100,10 +100,12 @@ def test_a_line_that_asks_nothing_is_refused(
     monkeypatch.setattr("sys.argv", arguments)
     snippet.main()
     assert capsys.readouterr().out == (SNIPPETS / FOLDER / "m.md").read_text()
-    file.write_text(" \n")
-    arguments[2] = str(file)
-    with pytest.raises(SystemExit, match=r"questions\.toml:1: "):
-        snippet.main()
+    for empty in "", "m = []\n", 'm = [""]\n':
+        file.write_text(empty)
+        for tier in ["m"], list[str]():  # the lines are looked at whatever is asked
+            monkeypatch.setattr("sys.argv", [*arguments[:2], str(file), *tier])
+            with pytest.raises(SystemExit, match=r"questions\.toml:1: "):
+                snippet.main()
     assert not snippet.vague("questions.toml", text)
     planted = text.replace("Does each docstring say what the code can't?", LINE)
     number = planted.splitlines().index(f'    "{LINE}",') + 1
@@ -112,6 +114,9 @@ def test_a_line_that_asks_nothing_is_refused(
     assert f"- [ ] {LINE}" in snippet.checklist(TIERS, asks, "s")
     assert told, f"{LINE} stands in the list"
     assert told == [f'questions.toml:{number}: "{LINE}" asks nothing. {snippet.CURE}.']
+    for written in f's = ["{LINE}"]', f"s = [\n\t'{LINE}' # ?\n]", f's = """\\\n{LINE}"""':
+        assert len(snippet.vague("questions.toml", written)) >= 1
+    assert not snippet.vague("questions.toml", planted.replace(LINE, f"{LINE}?"))
 
 
 LINE = "Docstrings on complex functions"
@@ -173,8 +178,8 @@ def test_the_linter_settles_its_lines() -> None:
     "the types are checked | mypy",
     "type hints on public functions | mypy, with no-untyped-def",
     "more than 70% coverage | the limit of the tier",
-    "each asynchronous test is marked | asyncio_mode, which needs no mark",
-    "each dependency is listed | a question",
+    'each asynchronous test is marked | asyncio_mode = "auto", which needs no mark',
+    "each dependency is listed | a question, or deptry",
 )
 def test_the_other_lines(tmp_path: Path, record_property: Callable[[str, str], None]) -> None:
     planted = tmp_path / "planted.py"
@@ -187,6 +192,14 @@ def test_the_other_lines(tmp_path: Path, record_property: Callable[[str, str], N
     assert TOOLS["pytest"]["asyncio_mode"] == "auto"
     asked = [one for asks in tomllib.loads(QUESTIONS.read_text()).values() for one in asks]
     assert any("each package that is imported" in question for question in asked)
+    project = '[project]\nname = "orders"\nversion = "1"\ndependencies = ["tomli"]\n'
+    (tmp_path / "pyproject.toml").write_text(project)
+    planted.write_text("import yaml\n")
+    deptry = Path(sys.executable).with_name("deptry")
+    told = subprocess.run([deptry, "--no-ansi", "."], cwd=tmp_path, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "DEP003" in told.stderr  # of yaml, which is here because others need it
+    assert "'yaml' imported but" in told.stderr
 
 
 @pytest.mark.proves(f"{FOLDER}/questions.toml")

@@ -44,7 +44,7 @@ TESTS = {
     "unlimited": "test_events.py::test_a_reader_that_falls_behind_is_let_go",
     "endless": "test_passing.py::test_what_the_database_undid_is_tried_again_once[40001-2-503-2]",
 }
-WORDS = {5: "five", 10: "ten"}
+WORDS = {4: "four", 5: "five", 10: "ten"}
 NAME = "test_handlers.py::test_a_change_leaves_alone_what_it_does_not_name"
 HALVES = [*TESTS][:5], [*TESTS][5:]
 ORDER = [*HALVES[1], *HALVES[0]]  # two change one file, and apply so
@@ -62,7 +62,7 @@ INSTRUCTIONS = [
     "Ask of each line of a pull request what becomes of it when it is cancelled, when it fails, and when two tasks run it.",
     "If you don't know the answer, ask for a test that does.",
     "Put these questions to each line",
-    "Ask who else runs between two lines: at an await, all others may.",
+    "Ask who else runs between two lines: at an await, each other task may, and another process at any line.",
     "Ask what goes on when its task is cancelled here.",
     "Ask what is noted as done when the next line fails.",
     "Ask what ends a loop, a wait and a queue that grows.",
@@ -71,7 +71,7 @@ INSTRUCTIONS = [
     "Don't approve these ten changes",
     "Find the one fault in each change of the service, and the moment in which it shows, before you unfold the answer.",
     "See what it breaks",
-    "Look for each CancelledError that is caught, and ask what runs after it.",
+    "Look for what catches CancelledError, also except:, except BaseException and a return in a finally, and ask what runs after it.",
     "Look for gather, and ask which session each of its calls uses.",
     "Look for a function that came as an argument, and is called without await.",
     "Look for an await that goes away, and ask how long its call takes.",
@@ -82,7 +82,7 @@ INSTRUCTIONS = [
     "Look for each timeout that goes away, and for each wait without a timeout.",
     "Look at each value that is logged, and ask what it may hold.",
     "Read what the change promises, then its tests, then its lines.",
-    "Put the questions to each line that has an await, or lost one.",
+    "Put the questions to each line, and begin with those that have an await, or lost one.",
     "Write a test that fails for each fault that you find, and mend it then.",
     "Keep the patch of a fault that came twice, and show it to new colleagues.",
 ]
@@ -246,6 +246,21 @@ def changed(fault: str) -> tuple[list[str], list[str]]:
     return added, lost
 
 
+@pytest.mark.holds("Four of the ten change no line with an await.")
+@pytest.mark.proves(patch_of("stale"))
+def test_some_faults_stand_in_no_line_with_an_await(
+    record_property: Callable[[str, str], None],
+) -> None:
+    without = [
+        fault
+        for fault in TESTS
+        if not re.search(r"\bawait\b", "\n".join(line for part in changed(fault) for line in part))
+    ]
+    assert without == ["untimed", "logged", "stale", "unlimited"]
+    record_property("figure", f"{WORDS[len(without)]} of")
+    record_property("figure", f"{WORDS[len(TESTS)]} change")
+
+
 @pytest.mark.holds(
     "test_a_talk_ends_at_its_deadline_and_sends_nothing_more says DID NOT RAISE MailDelayedError.",
     "test_a_change_can_be_refused says assert 500 == 409.",
@@ -286,7 +301,7 @@ def test_the_page_tells_what_each_test_says(
     "At the deadline, timeout_at cancels the talk, and suppress ends the cancellation: the mailer returns as if the mail were sent.",
     "change() makes a coroutine, and nobody awaits it: the message stays in the outbox when its work is done.",
     "mypy reports the forgotten await of a coroutine, and the type of this one is Awaitable.",
-    "The broker fails, and the message is marked as taken: the next turn of the relay leaves it out.",
+    "The broker fails, and the message is marked as taken: it isn't due before relay_retry_after has passed.",
     "The server gets no limits: lock_timeout is 0 instead of 2s.",
     "The payload holds the secret that confirms the address, and the log tells it.",
 )
@@ -301,6 +316,8 @@ def test_what_the_first_half_breaks(runs: Runs) -> None:
     assert error_codes["unused-coroutine"].default_enabled
     added, lost = changed("premature")
     assert (added, runs.red("premature")) == (lost, "assert 0 == 1")
+    marks = "await outbox.mark_relayed(taken, settings.relay_retry_after)"
+    assert marks in (SNIPPETS / patch_of("premature")).read_text()
     assert "assert '0' == '2s'" in runs.red("untimed")
     asked = (SERVICE / "tests" / TESTS["untimed"].partition("::")[0]).read_text()
     assert 'fetchval("SHOW lock_timeout") == "2s"' in asked
