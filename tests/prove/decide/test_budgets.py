@@ -207,7 +207,7 @@ def test_one_process_of_two_is_measured(tmp_path: Path) -> None:
                 with contextlib.suppress(requests.ConnectionError):
                     requests.get(url, timeout=60)
                     break
-                time.sleep(0.1)
+                time.sleep(0.1)  # until it listens
             with requests.Session() as operator:
                 kept = {operator.get(url, timeout=60).json() for _ in range(40)}
             many = set[int]()

@@ -14,7 +14,6 @@ import aiohttp
 import httpx2
 import psutil
 import pytest
-from gunicorn.config import Config
 
 from tests.engine.needs import modules
 from tests.engine.pages import SNIPPETS
@@ -23,6 +22,7 @@ from tests.parts.server import beside
 
 FOLDER = "decide/servers"
 ALONE = 200  # calls of one caller
+Config = importlib.import_module("gunicorn.config").Config
 
 
 INSTRUCTIONS = [
@@ -170,7 +170,7 @@ def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool, boo
     "Each server has as many places for calls that wait as it has threads or processes, and an event loop had a place for every caller.",
     "Without --preload, four processes took more than three times the memory of one, so take threads before processes for calls that wait.",
     "With one caller alone, no server used three times the processor time of another.",
-    "Such a run says nothing of the places: each server has one.",
+    "Such a run says nothing of the places: each server has a place.",
     "The workers sync and gthread of gunicorn call a WSGI app in a thread, and the thread is the call's until it is answered.",
     "The data of the picture, and how it is drawn",
     "The picture is made from what these servers did.",
@@ -291,7 +291,7 @@ def test_a_process_takes_in_more_than_its_threads() -> None:
             group.create_task(held.ask(client, 6))
             port, there = client.base_url.port, 0
             while there <= 2:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # until it took them in
                 workers = psutil.Process(pid).children()
                 found = [each for one in workers for each in one.net_connections()]
                 here = [each for each in found if each.status == psutil.CONN_ESTABLISHED]

@@ -485,7 +485,7 @@ def test_no_package_is_refused(
     shutil.copy(file, beside)
 
     def verified() -> str:
-        command = [sys.executable, beside / "verify.py", "invoices"]
+        command = [sys.executable, f"{beside}/verify.py", "invoices"]
         environment = {**os.environ, "PYTHONPATH": str(apart)}
         done = subprocess.run(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -296,7 +296,7 @@ def test_what_is_left_is_red(
         if tracked:
             assert place.ended("git", "add", "--all", cwd=tmp_path).returncode == 0
     (tmp_path / "src").mkdir()
-    search = ["sh", SNIPPETS / FOLDER / "left.sh"]
+    search: list[str | Path] = ["sh", SNIPPETS / FOLDER / "left.sh"]
     told = place.ended(*search, cwd=tmp_path / "src", GIT_CEILING_DIRECTORIES="/")
     assert told.returncode
     assert "nothing is left" not in told.stdout
