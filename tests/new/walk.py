@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from tests.new.clone import Place
 from tests.parts.server import free_port
 
@@ -33,17 +35,21 @@ def served(
         start_new_session=True,
     ) as process:
         assert process.stdout
-        said = list[str]()
+        said, data = list[str](), set[str]()
         try:
             for line in process.stdout:
                 said.append(line)
                 if "Ctrl-C ends it." in line:
+                    below = psutil.Process(process.pid).children(recursive=True)
+                    data = {child.cwd() for child in below if child.name() == "postgres"}
+                    said += [f"data in {folder}: {Path(folder).is_dir()}\n" for folder in data]
                     url = f"http://127.0.0.1:{port}/openapi.json"
                     said.append(json.load(urllib.request.urlopen(url))["info"]["title"] + "\n")
                     break
         finally:
             os.killpg(process.pid, signal.SIGINT)
         said += process.stdout.readlines()
+    said += [f"data in {folder}: {Path(folder).is_dir()}\n" for folder in data]
     return subprocess.CompletedProcess(["sh"], process.returncode, "".join(said))
 
 

@@ -3,7 +3,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from locust import HttpUser, constant_throughput, events, task
+from locust import HttpUser, constant_throughput, events, stats, task
 from locust.env import Environment
 from locust.stats import StatsEntry
 
@@ -17,6 +17,14 @@ class Customer(HttpUser):
 
 
 # region who asks for the memory, what is measured, and what was written
+
+
+def bucket(response_time: float) -> int:
+    """Keep whole milliseconds, of which Locust keeps two digits."""
+    return math.ceil(response_time)
+
+
+stats.bucket_response_time = bucket
 MEMORY: list[float] = []
 
 

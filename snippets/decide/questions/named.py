@@ -7,8 +7,10 @@ PARTS = ["question", "default", "depends", "later", "page"]
 
 def unsettled(file: str, text: str) -> list[str]:
     """Return where a question lacks a part, why, and what to do."""
-    lines, found = text.splitlines(), []
-    for name, told in tomllib.loads(text).items():
+    lines, questions, found = text.splitlines(), tomllib.loads(text), []
+    if not questions:
+        found.append(f"{file}:1: it has no question")
+    for name, told in questions.items():
         for part in PARTS:
             if part not in told:
                 line = lines.index(f"[{name}]") + 1
@@ -18,6 +20,8 @@ def unsettled(file: str, text: str) -> list[str]:
 
 
 def main() -> None:
+    if not sys.argv[1:]:
+        sys.exit("Name the file, as in: python settled.py questions.toml")
     for file in sys.argv[1:]:
         if refused := unsettled(file, Path(file).read_text()):
             sys.exit("\n".join(refused))

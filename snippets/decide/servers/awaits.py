@@ -12,7 +12,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Keep one client for the remote service, and no cookies."""
     jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     url = os.environ["UPSTREAM_URL"]
-    client = httpx2.AsyncClient(base_url=url, cookies=jar, timeout=60)
+    client = httpx2.AsyncClient(base_url=url, cookies=jar, timeout=20)
     async with client as app.state.client:
         yield
 

@@ -13,7 +13,7 @@ def client() -> httpx2.Client:
     """Keep one client for the remote service, and no cookies."""
     jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     url = os.environ["UPSTREAM_URL"]
-    return httpx2.Client(base_url=url, cookies=jar, timeout=60)
+    return httpx2.Client(base_url=url, cookies=jar, timeout=20)
 
 
 @app.get("/price")

@@ -30,6 +30,8 @@ def read(path: Path) -> dict[str, str]:
 
 def ending(ends: dict[str, str], floor: str, today: date) -> list[str]:
     """Return a remark on each Python that ended, or ends soon."""
+    if floor not in ends:
+        return [f"No end is recorded of Python {floor}. Look it up"]
     soon = f"{today + NOTICE:%Y-%m}"
     kept = [version for version in ends if numbers(version) >= numbers(floor)]
     late = [version for version in kept if ends[version] < soon]
@@ -43,14 +45,13 @@ def numbers(version: str) -> list[int]:
 
 def main(files: list[str], today: date) -> list[str]:
     """Hold projects, named after the file with the dates, against a day."""
-    floors = [
-        tomllib.loads(Path(file).read_text())["project"]["requires-python"]
-        for file in files[1:]
-    ]
-    found = list[str]()
-    for floor in floors:
-        ends = read(Path(files[0]))
-        found += ending(ends, floor.removeprefix(">="), today)
+    if not files[1:]:
+        return ["Name the file with the dates, then each project"]
+    ends, found = read(Path(files[0])), list[str]()
+    for file in files[1:]:
+        project = tomllib.loads(Path(file).read_text())["project"]
+        floor = project["requires-python"].removeprefix(">=")
+        found += ending(ends, floor, today)
     return found
 
 

@@ -1,4 +1,4 @@
 uv venv --quiet --clear
-uv pip install --quiet sqlalchemy
-uv pip check --quiet && echo "uv pip check: green"
+uv pip install --python .venv --quiet sqlalchemy
+uv pip check --python .venv --quiet && echo "uv pip check: green"
 .venv/bin/python verify.py orders 2>&1 | grep -o "ImportError.*library"

@@ -1,4 +1,4 @@
-mkdir newer && cd newer || exit
-sed s/3.11/4.0/ ../pyproject.toml > pyproject.toml
-uv venv || echo "refused, exit status $?"
-python3 -m venv --without-pip .venv && echo "python3 -m venv: green"
+mkdir -p newer
+sed s/3.11/4.0/ pyproject.toml > newer/pyproject.toml
+uv venv --directory newer || echo "refused, exit status $?"
+python3 -m venv --without-pip newer/.venv && echo "python3 -m venv: green"

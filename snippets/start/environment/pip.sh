@@ -1,5 +1,5 @@
-python3 -m venv --clear --without-pip .venv
-pip="python3 -m pip --python .venv"
-$pip install --require-hashes --requirement requirements.txt
-$pip check
-.venv/bin/python verify.py orders
+python3 -m venv --clear --without-pip .venv &&
+    python3 -m pip --python .venv install --require-hashes \
+        --only-binary :all: --requirement requirements.txt &&
+    python3 -m pip --python .venv check &&
+    .venv/bin/python verify.py orders

@@ -1,4 +1,4 @@
-uv venv --clear
-uv pip sync --require-hashes requirements.txt
-uv pip check
-uv run --no-project python verify.py orders
+uv venv --clear &&
+    uv pip sync --python .venv --require-hashes --no-build requirements.txt &&
+    uv pip check --python .venv &&
+    uv run --no-project --python .venv python verify.py orders

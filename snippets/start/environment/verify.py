@@ -1,21 +1,26 @@
 """Import all modules of a package, and with them what they import."""
 
 import importlib
-import pkgutil
 import sys
+from pathlib import Path
 
 
 def verify(package: str) -> list[str]:
-    """Import each module of a package; return their names."""
-    root = importlib.import_module(package)
-    found = pkgutil.walk_packages(root.__path__, f"{package}.")
-    names = [one.name for one in found if not one.name.endswith("__main__")]
-    for name in names:
-        importlib.import_module(name)
+    """Import each file of a package; return the names of its modules."""
+    names = list[str]()
+    for folder in importlib.import_module(package).__path__:
+        for file in sorted(Path(folder).rglob("*.py")):
+            parts = file.relative_to(folder).with_suffix("").parts
+            name = ".".join([package, *parts]).removesuffix(".__init__")
+            if parts[-1] != "__main__":
+                importlib.import_module(name)
+                names.append(name)
     return names
 
 
 if __name__ == "__main__":
     if not sys.argv[1:]:
         sys.exit("Name the package, as in: python verify.py orders")
-    print(*verify(sys.argv[1]))
+    found = verify(sys.argv[1])
+    print(*found)
+    sys.exit(0 if found else "There is no file to import")

@@ -1,4 +1,5 @@
-git grep --ignore-case accounts
+git grep --ignore-case --untracked accounts -- :/
 test $? = 1 &&
-    test -z "$(git ls-files ":(icase)*accounts*")" &&
+    test -z "$(git ls-files --cached --others --exclude-standard \
+        ":(top,icase)*accounts*")" &&
     echo "nothing is left"

@@ -1,8 +1,10 @@
 """What the page on budgets claims."""
 
+import contextlib
 import importlib
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from statistics import mean, quantiles
@@ -11,8 +13,9 @@ from typing import Any, NamedTuple
 
 import coverage
 import pytest
+import requests
 
-from tests.engine.pages import SNIPPETS
+from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts import pictures
 from tests.parts.server import free_port, serving
 
@@ -27,11 +30,11 @@ INSTRUCTIONS = [
     "Do: write the budget where the command reads it",
     "Install locust.",
     "Install fastapi, uvicorn and psutil to serve it.",
+    "Run one process, or measure each where it runs, and keep /memory from the public.",
     "Do: send at a fixed rate",
     "Don't: wait for the answer before you send",
     "Ask who pays for a slow answer, and write the limit that they agree to.",
     "Copy budget.toml and load.py, and name your own endpoints.",
-    "Take more users than the rate needs, so that a pause doesn't stop all of them: each user of Locust is a closed loop.",
     "Run it on a machine of its own before each release, for longer than the caches take to fill.",
     "Watch the same percentile in production: a run before a release knows only the load that you thought of.",
     "Start your service, then run locust --config=budget.toml --host=http://127.0.0.1:8000.",
@@ -138,6 +141,85 @@ def test_a_run_without_the_service_breaks_its_budget(tmp_path: Path) -> None:
     assert "broken: fewer than 50000 requests" in done.broken
 
 
+LIMITS = """
+from types import SimpleNamespace
+from locust import stats
+def taken():
+    found = stats.RequestStats()
+    found.log_request("GET", "/orders", 1549, 1)
+    return found.get("/orders", "GET").get_response_time_percentile(0.99)
+print("before", taken())
+from snippets.decide.budgets import load
+print("after", taken())
+load.MEMORY.append(1)
+load.written = lambda _: {"at_most": {}, "requests": 190}
+for sent in 200, 180:
+    told = SimpleNamespace(stats=stats.RequestStats(), process_exit_code=None)
+    for number in range(sent):
+        told.stats.log_request("GET", "/orders", 10, 1)
+    load.judge(told)
+    print(sent, told.process_exit_code)
+"""
+
+
+@pytest.mark.holds(
+    "Locust takes 1549 ms for 1500 unless bucket_response_time is replaced, as it is in load.py.",
+    "Set requests near the rate times the duration: each user of Locust is a closed loop, so a service that pauses gets fewer, and the run is broken.",
+)
+@pytest.mark.proves(f"{FOLDER}/load.py")
+def test_the_judge_knows_milliseconds_and_a_shortfall() -> None:
+    command = [sys.executable, "-c", LIMITS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    told = ["before 1500", "after 1549", "200 None", "broken: fewer than 190 requests", "180 1"]
+    assert done.stdout.splitlines() == told, done.stderr
+    options = tomllib.loads((HOME / "budget.toml").read_text())
+    rate, turn = 4, 0.25  # of each customer: requests a second, seconds
+    assert f"constant_throughput({rate})" in (HOME / "load.py").read_text()
+    seconds = float(options["tool"]["locust"]["run-time"].removesuffix("s"))
+    users = options["tool"]["locust"]["users"] - 1
+    assert users * rate * seconds == 200
+    assert "near the 200 of 5 s" in (HOME / "budget.toml").read_text()
+
+    def sent(pause: float) -> int:
+        now, number = 0.0, 0
+        while now < seconds:  # the next turn, or the answer, whichever is later
+            now, number = now + max(turn, pause if number == 0 else 0), number + 1
+        return number
+
+    assert users * sent(0) == 200 and users * sent(2) < 190
+
+
+@pytest.mark.holds(
+    "The memory is that of the process that answers the operator, who keeps its connection: no other process is measured.",
+)
+@pytest.mark.proves(f"{FOLDER}/orders.py")
+def test_one_process_of_two_is_measured(tmp_path: Path) -> None:
+    code = (HOME / "orders.py").read_text()
+    asked = "return psutil.Process().memory_info().rss / 2**20"
+    (tmp_path / "counted.py").write_text(code.replace(asked, "return psutil.Process().pid"))
+    assert asked in code
+    port = free_port()
+    command = ["uvicorn", "counted:app", "--workers=2", f"--port={port}", "--log-level=error"]
+    url = f"http://127.0.0.1:{port}/memory"
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path) as server:
+        try:
+            while True:
+                with contextlib.suppress(requests.ConnectionError):
+                    requests.get(url, timeout=60)
+                    break
+                time.sleep(0.1)  # until it listens
+            with requests.Session() as operator:
+                kept = {operator.get(url, timeout=60).json() for _ in range(40)}
+            many = set[int]()
+            while len(many) < 2:  # each with a connection of its own, so the other one answers too
+                many.add(requests.get(url, timeout=60).json())
+        finally:
+            server.terminate()
+    assert len(kept) == 1
+    isa = "import locust, requests; assert issubclass(locust.clients.HttpSession, requests.Session)"
+    subprocess.run([sys.executable, "-c", isa], check=True)
+
+
 @pytest.mark.holds(
     "An open loop sends the next request at its time, as users do.",
     "The service paused for the same 2 s, and the closed loop met the pause once, because it sent nothing meanwhile.",
@@ -222,7 +304,7 @@ def test_the_picture_is_drawn_from_both_loops(
 
 
 @pytest.mark.holds(
-    "Of the pages that send ten requests each, 10% wait for one of the slowest 1%.",
+    "Of the pages that send ten requests each, 10% wait for one of the slowest 1%, if slow ones come at random.",
 )
 def test_a_page_of_many_requests_meets_the_slowest_often(record_property: Any) -> None:
     ten, slowest = 10, 0.01

@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import threading
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -21,6 +23,8 @@ from sqlalchemy import make_url
 
 from tests.engine import needs
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError, parses
+from tests.engine.plugin import STATE
+from tests.engine.run import Run
 from tests.parts import service
 from tests.parts.wheels import wheel
 from tests.prove import prose
@@ -40,15 +44,17 @@ INSTRUCTIONS = [
     "List what your code imports, and lock it",
     "Declare each package that your code imports or starts, in the group that needs it, and lock all of them.",
     "If you don't know whether to declare a package that comes along anyway, declare it when you import it.",
+    "Copy its form, and name what your own code imports.",
     "Leave the groups out of the image: only the first list is for production.",
+    "Lock that list alone, then all of it:",
     "Write sqlalchemy[asyncio], with its extra: see Create the environment from the lock.",
     "Name the driver in the URL, as in postgresql+asyncpg.",
     "Don't: pin versions by hand",
     "Repeat them with python -m tests.watch.pins --check python3.13 in a clone of the playbook.",
-    "Write the lock as Create the environment from the lock does, and keep its command, as snippets/service/Makefile does.",
-    "Install from one lock on your machine, in the tests and in the image, and verify each install: see Check.",
-    "Renew the lock in a change of its own.",
+    "Verify each install: see Check.",
+    "Take new releases in a change of its own, with --upgrade.",
     "Install deptry, and let it compare the imports with the list, here in a new folder:",
+    "Run deptry in the environment that has the packages, over the tests too.",
 ]
 
 
@@ -284,6 +290,8 @@ def test_the_locked_pytest_fails_what_the_old_one_skips(tmp_path: Path) -> None:
     "A lock names the hash of each file, so uv and pip refuse a file of the same name and version that holds something else, before they install anything.",
     'The words of uv are "Hash mismatch".',
     "Without hashes it installs that file without a word.",
+    "Neither looks at what is installed already: they are green on a changed package of the right version.",
+    "So install into a new environment.",
 )
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     def uv(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -309,10 +317,20 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "pip/ledger.py").exists()
     assert uv("install", "--no-cache", "ledger==1.0", "--target=third").returncode == 0
     assert (tmp_path / "third/ledger.py").read_text() == "safe = False\n"
+    there = tmp_path / "there"
+    subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(there)], check=True)
+    assert uv("install", "--no-cache", "ledger", f"--python={there}").returncode == 0
+    (code,) = there.glob("lib/python*/site-packages/ledger.py")
+    wheel(tmp_path, "ledger", "1.0", source="safe = True\n")  # what the lock names
+    assert uv(*install, f"--python={there}").returncode == 0
+    pip[3:5] = ["--isolated", f"--python={there}", "install"]
+    assert subprocess.run(pip, cwd=tmp_path, capture_output=True).returncode == 0
+    assert code.read_text() == "safe = False\n"
 
 
 @pytest.mark.holds(
-    "Install from one lock on your machine, in the tests and in the image, and verify each install: see Check.",
+    "Keep the commands that write the locks, as snippets/service/Makefile does.",
+    "Install requirements.txt in the image, and requirements-dev.txt on your machine and in the tests.",
 )
 def test_the_service_locks_and_installs_with_hashes() -> None:
     makefile = (service.SERVICE / "Makefile").read_text()
@@ -323,7 +341,57 @@ def test_the_service_locks_and_installs_with_hashes() -> None:
     for option in "--universal", "--python-version", "--generate-hashes":
         assert all(option in one for one in compiled)
     assert all("--require-hashes" in one for one in synced)
-    assert "--require-hashes" in (service.SERVICE / "Dockerfile").read_text()
+    assert "compile --constraint requirements.txt --group dev" in makefile
+    image = (service.SERVICE / "Dockerfile").read_text()
+    assert re.search(r"--require-hashes .*requirements\.txt", image.replace("\\\n", ""))
+    assert "requirements-dev.txt" not in image
+
+
+@pytest.mark.holds(
+    "The first lock constrains the second, so a package has the same version in the tests and in the image.",
+    "Write the locks again after each change of pyproject.toml.",
+    "It keeps the versions that the files name.",
+)
+@pytest.mark.proves(f"{FOLDER}/lock.sh")
+def test_both_locks_name_the_same_versions(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    text = (SNIPPETS / FOLDER / "lock.sh").read_text()
+    environment = {
+        **os.environ,
+        "UV_NO_CONFIG": "1",
+        "UV_NO_INDEX": "1",
+        "UV_OFFLINE": "1",
+        "UV_FIND_LINKS": str(tmp_path),
+    }
+
+    def locked(script: str) -> list[list[str]]:
+        command = ["sh", "-euc", script]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        locks = [(tmp_path / f"requirements{end}.txt").read_text() for end in ("", "-dev")]
+        assert all(lock.count("==") == lock.count("--hash=sha256:") for lock in locks)
+        return [re.findall(r"^\w+==\S+", lock, re.MULTILINE) for lock in locks]
+
+    project = LIST.read_text().partition("dependencies = [")[0]
+    (tmp_path / "pyproject.toml").write_text(
+        f'{project}dependencies = ["ledger"]\n[dependency-groups]\ndev = ["coins"]\n'
+    )
+    wheel(tmp_path, "ledger", "1.0")
+    wheel(tmp_path, "coins", "1.0", Requires_Dist="ledger")
+    started = time.perf_counter()
+    assert locked(text) == [["ledger==1.0"], ["coins==1.0", "ledger==1.0"]]
+    seconds = time.perf_counter() - started
+    pytestconfig.stash[STATE].runs[f"{FOLDER}/lock.sh"] = Run(seconds=seconds)
+    wheel(tmp_path, "ledger", "1.1")
+    assert locked(text) == [["ledger==1.0"], ["coins==1.0", "ledger==1.0"]]
+    (tmp_path / "requirements-dev.txt").unlink()
+    assert locked(text)[1] == ["coins==1.0", "ledger==1.0"]
+    (tmp_path / "requirements-dev.txt").unlink()
+    loose = text.replace("--constraint requirements.txt ", "")
+    assert loose != text and locked(loose)[1] == ["coins==1.0", "ledger==1.1"]
+    upgraded = text.replace("compile", "compile --upgrade")
+    assert locked(upgraded) == [["ledger==1.1"], ["coins==1.0", "ledger==1.1"]]
 
 
 @pytest.mark.holds(
@@ -379,11 +447,16 @@ def test_a_check_of_versions_asks_nobody() -> None:
 
 @pytest.fixture
 def registry() -> Iterator[str]:
-    """The address of a registry that knows no package."""
+    """The address of a registry that knows one package, `ledger`, and no vulnerability."""
 
     class Unknown(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_error(404)
+            if "/ledger/" not in self.path:
+                return self.send_error(404)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"vulnerabilities": []}')
+            return None
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -412,18 +485,16 @@ audit()
     'Where the service doesn\'t know a package, pip-audit skips it, says "No known vulnerabilities found" and ends green.',
     "So run pip-audit --strict, which ends red on what it can't audit.",
     "An audit asks a service for known vulnerabilities, and it can only say what that service knows.",
+    "Name the lock with --requirement, as make audit of the service does: an audit of the environment is red on your own package, which no service knows.",
 )
 def test_an_audit_is_green_on_what_nobody_knows(registry: str, tmp_path: Path) -> None:
     (tmp_path / "lock.txt").write_text(f"orders==1.0 --hash=sha256:{'0' * 64}\n")
-    options = [
-        "--disable-pip",
-        "--requirement=lock.txt",
-        "--progress-spinner=off",
-        "--cache-dir=cache",
-    ]
+    (tmp_path / "known.txt").write_text(f"ledger==1.0 --hash=sha256:{'0' * 64}\n")
+    locked = ["--disable-pip", "--requirement=lock.txt"]
 
-    def audit(*more: str) -> tuple[int, str]:
-        command = [str(service.BIN / "python"), "-c", AUDIT, *options, *more]
+    def audit(*more: str, options: list[str] = locked) -> tuple[int, str]:
+        quiet = ["--progress-spinner=off", "--cache-dir=cache"]
+        command = [str(service.BIN / "python"), "-c", AUDIT, *options, *quiet, *more]
         environment = {**os.environ, "REGISTRY": registry}
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -435,7 +506,17 @@ def test_an_audit_is_green_on_what_nobody_knows(registry: str, tmp_path: Path) -
     status, told = audit("--strict")
     assert (status, "orders" in told) == (1, True), told
     makefile = (service.SERVICE / "Makefile").read_text()
-    assert "pip-audit --strict --require-hashes" in makefile
+    assert re.search(
+        r"\naudit: .*\n\t.*pip-audit --strict .*--requirement requirements\.txt", makefile
+    )
+    there = tmp_path / "there"
+    files = [wheel(tmp_path, name, "1.0") for name in ("ledger", "orders")]
+    put = ["uv", "pip", "install", "--quiet", "--offline", f"--target={there}", *map(str, files)]
+    subprocess.run(put, check=True)
+    status, told = audit("--strict", options=[f"--path={there}"])
+    assert (status, "orders" in told) == (1, True), told
+    status, told = audit("--strict", options=["--disable-pip", "--requirement=known.txt"])
+    assert status == 0, told
 
 
 @pytest.mark.holds(
@@ -456,3 +537,28 @@ def test_a_program_looks_unused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "DEP002 'uvicorn' defined as a dependency but not used" in done.stderr
     assert version("deptry")
+
+
+@pytest.mark.holds(
+    "Elsewhere it takes the name of a package for that of its module, and misses jwt although pyjwt is declared.",
+)
+@pytest.mark.proves(f"{FOLDER}/check.sh")
+def test_it_knows_the_modules_of_what_is_installed(tmp_path: Path) -> None:
+    here, bare = Path(sysconfig.get_path("purelib")), tmp_path / "bare"
+    bare.mkdir()
+    for name in "deptry", "click", "packaging", "requirements":
+        (bare / name).symlink_to(here / name)
+    (bare / "tomli.py").write_text("from tomllib import *\n")
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders/main.py").write_text("import jwt\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "orders"\ndependencies = ["pyjwt"]\n'
+    )
+    command = [sys.executable, "-m", "deptry", "--no-ansi", "orders"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    command.insert(1, "-S")  # without the packages of this environment
+    alone = {**os.environ, "PYTHONPATH": str(bare)}
+    done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "DEP001 'jwt' imported but missing" in done.stderr

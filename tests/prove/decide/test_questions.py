@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import runpy
 import sys
 import tomllib
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import pytest
 
 from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
+from tests.engine.plugin import STATE
+from tests.engine.run import Run
 from tests.prove import contents
 from tests.prove.sentences import sentences
 
@@ -177,11 +180,17 @@ def test_a_question_without_a_default_is_refused(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "It names the file, the line and the part that is missing, and ends with an error.",
+    "Without a file, or without a question in it, it ends red too.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/settled.py", f"{FOLDER}/named.py"], indirect=True)
 def test_the_command_ends_with_an_error(
-    snippet: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snippet: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pytestconfig: pytest.Config,
 ) -> None:
+    program = f"{FOLDER}/{snippet.__name__.rpartition('.')[2]}.py"
+    pytestconfig.stash[STATE].runs[program] = Run()  # it has to end red
     file, command = tmp_path / "questions.toml", "python settled.py questions.toml"
     file.write_text(DATA.read_text())
     monkeypatch.setattr(sys, "argv", [*command.split()[1:2], str(file)])
@@ -189,6 +198,12 @@ def test_the_command_ends_with_an_error(
     file.write_text(DATA.read_text().replace('later = "nearly every module"\n', ""))
     with pytest.raises(SystemExit, match=r"questions.toml:29: \[types\] has no later"):
         snippet.main()
+    file.write_text("# What we have to settle.\n")
+    with pytest.raises(SystemExit, match=r"questions.toml:1: it has no question"):
+        snippet.main()
+    monkeypatch.setattr(sys, "argv", ["settled.py"])
+    with pytest.raises(SystemExit, match="Name the file"):
+        runpy.run_path(str(SNIPPETS / program), run_name="__main__")
 
 
 @pytest.mark.holds(

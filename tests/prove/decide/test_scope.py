@@ -16,7 +16,8 @@ from tests.engine.run import Run
 FOLDER = "decide/scope"
 SCOPE = SNIPPETS / FOLDER / "scope.toml"
 SERVICE = SNIPPETS / "service"
-COMMAND = "git show origin/main:scope.py | python - origin/main"
+COMMAND = "git show origin/main:scope.py > base.py && python -I base.py origin/main"
+PIPED = "git show origin/main:scope.py | python - origin/main"
 FIRST = "alembic/versions/0001_users.py"
 
 
@@ -193,6 +194,28 @@ def test_a_path_that_guards_nothing_is_refused(snippet: ModuleType, branch: Path
         snippet.main("main")
 
 
+@pytest.mark.holds(
+    "Don't pipe that file into python: where git can't show it, Python runs nothing and is green.",
+    "With -I, Python doesn't import a tomllib.py that the branch brings.",
+)
+@pytest.mark.proves(f"{FOLDER}/scope.py")
+def test_nothing_is_green_without_its_program(branch: Path) -> None:
+    write("Dockerfile", "FROM scratch\n")
+    write("tomllib.py", "raise SystemExit\n")
+    commit()
+    assert subprocess.run(["sh", "-c", PIPED], capture_output=True).returncode == 0
+    assert subprocess.run(["sh", "-c", COMMAND], capture_output=True).returncode
+    git("switch", "--quiet", "main")
+    write("scope.py", (SNIPPETS / FOLDER / "scope.py").read_text())
+    commit()
+    git("update-ref", "refs/remotes/origin/main", "main")
+    git("switch", "--quiet", "limits")
+    done = subprocess.run(["sh", "-c", COMMAND], capture_output=True, text=True)
+    assert done.returncode == 1 and "Dockerfile is out of scope" in done.stderr
+    unsafe = COMMAND.replace(" -I", "")
+    assert subprocess.run(["sh", "-c", unsafe], capture_output=True).returncode == 0
+
+
 @pytest.mark.proves(f"{FOLDER}/scope.py")
 def test_the_program_of_the_base_runs(branch: Path) -> None:
     git("switch", "--quiet", "main")
@@ -224,7 +247,7 @@ def test_what_the_check_cannot_know(snippet: ModuleType, branch: Path) -> None:
 
 
 @pytest.mark.holds(
-    "Run git show origin/main:scope.py | python - origin/main in the branch.",
+    "Run git show origin/main:scope.py > base.py && python -I base.py origin/main at the top of the branch.",
     "Without a base it ends red.",
 )
 @pytest.mark.proves(f"{FOLDER}/scope.py")

@@ -6,10 +6,12 @@ import importlib
 import json
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import aiohttp
+import httpx2
 import psutil
 import pytest
 
@@ -20,6 +22,7 @@ from tests.parts.server import beside
 
 FOLDER = "decide/servers"
 ALONE = 200  # calls of one caller
+Config = importlib.import_module("gunicorn.config").Config
 
 
 INSTRUCTIONS = [
@@ -30,12 +33,13 @@ INSTRUCTIONS = [
     "Install fastapi, httpx2, gunicorn and uvicorn, and export UPSTREAM_URL, which make parts prints.",
     "Start gunicorn with --worker-class=asgi.",
     "Don't: keep gunicorn's default for calls that wait",
+    "So give each client a timeout below that.",
     "Keep WSGI where the app is WSGI and its callers are few: set --threads to the calls that wait at once.",
     "Move to ASGI when callers stay for long, as they do with a stream.",
-    "Give each processor one process, and measure the memory of each.",
+    "Give each processor that the container may use one process, and measure the memory of each.",
     "Limit what each process opens: ASGI takes more calls than the database has connections.",
     "Read the record of that decision in Settle what costs much to change before you build.",
-    "Name your own app and its options in SERVERS, and see how many of its calls wait at once.",
+    "Name your own app and its options in SERVERS, let it call UPSTREAM_URL at /price, and see how many of its calls wait at once.",
 ]
 
 
@@ -163,11 +167,11 @@ def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool, boo
     "The app is Flask on WSGI and FastAPI on ASGI, so memory and processor time are those of a server with its framework.",
     "40 callers at once, then one caller alone.",
     "The remote service answers when all places are taken.",
-    "call a library that blocks, for few callers at once | WSGI, with a thread for each of them",
     "Each server has as many places for calls that wait as it has threads or processes, and an event loop had a place for every caller.",
-    "Four processes took more than three times the memory of one, so take threads before processes for calls that wait.",
-    "With one caller alone, no server used three times the processor time of another: a single caller shows no winner.",
-    "A WSGI server calls the app in a thread, and the thread is the call's until it is answered.",
+    "Without --preload, four processes took more than three times the memory of one, so take threads before processes for calls that wait.",
+    "With one caller alone, no server used three times the processor time of another.",
+    "Such a run says nothing of the places: each server has a place.",
+    "The workers sync and gthread of gunicorn call a WSGI app in a thread, and the thread is the call's until it is answered.",
     "The data of the picture, and how it is drawn",
     "The picture is made from what these servers did.",
 )
@@ -177,6 +181,12 @@ def test_each_server_has_its_places(
     snippet: ModuleType, runs: dict[str, dict[str, float]], pytestconfig: pytest.Config
 ) -> None:
     assert snippet.CALLERS == 40
+    assert all(run["calls"] >= 1 for run in runs.values())
+    assert "--preload" not in str(snippet.SERVERS)
+    config = Config()
+    assert config.worker_class_str == "sync"
+    config.set("threads", 20)
+    assert config.worker_class_str == "gthread"
     wanted = {}
     for server, (places, options) in snippet.SERVERS.items():
         app = SNIPPETS / FOLDER / f"{options[0].removesuffix(':app')}.py"
@@ -191,6 +201,105 @@ def test_each_server_has_its_places(
         f"{FOLDER}/servers", runs, shape, wanted, pytestconfig.option.update_examples
     )
     assert shape(runs) == wanted
+
+
+BLOCKS = """
+import os
+import httpx2
+from fastapi import FastAPI
+app = FastAPI()
+limits = httpx2.Limits(max_connections=None)
+client = httpx2.Client(base_url=os.environ["UPSTREAM_URL"], timeout=60, limits=limits)
+@app.get("/price")
+def price() -> str:
+    return client.get("/whoami").text
+"""
+
+
+@pytest.mark.holds(
+    "call a library that blocks, for few callers at once | WSGI, with a thread for each of them, or def on ASGI",
+    "This app has no place for call 101: its client opens 100 connections, unless you give it other limits.",
+    "FastAPI runs an endpoint without async in a thread, and has 40 of them in a process.",
+)
+@pytest.mark.proves(f"{FOLDER}/awaits.py")
+@pytest.mark.parametrize(("app", "places"), [("awaits", 100), ("unlimited", 101), ("blocks", 40)])
+def test_a_client_and_threads_have_limits_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: str, places: int
+) -> None:
+    held = importlib.import_module("snippets.decide.servers.held")
+    awaits = (SNIPPETS / FOLDER / "awaits.py").read_text()
+    free = awaits.replace("timeout=20", "timeout=20, limits=httpx2.Limits(max_connections=None)")
+    assert free != awaits
+    for name, code in {"awaits": awaits, "unlimited": free, "blocks": BLOCKS}.items():
+        (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.setattr(held, "FOLDER", tmp_path)
+
+    async def most() -> int:
+        remote = held.Held(places)
+        callers = places + (app != "unlimited")
+        async with held.serve(remote, [f"{app}:app", "--worker-class=asgi"]) as (_, client):
+            limits = httpx2.Limits(max_connections=None)
+            url = client.base_url
+            async with httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) as many:
+                await held.ask(many, callers)
+        return int(remote.most)
+
+    assert asyncio.run(most()) == places
+
+
+@pytest.mark.holds(
+    "gunicorn kills such a worker when a call takes longer than --timeout, 30 s unless you set it, and the call gets no answer.",
+    "Name the places that you expect: while fewer are there, nothing is answered, and the run ends with ReadTimeout.",
+)
+@pytest.mark.proves(f"{FOLDER}/held.py")
+@pytest.mark.parametrize("kills", [True, False])
+def test_a_worker_is_killed_that_waits_too_long(kills: bool, record_property: Any) -> None:
+    held = importlib.import_module("snippets.decide.servers.held")
+    record_property("figure", f"{Config().timeout} s")
+    assert Config().timeout > 20  # the timeout of the page's clients
+
+    async def wait() -> None:
+        remote = held.Held(2)  # the only place holds one call, so nothing is answered
+        limit = "--timeout=2" if kills else "--timeout=30"
+        options = ["waits:app", "--preload", limit]  # so a worker starts at once
+        async with held.serve(remote, options) as (_, client):
+            remote.full.set()
+            await held.ask(client)
+            remote.full.clear()
+            client.timeout = 60 if kills else 3
+            killed = (httpx2.HTTPStatusError, httpx2.RemoteProtocolError, httpx2.ReadError)
+            with pytest.raises(killed if kills else httpx2.ReadTimeout):
+                await held.ask(client, 1 if kills else 2)
+            assert remote.most == 1
+            remote.full.set()
+
+    asyncio.run(wait())
+
+
+@pytest.mark.holds(
+    "A process takes in more calls than it has threads, so a call can stand in line there while another process is idle.",
+)
+@pytest.mark.proves(f"{FOLDER}/held.py")
+def test_a_process_takes_in_more_than_its_threads() -> None:
+    held = importlib.import_module("snippets.decide.servers.held")
+
+    async def taken() -> None:
+        remote = held.Held(2)
+        remote.expected = 0  # no call is answered
+        options = ["waits:app", "--threads=2"]
+        async with held.serve(remote, options) as (pid, client), asyncio.TaskGroup() as group:
+            group.create_task(held.ask(client, 6))
+            port, there = client.base_url.port, 0
+            while there <= 2:
+                await asyncio.sleep(0.05)  # until it took them in
+                workers = psutil.Process(pid).children()
+                found = [each for one in workers for each in one.net_connections()]
+                here = [each for each in found if each.status == psutil.CONN_ESTABLISHED]
+                there = sum(each.laddr.port == port for each in here)
+            assert remote.most <= 2
+            remote.full.set()
+
+    asyncio.run(asyncio.wait_for(taken(), 60))
 
 
 @pytest.mark.holds(

@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 import pytest
 from pydantic import PositiveInt, TypeAdapter, ValidationError
-from sqlalchemy import select
-from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy import orm, select
+from sqlalchemy.exc import InvalidRequestError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from tests.engine.pages import DOCS, SNIPPETS
@@ -48,7 +48,7 @@ INSTRUCTIONS = [
     "Install django.",
     "Take the environment alone where somebody else keeps the machine, its Python and its libraries up to date.",
     "Keep the framework that you have, and add the checks that it leaves to you.",
-    'Set lazy="raise_on_sql" on each relationship, and run the tests: each error names a query that nobody asked for.',
+    'Set lazy="raise_on_sql" on one relationship after the other, and run the tests: each error names a query that nobody asked for.',
     "Count the queries of an endpoint in a test, for a few rows and for many.",
     "Copy sent into a test of your own, and compare the count for a few rows with that for many.",
 ]
@@ -57,6 +57,29 @@ INSTRUCTIONS = [
 JUDGEMENTS = [
     "We call the framework, the way to the database and the way to ship a stack.",
 ]
+
+
+@pytest.mark.holds(
+    "Where no test goes, a user meets the error in place of the query.",
+    "A test that made the customer in the same session sends no query and stays green.",
+)
+@pytest.mark.proves(f"{FOLDER}/loaded.py")
+def test_what_is_in_the_session_hides_the_error() -> None:
+    loaded = importlib.import_module("snippets.decide.stack.loaded")
+    assert 'lazy="raise_on_sql"' in (SNIPPETS / FOLDER / "loaded.py").read_text()
+    engine = loaded.filled()
+    with orm.Session(engine) as session:
+        found = session.scalars(select(loaded.Order)).all()
+        with pytest.raises(InvalidRequestError, match="raise_on_sql"):
+            _ = found[0].customer
+    with orm.Session(engine) as session:
+        session.add(loaded.Order(customer=loaded.Customer(name="Ada")))
+        session.commit()
+        kept = session.scalars(select(loaded.Customer)).all()
+        found = session.scalars(select(loaded.Order)).all()
+        assert {order.customer for order in found} <= {*kept}
+    lazily = importlib.import_module("snippets.decide.stack.lazy")
+    assert len(lazily.names(lazily.filled())) == 10  # where the loaded one raises, this one asks
 
 
 def answered(app: Any, order: dict[str, Any]) -> tuple[int, Any]:

@@ -16,6 +16,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from tests.engine.pages import ROOT, SNIPPETS
+from tests.engine.plugin import STATE
+from tests.engine.run import Run
 from tests.parts import service
 from tests.parts.wheels import wheel
 from tests.prove import pythons
@@ -140,7 +142,8 @@ def test_a_low_floor_keeps_an_old_release(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds(
-    "Write the floor once, as requires-python: pip and uv refuse to install on an older Python.",
+    "Write the floor once, as requires-python: pip and uv refuse to install the project on an older Python.",
+    "Its lock alone they install there.",
     "pip answers it with an older release that has no bound, and uv installs the newest all the same.",
 )
 def test_pip_and_uv_refuse_an_older_python_and_differ_on_an_upper_bound(tmp_path: Path) -> None:
@@ -161,6 +164,16 @@ def test_pip_and_uv_refuse_an_older_python_and_differ_on_an_upper_bound(tmp_path
     )
     assert "Would install capped-1.0" in pip("capped")
     assert "+ capped==2.0" in uv(tmp_path, "install", "--dry-run", python, "capped")
+    about = "[project]\nname = 'orders'\nversion = '1'\nrequires-python = '>=3.99'\n"
+    (tmp_path / "pyproject.toml").write_text(about)
+    (tmp_path / "requirements.txt").write_text("capped==1.0\n")
+    lock = ["--dry-run", "-r", f"{tmp_path}/requirements.txt"]
+    assert "+ capped==1.0" in uv(tmp_path, "install", python, *lock)
+    command = [sys.executable, "-m", "pip", "--isolated", "install", "--no-index", *lock]
+    done = subprocess.run(
+        [*command, f"--find-links={tmp_path}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "Would install capped-1.0" in done.stdout
 
 
 @pytest.mark.holds(
@@ -200,7 +213,27 @@ def test_an_end_is_told_in_time(snippet: ModuleType, day: date, told: list[str])
     ]
 
 
-@pytest.mark.holds("It refuses a month without a source.")
+@pytest.mark.holds(
+    "It refuses a month without a source, a floor that the file doesn't name, and a run without a project.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/ends.py"], indirect=True)
+def test_what_compares_nothing_is_red(
+    snippet: ModuleType, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    pytestconfig.stash[STATE].runs[f"{FOLDER}/ends.py"] = Run()  # it has to end red
+    day = date(2027, 7, 1)
+    for files in [], [str(PYTHONS)]:
+        assert snippet.main(files, day) == ["Name the file with the dates, then each project"]
+    project = tmp_path / "pyproject.toml"
+    for floor, told in ("3.9", "3.9"), ("3.11,<4", "3.11,<4"), ("3.11", None):
+        project.write_text(f"[project]\nrequires-python = '>={floor}'\n")
+        wanted = [f"No end is recorded of Python {told}. Look it up"] if told else []
+        assert snippet.main([str(PYTHONS), str(project)], day) == wanted
+
+
+@pytest.mark.holds(
+    "It refuses a month without a source, a floor that the file doesn't name, and a run without a project."
+)
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ends.py"], indirect=True)
 @pytest.mark.parametrize(
     ("old", "new", "lacks"),
@@ -242,7 +275,7 @@ def test_the_program_ends_red_on_a_python_that_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pythons.toml").write_text('["3.1"]\nends = "2012-04"\nsource = "https://x"\n')
-    (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.0"\n')
+    (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.1"\n')
     program = str(SNIPPETS / FOLDER / "ends.py")
     files = ["pythons.toml", "pyproject.toml"]
     monkeypatch.chdir(tmp_path)

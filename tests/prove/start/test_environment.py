@@ -1,5 +1,8 @@
 """What the page on environments claims: its commands, on wheels of packages that are here."""
 
+import hashlib
+import importlib
+import io
 import os
 import re
 import runpy
@@ -7,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import textwrap
 import time
 import tomllib
 from importlib import metadata
@@ -32,10 +37,10 @@ INSTRUCTIONS = [
     "Name the oldest Python that you support, and what your code imports with its extras:",
     "Write the lock, and keep it in git:",
     "Create the environment, fill it from the lock, and verify it.",
+    "Name the environment with --python .venv.",
     "Don't: leave out an extra",
     "Don't: write the list by hand",
     "Don't: rely on the Python that is there",
-    "Import all of your package, after each install and in the image too:",
     "Install sqlalchemy[asyncio] to run it.",
 ]
 
@@ -145,7 +150,7 @@ def test_the_lock_names_all_with_their_hashes(walk: Walk, shell: Shell) -> None:
 
 
 @pytest.mark.holds(
-    "Without the second, it begins at the Python that runs uv, and an older one lacks packages.",
+    "Without the second, it begins at the Python that uv finds, and an older one lacks packages.",
 )
 @pytest.mark.proves(f"{FOLDER}/lock.sh")
 def test_the_lock_begins_at_the_floor(walk: Walk, shell: Shell) -> None:
@@ -167,7 +172,7 @@ def test_the_lock_begins_at_the_floor(walk: Walk, shell: Shell) -> None:
     (shell.wheels / "ledger-1.0-py3-none-any.whl").unlink()
 
 
-@pytest.mark.holds("Create the environment from the lock", "The two tabs give the same packages.")
+@pytest.mark.holds("The two tabs give the same packages.")
 @pytest.mark.proves(f"{FOLDER}/uv.sh")
 def test_both_tools_give_what_the_lock_names(walk: Walk) -> None:
     for name in "uv.sh", "pip.sh":
@@ -184,6 +189,7 @@ def test_what_was_there_is_deleted(walk: Walk, shell: Shell) -> None:
     for name in STEPS[1:-1]:
         script = (SNIPPETS / FOLDER / name).read_text()
         (line,) = (each for each in script.splitlines() if "venv " in each and "--clear" in each)
+        line = line.removesuffix(" &&")
         shell.run("uv", "venv", "--clear", ".venv")
         kept = shell.folder / ".venv/notes.txt"
         kept.touch()
@@ -199,7 +205,7 @@ def test_pip_installs_the_lock(walk: Walk) -> None:
 @pytest.mark.proves(f"{FOLDER}/lock.sh")
 @pytest.mark.holds(
     "The hashes let them refuse what has changed.",
-    "Only uv pip sync also removes what the lock doesn't name.",
+    "uv pip sync also removes what the lock doesn't name, your own package too: install that one last, with --no-deps.",
 )
 def test_another_file_is_refused_and_only_sync_removes(walk: Walk, shell: Shell) -> None:
     assert told(walk, "lock.sh") == ""
@@ -225,6 +231,94 @@ def test_another_file_is_refused_and_only_sync_removes(walk: Walk, shell: Shell)
     assert shell.run(*pip).returncode == 0 and "greenlet" in shell.packages()
     assert shell.run(*uv).returncode == 0 and "greenlet" not in shell.packages()
     lock.write_text(good)
+    own = wheel(shell.wheels, "invoices", "1.0", Requires_Dist="nowhere")
+    mine = ["uv", "pip", "install", "--python", ".venv", str(own)]
+    assert shell.run(*mine).returncode
+    assert shell.run(*mine, "--no-deps").returncode == 0 and "invoices" in shell.packages()
+    assert shell.run(*uv).returncode == 0 and "invoices" not in shell.packages()
+    own.unlink()
+
+
+@pytest.mark.holds(
+    "Create the environment from the lock",
+    "Each command waits for the one before, because uv pip check is green on an empty environment.",
+)
+@pytest.mark.proves(f"{FOLDER}/uv.sh")
+@pytest.mark.parametrize("name", ["uv.sh", "pip.sh"])
+def test_what_is_refused_ends_the_steps(walk: Walk, shell: Shell, name: str) -> None:
+    assert told(walk, name)
+    lock = shell.folder / "requirements.txt"
+    good = lock.read_text()
+    lock.write_text(re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, good))
+    done = shell.run("sh", SNIPPETS / FOLDER / name)
+    lock.write_text(good)
+    assert done.returncode and shell.packages() == set()
+    assert "ModuleNotFoundError" not in done.stdout, "the last step ran"
+    assert shell.run("uv", "pip", "check", "--python", ".venv").returncode == 0
+
+
+@pytest.mark.holds(
+    "Without it, in a shell where another environment is active, uv pip sync removes the packages of that one.",
+)
+@pytest.mark.proves(f"{FOLDER}/uv.sh")
+def test_another_active_environment_keeps_its_packages(walk: Walk, shell: Shell) -> None:
+    assert told(walk, "uv.sh")
+    active = shell.folder.with_name("active")
+    wheel(shell.wheels, "ledger", "1.0")
+    assert shell.run("uv", "venv", str(active)).returncode == 0
+    install = ["uv", "pip", "install", "--python", str(active), "ledger"]
+    assert shell.run(*install).returncode == 0
+    script, switch = (SNIPPETS / FOLDER / "uv.sh").read_text(), f"export VIRTUAL_ENV={active}\n"
+    for commands, stays in (script, True), (script.replace(" --python .venv", ""), False):
+        done = shell.run("sh", "-euc", switch + commands)
+        assert done.returncode == 0, done.stdout
+        assert ([*active.glob("lib/python*/site-packages/ledger.py")] != []) == stays
+    (shell.wheels / "ledger-1.0-py3-none-any.whl").unlink()
+
+
+BACKEND = """
+import pathlib, shutil
+def build_wheel(folder, *_):
+    pathlib.Path({ran!r}).touch()
+    return pathlib.Path(shutil.copy({built!r}, folder)).name
+"""
+
+
+@pytest.mark.holds(
+    "Take wheels alone, with --no-build or --only-binary :all:.",
+    "A source distribution is built by packages that the lock doesn't name, so code without a hash runs at the install.",
+)
+@pytest.mark.proves(f"{FOLDER}/uv.sh")
+def test_a_source_distribution_runs_what_no_hash_names(shell: Shell, tmp_path: Path) -> None:
+    ran, about = tmp_path / "ran", "Metadata-Version: 2.3\nName: ledger\nVersion: 1.0\n"
+    built = wheel(tmp_path, "ledger", "1.0")
+    project = '[build-system]\nrequires = ["backend"]\nbuild-backend = "backend"\n'
+    project += '[project]\nname = "ledger"\nversion = "1.0"\n'
+    source = shell.wheels / "ledger-1.0.tar.gz"
+    with tarfile.open(source, "w:gz") as archive:
+        for name, text in {"pyproject.toml": project, "PKG-INFO": about}.items():
+            file = tarfile.TarInfo(f"ledger-1.0/{name}")
+            file.size = len(text)
+            archive.addfile(file, io.BytesIO(text.encode()))
+    code = BACKEND.format(ran=str(ran), built=str(built))
+    backend = wheel(shell.wheels, "backend", "1.0", source=code)
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    (shell.folder / "built.txt").write_text(f"ledger==1.0 --hash=sha256:{digest}\n")
+    uv = "uv pip sync --python .venv --require-hashes --no-build"
+    pip = "python3 -m pip --python .venv install --require-hashes --only-binary :all: --requirement"
+    for name, command in ("uv.sh", uv), ("pip.sh", pip):
+        words = (SNIPPETS / FOLDER / name).read_text().replace("\\\n", "").split()
+        assert f"{command} " in " ".join(words)
+        safe = [*command.split(), "built.txt"]
+        wheels_too = [word for word in safe if word not in ("--no-build", "--only-binary", ":all:")]
+        shell.run("uv", "venv", "--clear")
+        assert shell.run(*safe).returncode and not ran.exists()
+        done = shell.run(*wheels_too)
+        assert done.returncode == 0 and ran.exists(), done.stdout
+        assert {each.lower() for each in shell.packages()} == {"ledger"}
+        ran.unlink()
+    for file_ in source, backend:
+        file_.unlink()
 
 
 @pytest.mark.holds(
@@ -254,7 +348,8 @@ def test_an_incomplete_list_is_refused_by_the_check(walk: Walk) -> None:
 
 @pytest.mark.holds(
     "Here the project wants a newer Python than there is.",
-    "uv reads requires-python before it creates anything, and venv doesn't:",
+    "uv reads requires-python before it creates anything, and venv doesn't.",
+    "Where it finds no Python that fits, uv downloads it, unless UV_PYTHON_DOWNLOADS is never, as here:",
 )
 @pytest.mark.proves(f"{FOLDER}/floor.sh")
 def test_only_uv_reads_the_floor(walk: Walk, shell: Shell) -> None:
@@ -262,6 +357,14 @@ def test_only_uv_reads_the_floor(walk: Walk, shell: Shell) -> None:
     assert sys.version_info < (4, 0)
     assert "No interpreter found for Python >=4.0" in said[0]
     assert said[1:] == ["refused, exit status 2", "python3 -m venv: green"]
+    assert shell.environment["UV_PYTHON_DOWNLOADS"] == "never"
+    nowhere = {"UV_PYTHON_PREFERENCE": "only-managed", "UV_PYTHON_INSTALL_DIR": "managed"}
+    for told_, why in ("never", "downloads are set to 'never'"), ("automatic", "offline mode"):
+        asked = {**shell.environment, **nowhere, "UV_PYTHON_DOWNLOADS": told_}
+        command = ["uv", "venv", "--python", ">=3.11", "elsewhere"]
+        lacks = subprocess.run(command, cwd=shell.folder, env=asked, capture_output=True, text=True)
+        assert lacks.returncode == 2
+        assert "A managed Python download is available" in lacks.stderr and why in lacks.stderr
     mine = (SNIPPETS / FOLDER / "pyproject.toml").read_text()
     assert (shell.folder / "pyproject.toml").read_text() == mine
 
@@ -282,13 +385,34 @@ def test_what_differs_on_windows() -> None:
 @pytest.mark.holds(
     "uv pip check compares what each package says that it needs with what is installed.",
     "It never sees your code, and an extra is nothing that a package needs.",
-    "Only an import shows that a module is there and that it starts on this Python.",
+    "An import shows that a module is there and that it starts on this Python.",
+    "It misses an import inside a function, and the driver that a URL such as postgresql+asyncpg://db/orders names.",
 )
-def test_what_a_check_of_versions_sees() -> None:
+@pytest.mark.proves(f"{FOLDER}/verify.py")
+def test_what_a_check_of_versions_sees(walk: Walk, shell: Shell, tmp_path: Path) -> None:
     needs = metadata.requires("sqlalchemy") or []
     greenlet = [need for need in needs if need.startswith("greenlet")]
     assert greenlet and all("extra ==" in need for need in greenlet)
     assert [need for need in needs if need.startswith("typing-extensions") and "extra" not in need]
+    shutil.copy(SNIPPETS / FOLDER / "verify.py", tmp_path)
+    (tmp_path / "late").mkdir()
+    code = """
+        from sqlalchemy import make_url
+        URL = make_url("postgresql+asyncpg://db/orders")
+        def lazy(): import nowhere
+        def driver(): URL.get_dialect().import_dbapi()
+    """
+    (tmp_path / "late/store.py").write_text(textwrap.dedent(code))
+    assert shell.run("sh", "-eu", SNIPPETS / FOLDER / "uv.sh").returncode == 0
+    python = shell.folder / ".venv/bin/python"
+    verified = shell.run(python, tmp_path / "verify.py", "late")
+    assert (verified.returncode, verified.stdout) == (0, "late.store\n")
+    for call, lacks in ("lazy", "nowhere"), ("driver", "asyncpg"):
+        script = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]\nimport late.store as store"
+        done = shell.run(python, "-c", f"{script}\nstore.{call}()")
+        assert f"No module named '{lacks}'" in done.stdout
+    (tmp_path / "late/store.py").write_text("import nowhere\n")
+    assert "No module named 'nowhere'" in shell.run(python, tmp_path / "verify.py", "late").stdout
 
 
 @pytest.mark.holds(
@@ -320,17 +444,30 @@ def test_it_imports_every_module(
     for path in "__init__.py", "sums.py", "__main__.py", "api/__init__.py", "api/handlers.py":
         (package / path).write_text("raise SystemExit\n" if path == "__main__.py" else "")
     monkeypatch.syspath_prepend(tmp_path)
-    names = ["invoices.api", "invoices.api.handlers", "invoices.sums"]
-    assert snippet.verify("invoices") == names
-    (package / "late.py").write_text("import nowhere_to_be_found\n")
-    with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
-        snippet.verify("invoices")
+    (package / "jobs").mkdir()  # a folder without an __init__.py, whose files can be imported too
+    (package / "jobs/nightly.py").touch()
+    names = ["invoices", "invoices.api", "invoices.api.handlers", "invoices.jobs.nightly"]
+    assert snippet.verify("invoices") == [*names, "invoices.sums"]
+    for place in "late.py", "jobs/late.py":
+        (package / place).write_text("import nowhere_to_be_found\n")
+        importlib.invalidate_caches()
+        with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
+            snippet.verify("invoices")
+        (package / place).unlink()
 
 
-@pytest.mark.holds("Without the name of a package it ends red.")
+@pytest.mark.holds(
+    "Import all of your package, after each install and in the image too:",
+    "Without the name of a package it ends red, and where it finds no file.",
+    "It imports the package beside it before an installed one, so keep it apart from your sources in the image.",
+    "It runs what a file does at its import, and leaves out __main__.py.",
+)
 @pytest.mark.proves(f"{FOLDER}/verify.py")
 def test_no_package_is_refused(
-    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pytestconfig: pytest.Config,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     file = str(SNIPPETS / FOLDER / "verify.py")
     pytestconfig.stash[STATE].runs[f"{FOLDER}/verify.py"] = Run()  # it has to end red
@@ -338,5 +475,27 @@ def test_no_package_is_refused(
     with pytest.raises(SystemExit, match="Name the package"):
         runpy.run_path(file, run_name="__main__")
     monkeypatch.setattr(sys, "argv", [file, "json"])
-    runpy.run_path(file, run_name="__main__")
+    with pytest.raises(SystemExit) as green:
+        runpy.run_path(file, run_name="__main__")
+    assert green.value.code == 0
     assert "json.decoder" in capsys.readouterr().out
+    apart, beside = tmp_path / "installed", tmp_path / "source"
+    for folder in apart, beside:
+        (folder / "invoices").mkdir(parents=True)
+    shutil.copy(file, beside)
+
+    def verified() -> str:
+        command = [sys.executable, f"{beside}/verify.py", "invoices"]
+        environment = {**os.environ, "PYTHONPATH": str(apart)}
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        return f"{done.stdout}{done.returncode}"
+
+    assert verified() == "\nThere is no file to import\n1"
+    (apart / "invoices/__init__.py").touch()
+    (apart / "invoices/__main__.py").write_text("raise SystemExit(3)\n")
+    (beside / "invoices/__init__.py").write_text("print('from the source')\n")
+    assert verified() == "from the source\ninvoices\n0"
+    shutil.rmtree(beside / "invoices")
+    assert verified() == "invoices\n0"

@@ -42,7 +42,7 @@ JUDGEMENTS = [
     "integration test | one of our tests that runs our code on a real part",
     "job | work that we must do, and that the response needn't wait for",
     "job queue | the table that keeps our jobs",
-    "layer | a folder of our code whose files import only from those below it",
+    "layer | a folder or a file of our code that imports only from itself and from those below it",
     "limit | the most of something that we allow at once, or in number",
     "lock | the file that names each package of one of our projects with its version and its hash",
     "migration | one change of our schema, written as a file that a tool runs once",

@@ -27,17 +27,19 @@ INSTRUCTIONS = [
     "Start here when you begin a service, so that its first week doesn't go into settings, migrations and gates.",
     "Make the project with one command, and see a test of your own fail before you change anything.",
     "If you don't know what to call it, take the plural of what it stores.",
+    "Tell git your name and your e-mail address: without them nothing is made.",
     "Put a clone of the playbook into a folder called playbook, and begin in the folder that holds it:",
     "Start it.",
     "See a test fail, then pass",
     "In the folder of the project, add the test and run it:",
-    "Add them, run the test again, pass the gates of a small change, and commit:",
+    "Add them, run the test again, pass the gates that each commit passes, and commit:",
     "Begin in the folder that holds the playbook:",
     "Search the files of the project and their names for the old name:",
 ]
 
 
 JUDGEMENTS = [
+    "We would call a field in an answer a change of tier M, so run make m before you send it.",
     "We prefer a program that runs over a template with placeholders: what you copy is what the tests run.",
 ]
 
@@ -84,10 +86,9 @@ def walk(place: Place, pytestconfig: pytest.Config) -> Walk:
     "Start a project from the service",
     "The new folder holds the service under the name orders: its package, its tests, its database, its keys in Valkey, its documents.",
     "The repository in it begins with one commit, which holds every file.",
-    "You need git, make, and Python 3.11 to 3.13.",
+    "You need git, make, Python 3.11 to 3.13, and a package registry.",
     'Its pyproject.toml says version = "0.1.0", whatever that of the service says.',
-    "It has no licence file, so nobody else may use it until you add one.",
-    "The MIT licence of this playbook asks you to keep its notice in the copies that you give away.",
+    "It has no licence file, and the MIT licence of this playbook asks you to keep its notice in the copies that you give away.",
     "A project from here is yours from its first commit on, and later changes of the service don't reach it.",
 )
 @pytest.mark.proves(f"{FOLDER}/make.sh")
@@ -138,16 +139,28 @@ def test_a_copy_keeps_the_audience_of_its_tokens(walk: Walk, place: Place) -> No
 @pytest.mark.holds(
     "The first start builds the environment:",
     "It prints the address of the service, and Ctrl-C ends it.",
+    "If python3 is another Python, export PYTHON=python3.13.",
+    "Its database is empty at the start, and gone after Ctrl-C: name one of your own in DATABASE_URL to keep what you store.",
 )
 @pytest.mark.proves(f"{FOLDER}/run.sh")
 def test_it_serves_until_ctrl_c(walk: Walk, place: Place) -> None:
     dry = ["make", "--dry-run", "run"]
     planned = place.ended(*dry, cwd=place.folder / "orders", MAKEFLAGS="", VENV="new")
     assert "-m venv new\n" in planned.stdout
+    assert "new/bin/pip install " in planned.stdout  # what the registry has to answer
+    for folder in "orders", "playbook":
+        asked = {"PYTHON": "python3.13", "MAKEFLAGS": "--always-make", "VENV": "new", "TO": "../x"}
+        target = "run" if folder == "orders" else "new"
+        planned = place.ended("make", "--dry-run", target, cwd=place.folder / folder, **asked)
+        assert "python3.13 -m venv " in planned.stdout, planned.stdout
+        assert "python3 -m venv " not in planned.stdout
     said = walk["run.sh"].stdout
     assert re.search(r"http://127\.0\.0\.1:\d+", said), said
     assert "Orders" in said
-    assert said.splitlines()[-1] == "Ended.", said
+    assert "\nEnded.\n" in said
+    folders = re.findall(r"^data in (.*): (True|False)$", said, re.MULTILINE)
+    assert len(folders) == 2 and folders[0][0] == folders[1][0]
+    assert [there for _, there in folders] == ["True", "False"], said
 
 
 @pytest.mark.holds(
@@ -162,13 +175,24 @@ def test_the_first_test_is_red(walk: Walk) -> None:
     assert re.search(r"= 1 failed in", done.stdout)
 
 
-@pytest.mark.holds("The field takes two lines:", "The test passes.")
+@pytest.mark.holds(
+    "The field takes two lines:",
+    "The test passes.",
+    "After a red step, mend what it names, and go on from that step: git refuses to apply the patch twice.",
+    "make xs runs no test and checks no type.",
+)
 @pytest.mark.proves(f"{FOLDER}/answered.patch")
 def test_then_it_is_green_and_in_the_history(walk: Walk, place: Place) -> None:
     done = walk["green.sh"]
     assert done.returncode == 0, done.stdout
     assert re.search(r"= 1 passed in", done.stdout)
     assert "xs lint: ruff check ." in done.stdout
+    told = (SNIPPETS / FOLDER / "green.sh").read_text().partition(" &&")[0]
+    again = place.ended("sh", "-c", told, cwd=place.folder / "orders")
+    assert told.startswith("git apply ") and "patch does not apply" in again.stdout
+    tiers = tomllib.loads((place.folder / "orders/tiers.toml").read_text())
+    commands = [tiers["gates"][gate] for gate in tiers["tiers"]["xs"]["gates"]]
+    assert not re.search("pytest|mypy", str(commands))
     patch = (SNIPPETS / FOLDER / "answered.patch").read_text()
     assert len(re.findall(r"^\+[^+]", patch, re.MULTILINE)) == 2
     assert not place.ended("git", "status", "--porcelain", cwd=place.folder / "orders").stdout
@@ -218,7 +242,7 @@ def test_each_step_ends_as_the_page_says(walk: Walk, name: str, status: int) -> 
     "It starts its own database, broker and mail server, from packages that the first start installed.",
     "It runs every test of the service, so run it once before you send the change, and the gates of a smaller tier while you work.",
     "A program that your system lacks, such as nginx, skips the tests that need it, and the report names its package.",
-    "On Debian, .ci/run installs what packages.txt names, then runs make l.",
+    "On Debian, .ci/run installs what packages.txt names, as root or with a sudo that asks nothing, then runs make l.",
 )
 def test_the_largest_tier_has_each_gate(walk: Walk, place: Place) -> None:
     assert walk["make.sh"].returncode == 0
@@ -232,6 +256,8 @@ def test_the_largest_tier_has_each_gate(walk: Walk, place: Place) -> None:
     assert ["nginx", "nginx", "gateway"] in [line.split() for line in needs.splitlines()]
     steps = (orders / ".ci/run").read_text().splitlines()
     assert steps.index("bash dev/install packages.txt") < steps.index("make l")
+    install = (orders / "dev/install").read_text()
+    assert "\n[[ $(id -u) == 0 ]] || root=(sudo --non-interactive)\n" in install
 
 
 @pytest.mark.proves(f"{FOLDER}/left.sh")
@@ -254,22 +280,31 @@ def test_nothing_is_left_of_the_old_name(walk: Walk, place: Place, name: str) ->
 
 @pytest.mark.holds(
     "It ends red where a file or its name has the old name, and where git can't search.",
+    "It searches from the top of the project, wherever you start it, and leaves out what .gitignore names.",
 )
 @pytest.mark.proves(f"{FOLDER}/left.sh")
+@pytest.mark.parametrize("tracked", [True, False])
 @pytest.mark.parametrize("named", ["docs/Accounts.md", "README.md", None])
-def test_what_is_left_is_red(walk: Walk, place: Place, tmp_path: Path, named: str | None) -> None:
+def test_what_is_left_is_red(
+    walk: Walk, place: Place, tmp_path: Path, named: str | None, tracked: bool
+) -> None:
     assert walk["left.sh"].returncode == 0
     if named:
         assert place.ended("git", "init", "--quiet", cwd=tmp_path).returncode == 0
         (tmp_path / "docs").mkdir()
         (tmp_path / named).write_text("Accounts\n" if named == "README.md" else "Orders\n")
-        assert place.ended("git", "add", "--all", cwd=tmp_path).returncode == 0
-    told = place.ended(
-        "sh", SNIPPETS / FOLDER / "left.sh", cwd=tmp_path, GIT_CEILING_DIRECTORIES="/"
-    )
+        if tracked:
+            assert place.ended("git", "add", "--all", cwd=tmp_path).returncode == 0
+    (tmp_path / "src").mkdir()
+    search: list[str | Path] = ["sh", SNIPPETS / FOLDER / "left.sh"]
+    told = place.ended(*search, cwd=tmp_path / "src", GIT_CEILING_DIRECTORIES="/")
     assert told.returncode
     assert "nothing is left" not in told.stdout
     assert ("Accounts" in told.stdout) == (named == "README.md"), told.stdout
+    if named and not tracked:
+        (tmp_path / ".gitignore").write_text("docs\nREADME.md\n")
+        ignored = place.ended(*search, cwd=tmp_path / "src", GIT_CEILING_DIRECTORIES="/")
+        assert (ignored.returncode, ignored.stdout) == (0, "nothing is left\n")
 
 
 @pytest.mark.holds(
@@ -293,7 +328,7 @@ def test_a_hyphen_is_no_part_of_a_package(walk: Walk, place: Place) -> None:
 
 @pytest.mark.holds(
     "A name that means something else is refused",
-    "A package called json shadows the module of the standard library, and json.dumps is gone.",
+    "Of two packages called json, Python takes the one that comes first on its path, so the other is gone: json.dumps, or your json.main.",
     "So make new refuses names of the language, of the standard library, and of the packages that the service installs.",
 )
 def test_a_name_that_means_something_else_is_refused(tmp_path: Path) -> None:
@@ -308,6 +343,10 @@ def test_a_name_that_means_something_else_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(told, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
     assert "AttributeError: module 'json' has no attribute 'dumps'" in done.stderr
+    (tmp_path / "json/main.py").touch()
+    last = f"import sys; sys.path.append({str(tmp_path)!r}); import json.main"  # as an install does
+    done = subprocess.run([sys.executable, "-P", "-c", last], capture_output=True, text=True)
+    assert "ModuleNotFoundError: No module named 'json.main'" in done.stderr
 
 
 @pytest.mark.holds(

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sysconfig
 import textwrap
 import tomllib
 from pathlib import Path
@@ -43,7 +45,7 @@ WIDTH = 78
 
 JUDGEMENTS = [
     "Our queries stand in handlers, so nobody can test a rule without a request.",
-    "We call a folder whose files import only from those below it a layer.",
+    "We call a folder or a file that imports only from itself and from those below it a layer.",
 ]
 
 
@@ -59,11 +61,12 @@ SHOWN = {
 INSTRUCTIONS = [
     "Put a file in the lowest layer from which its imports go down, and the package below src.",
     "If you don't know where code goes, ask what it talks to: HTTP, a rule of the business, or the database.",
+    "So read for queries in review.",
     "Don't: put the package beside the tests",
     "Run this block and the next in a new folder each.",
     "Move the package below src, and name that folder in the settings of pytest and of the build.",
-    "Write down the layers as they are, and run lint-imports until it passes.",
-    "Move one import at a time, and then take its layer out of the exceptions.",
+    "Write down the layers, list each import that breaks them as ignore_imports, and run lint-imports until it passes.",
+    "Move one import at a time, and then take its line out of that list.",
     "Install the package in the image, not a link to its folder, and start it there.",
     "Copy the contracts, with your own layers:",
 ]
@@ -209,7 +212,9 @@ def test_a_contract_that_is_not_exhaustive_takes_a_new_file(tmp_path: Path) -> N
 
 
 @pytest.mark.holds(
-    "Each entry of src/accounts is a layer, and a file imports only from entries below its own.",
+    "Each line of src/accounts, with those that continue it, is a layer, and a file imports from lines below its own.",
+    "On the line of api, and on that of worker, the files don't import each other either.",
+    "From allowance to connections they may.",
     "api | handlers, schemas, and the answer to each error | a query",
     "services | the use cases, each one transaction | HTTP",
     "repositories | the queries, and the cache of users | a use case",
@@ -234,7 +239,28 @@ def test_imports_go_down_only(linted: Linted) -> None:
         "accounts.services.letters -> fastapi",
     ]
     down = "import accounts.models.user"
-    assert not linted.found(None, services__letters=down, repositories__user_cache=down)
+    beside = "import accounts.connections"
+    assert not linted.found(
+        None, services__letters=down, repositories__user_cache=down, allowance=beside
+    )
+    found = linted.found(
+        None, tasks="import accounts.api.errors", worker="import accounts.background"
+    )
+    assert sorted(re.sub("^- +", "", line) for line in found if " -> " in line) == [
+        "accounts.tasks -> accounts.api.errors",
+        "accounts.worker -> accounts.background",
+    ]
+
+
+@pytest.mark.holds(
+    "The gate sees imports, not calls",
+    "await session.get(User, 1) in a handler is a query, and the gate is green: it imports User from the models, as it may.",
+)
+@pytest.mark.proves(f"{FOLDER}/nowhere.out")
+def test_a_call_is_no_import(linted: Linted) -> None:
+    query = "async def name(session):\n    return await session.get(User, 1)\n"
+    assert not linted.found(None, api__handlers=f"from accounts.models.user import User\n{query}")
+    assert linted.found(None, api__handlers=f"import sqlalchemy\n{query}")
 
 
 @pytest.mark.holds("Or the tests pass, and the installed package doesn't start.")
@@ -264,6 +290,28 @@ def test_the_service_names_its_own_folder_too() -> None:
     assert re.search(r"^from dev\b", tests, re.MULTILINE)
     assert re.search(r"^from tests\b", tests, re.MULTILINE)
     assert 'pythonpath = ["src"]\n' in (SNIPPETS / FOLDER / "src.sh").read_text()
+
+
+@pytest.mark.holds(
+    "A conftest.py beside src, or an __init__.py in tests, puts that folder on the path, and the test passes again.",
+)
+@pytest.mark.proves(f"{FOLDER}/src.sh")
+@pytest.mark.parametrize(
+    ("more", "status"), [(None, 2), ("conftest.py", 0), ("tests/__init__.py", 0)]
+)
+def test_what_puts_the_folder_of_the_project_on_the_path(
+    tmp_path: Path, more: str | None, status: int
+) -> None:
+    script = (SNIPPETS / FOLDER / "src.sh").read_text()
+    begin, found, _ = script.partition("pytest --quiet")
+    assert found
+    assert subprocess.run(["sh", "-euc", begin], cwd=tmp_path).returncode == 0
+    if more:
+        (tmp_path / more).touch()
+    command = [f"{sysconfig.get_path('scripts')}/pytest", "--quiet", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == status, done.stdout
+    assert ("No module named 'rates'" in done.stdout) == (more is None)
 
 
 def test_a_tree_that_is_edited_by_hand_is_refused() -> None:
