@@ -56,7 +56,6 @@ def test_each_migration_can_be_undone(alembic: Config) -> None:
     command.check(alembic)
 
 
-# --8<-- [start:expanded]
 def test_between_the_two_halves_old_and_new_code_write(
     alembic: Config, database_url: str
 ) -> None:
@@ -80,9 +79,6 @@ def test_between_the_two_halves_old_and_new_code_write(
     assert fetch(database_url, "SELECT display_name FROM users ORDER BY email") == [
         (name,) for name in names
     ]
-
-
-# --8<-- [end:expanded]
 
 
 HOLD = """
@@ -136,6 +132,31 @@ async def test_all_can_read_and_write_while_a_column_is_filled(
 # --8<-- [end:readers]
 
 
+async def test_a_batch_is_locked_in_the_order_of_the_ids(
+    alembic: Config, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_they_lie = {"enable_nestloop": "off", "enable_mergejoin": "off"}
+    await asyncio.to_thread(command.downgrade, alembic, "0002")
+    holder, other = [await asyncpg.connect(database_url) for _ in range(2)]
+    await holder.execute(
+        "INSERT INTO users (id, email, name) OVERRIDING SYSTEM VALUE"
+        " SELECT n, n, 'Ann' FROM generate_series(2500, 1, -1) AS n"
+    )
+    await asyncio.to_thread(command.upgrade, alembic, "0003")
+    await holder.execute("ANALYZE users")
+    await holder.execute("BEGIN; SELECT FROM users WHERE id = 1 FOR UPDATE")
+    monkeypatch.setattr(asyncpg, "connect", telling(asyncpg.connect, as_they_lie))
+    filling = asyncio.create_task(asyncio.to_thread(command.upgrade, alembic, "0004"))
+    while not await other.fetch(WAITING):
+        assert not filling.done(), filling.result()
+
+    await holder.execute("SELECT FROM users WHERE id = 2 FOR UPDATE NOWAIT")
+    await holder.execute("COMMIT")
+    await filling
+    for connection in holder, other:
+        await connection.close()
+
+
 WAITING = """
 SELECT FROM pg_stat_activity
 WHERE application_name = 'accounts-alembic' AND wait_event_type = 'Lock'
@@ -157,7 +178,9 @@ async def test_an_index_waits_for_older_transactions_as_long_as_it_takes(
 ) -> None:
     older, later = [await asyncpg.connect(database_url) for _ in range(2)]
     await asyncio.to_thread(command.downgrade, alembic, start)
-    monkeypatch.setattr(asyncpg, "connect", hasty(asyncpg.connect))
+    monkeypatch.setattr(
+        asyncpg, "connect", telling(asyncpg.connect, {"lock_timeout": "50ms"})
+    )
     await older.execute("BEGIN; LOCK TABLE outbox, users IN ROW EXCLUSIVE MODE")
     moving = asyncio.create_task(asyncio.to_thread(move, alembic, end))
     while not await later.fetch(WAITING):
@@ -177,12 +200,13 @@ async def test_an_index_waits_for_older_transactions_as_long_as_it_takes(
         await connection.close()
 
 
-def hasty(connect: Callable[..., object]) -> Callable[..., object]:
-    """Return what connects as before, and gives up on each lock as soon as it can."""
+def telling(
+    connect: Callable[..., object], more: dict[str, str]
+) -> Callable[..., object]:
+    """Return what connects as before, and sets more on the connection."""
 
     def call(url: str, *, server_settings: dict[str, str]) -> object:
-        limits = {**server_settings, "lock_timeout": "50ms"}
-        return connect(url, server_settings=limits)
+        return connect(url, server_settings={**server_settings, **more})
 
     return call
 

@@ -36,7 +36,6 @@ INSTRUCTIONS = [
     "If you have a cache, look for an old total long after a new order, and for requests that wait for minutes.",
     "Give each value in the cache an expiry, each question to the cache a timeout, and each key the user whose data it holds.",
     "If you don't know whether you need a cache, leave it out, and see Write queries whose cost a test can see first.",
-    "Install redis, sqlalchemy[asyncio] and asyncpg; the client redis speaks to Valkey too.",
     "Choose SECONDS by what a wrong total costs.",
     "Don't keep a value without an expiry",
     "Don't delete the key before the commit",
@@ -52,8 +51,10 @@ INSTRUCTIONS = [
     "Open one client in the lifespan: see Open the client of a cache once too.",
     "Read through the cache in the use case, so that an endpoint doesn't know of it.",
     "Turn the cache off in tests, but for those of the cache.",
+    "Measure whether the database bears all requests, as it must while the cache is away.",
     "Leave a silent cache alone",
     "Copy these checks, and run each with an empty cache on a user without orders.",
+    "Install redis, sqlalchemy[asyncio] and asyncpg.",
 ]
 
 
@@ -107,6 +108,7 @@ def counted(engine: AsyncEngine) -> list[str]:
 
 @pytest.mark.holds(
     "The second request for a total asks the database nothing.",
+    "The client redis speaks to Valkey too.",
     "A test that reads, orders and reads again is green.",
     "A test in which no request comes between is green.",
     "A test with one user is green, and no linter sees that a user or an expiry is missing.",
@@ -200,7 +202,54 @@ def test_a_cache_that_is_away(
 
 
 @pytest.mark.holds(
-    "If the cache is away while the order is placed, the old total stays as well, until it expires.",
+    "If the cache is away while the order is placed, or the request ends before the deletion, the old total stays until it expires.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/aside.py"], indirect=True)
+def test_a_request_that_ends_before_it_deletes(
+    snippet: ModuleType, database: str, valkey: str
+) -> None:
+    async def order() -> tuple[list[int], int]:
+        begun = asyncio.Event()
+
+        async def delete(_: str) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        async with shop(snippet, database, valkey) as (cache, engine):
+            told = [await snippet.total(cache, engine, ANN)]
+            stuck = SimpleNamespace(delete=delete)
+            request = asyncio.create_task(snippet.place_order(stuck, engine, ANN, 100))
+            await begun.wait()
+            request.cancel()
+            await asyncio.wait([request])
+            told += [await snippet.total(cache, engine, ANN), await snippet.read(engine, ANN)]
+            return told, await cache.ttl((await cache.keys())[0])
+
+    told, left = asyncio.run(order())
+    assert told == [0, 0, 100]
+    assert 0 < left <= snippet.SECONDS
+
+
+@pytest.mark.holds(
+    "Give the key another name when you change the form of the value: total fails on a value that it can't read.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/aside.py"], indirect=True)
+def test_a_value_of_another_form_is_not_read(
+    snippet: ModuleType, database: str, valkey: str
+) -> None:
+    async def read() -> int:
+        async with shop(snippet, database, valkey) as (cache, engine):
+            assert await snippet.total(cache, engine, ANN) == 0
+            (key,) = await cache.keys()
+            await cache.set(key, '{"cents": 0}')
+            return int(await snippet.total(cache, engine, ANN))
+
+    with pytest.raises(ValueError, match="cents"):
+        asyncio.run(read())
+
+
+@pytest.mark.holds(
+    "If the cache is away while the order is placed, or the request ends before the deletion, the old total stays until it expires.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/aside.py"], indirect=True)
 def test_a_missed_change_ends_too(snippet: ModuleType, database: str, valkey: str) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,17 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import CheckConstraint, Column, Integer, MetaData, NullPool, String, Table, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Integer,
+    MetaData,
+    NullPool,
+    String,
+    Table,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -67,13 +77,12 @@ INSTRUCTIONS = [
     "Don't: fill all rows in one transaction",
     "Do: build an index while others write",
     "Don't: build an index in a transaction",
-    "Create the folder with alembic init --template async migrations if your URL names asyncpg.",
     "Set the timeout, and let each migration be a transaction of its own, as snippets/service/alembic/env.py does.",
     "Build each index without that limit, as snippets/service/alembic/versions/rev_0008_index_backlog.py does.",
-    "Add the column, and a trigger that copies each write from one column into the other, and then fill the old rows.",
+    "Add the column before the new release starts, with a trigger that copies each write from one column into the other, and then fill the old rows.",
     "Drop the trigger and the old column in a later release, when no process reads or writes the old column.",
     "Let Squawk read the SQL of the migrations that no database has run yet:",
-    "Install squawk-cli, and run alembic upgrade 0005:head --sql | squawk --config squawk.toml with your own last revision.",
+    "Install squawk-cli, and run alembic upgrade 0005:head --sql > new.sql && squawk --config squawk.toml new.sql with your own last revision.",
     "Compare the models with the migrations",
     "Run the migrations on an empty database in a test, and expect an empty list:",
 ]
@@ -148,7 +157,7 @@ async def clients(database: str, count: int) -> AsyncIterator[list[Any]]:
 @pytest.mark.holds(
     "Change a schema while the service runs",
     "A release gives a column another name.",
-    'While it goes out, the old processes still run, and each of their requests fails with column "name" does not exist.',
+    'While it goes out, the old processes still run, and each query of theirs that names it fails with column "name" does not exist.',
     "The release that runs goes on with name.",
 )
 @pytest.mark.parametrize(
@@ -180,6 +189,38 @@ def test_the_release_that_runs_goes_on(snippet: ModuleType, alembic: Config, dat
 
 
 @pytest.mark.holds(
+    "A SELECT * of that release fails once in each process, so name the columns of a query.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/expand.py"], indirect=True)
+def test_a_query_of_all_columns_fails_once(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    every_column: Any = text("SELECT * FROM users")
+    named = select(Table("users", MetaData(), Column("id", Integer), Column("name", String)))
+    plant(alembic, snippet)
+
+    async def old() -> list[str]:
+        engine, said = create_async_engine(database), list[str]()
+        for query in (every_column, named):
+            async with AsyncExitStack() as both:
+                used = [await both.enter_async_context(engine.connect()) for _ in range(2)]
+                for connection in used:
+                    await connection.execute(query)
+        await asyncio.to_thread(command.upgrade, alembic, "head")
+        for query in (named, *[every_column] * 3, named):
+            async with engine.connect() as connection:
+                try:
+                    said.append(",".join((await connection.execute(query)).keys()))
+                except DBAPIError as error:
+                    said.append(type(error.orig and error.orig.__cause__).__name__)
+        await engine.dispose()
+        return said
+
+    known, every = "id,name", "id,name,display_name"
+    assert asyncio.run(old()) == [known, "InvalidCachedStatementError", every, every, known]
+
+
+@pytest.mark.holds(
     "The tests of the new release are green: they run on the new schema, without the release before.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/rename.py"], indirect=True)
@@ -207,14 +248,19 @@ WAITING = pytest.param(
 
 
 @pytest.mark.holds(
-    "A migration in a transaction gives up with LockNotAvailableError and changes nothing, and the readers go on.",
+    "After 3 seconds, a migration in a transaction gives up with LockNotAvailableError and changes nothing, and the readers go on.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/limited.py", WAITING], indirect=True)
 def test_readers_are_answered_while_a_report_runs(
-    snippet: ModuleType, alembic: Config, database: str, monkeypatch: pytest.MonkeyPatch
+    snippet: ModuleType,
+    alembic: Config,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     if hasattr(snippet, "LIMITS"):
         assert snippet.LIMITS == {"lock_timeout": "3s"}
+        record_property("figure", snippet.LIMITS["lock_timeout"].replace("s", " seconds"))
         monkeypatch.setattr(snippet, "LIMITS", {"lock_timeout": "50ms"})
 
     async def migrate(engine: Any, ended: list[str]) -> None:
@@ -246,6 +292,47 @@ def test_readers_are_answered_while_a_report_runs(
             await migrate(engine, ended)  # it can be run again
 
     asyncio.run(read())
+
+
+SLOW = """
+CREATE FUNCTION slow(integer) RETURNS bigint LANGUAGE plpgsql SET lock_timeout = 0 AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1);
+    RETURN $1;
+END $$
+"""
+
+
+@pytest.mark.holds(
+    "lock_timeout ends the wait, not the work: a migration that rewrites the table stops each reader until it ends.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/limited.py"], indirect=True)
+def test_a_migration_that_works_is_not_limited(
+    snippet: ModuleType, alembic: Config, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snippet, "LIMITS", {"lock_timeout": "50ms"})
+
+    async def rewrite() -> tuple[bool, bool]:
+        engine = snippet.create_engine()
+        async with clients(database, 3) as (holder, reader, watch), engine.begin() as migration:
+            await holder.execute(SLOW + ";" + ADD.format(1, 1))
+            await holder.execute("SELECT pg_advisory_lock(1)")
+            alter = "ALTER TABLE users ALTER COLUMN id TYPE bigint USING slow(id)"
+            rewriting = asyncio.create_task(migration.execute(text(alter)))
+            pid = await someone(watch, behind=holder.get_server_pid())
+            free = await answered(reader, "SELECT FROM users", watch, behind=pid)
+            with pytest.raises(DBAPIError, match="canceling statement due to lock timeout"):
+                await read(engine)  # it began later, with the same limit
+            done = rewriting.done()
+            await holder.execute("SELECT pg_advisory_unlock(1)")
+            await rewriting
+            return free, done
+
+    async def read(engine: Any) -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT FROM users"))
+
+    assert asyncio.run(rewrite()) == (False, False)
 
 
 FILLING = pytest.param(
@@ -289,6 +376,35 @@ def test_a_filled_user_can_be_changed_while_others_are_filled(
     assert asyncio.run(fill()) == [("Ann", 2499), ("Anna", 1)]
 
 
+@pytest.mark.holds(
+    "FOR NO KEY UPDATE locks the rows of a batch by their ids, as Do: lock rows in one order asks.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/batches.py"], indirect=True)
+def test_a_batch_is_locked_in_the_order_of_the_ids(snippet: ModuleType, database: str) -> None:
+    hashed = {"enable_nestloop": "off", "enable_mergejoin": "off"}  # it reads as rows lie
+
+    async def fill() -> str:
+        engine = create_async_engine(
+            database, poolclass=NullPool, connect_args={"server_settings": hashed}
+        )
+        async with clients(database, 2) as (holder, watch):
+            await holder.execute("CREATE TABLE users (id int PRIMARY KEY, name text)")
+            await holder.execute("ALTER TABLE users ADD COLUMN display_name text")
+            await holder.execute(ADD.format(1, 2500) + " ORDER BY n DESC")
+            await holder.execute("ANALYZE users")
+            await holder.execute("BEGIN; SELECT FROM users WHERE id = 1 FOR UPDATE")
+            filling = asyncio.create_task(snippet.fill(engine))
+            await someone(watch, behind=holder.get_server_pid())
+            second = "SELECT FROM users WHERE id = 2 FOR UPDATE NOWAIT"
+            try:
+                return str(await holder.execute(second))
+            finally:
+                await holder.execute("ROLLBACK")
+                await filling
+
+    assert asyncio.run(fill()) == "SELECT 1"  # a row that is free
+
+
 BUILDING = pytest.param(
     f"{FOLDER}/index.py",
     marks=pytest.mark.xfail(  # its lock lets nobody write
@@ -330,7 +446,6 @@ VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_users_name'::reg
 
 
 @pytest.mark.holds(
-    "A build that was interrupted leaves an invalid index, which no query uses.",
     "With IF NOT EXISTS the next run keeps the invalid index and reports success, so drop that index first.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/concurrently.py"], indirect=True)
@@ -363,6 +478,45 @@ def test_an_interrupted_build_leaves_an_index_that_no_query_uses(
         return "ix_users_name" in str(await connection.fetch(query))
 
     assert asyncio.run(interrupt()) == [False, False, False, True, True]
+
+
+@pytest.mark.holds(
+    "A build that was interrupted leaves an invalid index, which no query uses; a unique one can refuse rows all the same.",
+    "Give another index another name, because the drop takes a valid index too.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/concurrently.py"], indirect=True)
+def test_an_invalid_index_refuses_rows_and_a_valid_one_is_dropped(
+    snippet: ModuleType, alembic: Config, database: str
+) -> None:
+    unique = "CREATE UNIQUE INDEX CONCURRENTLY {} ON users (name)"
+    phase = "SELECT phase FROM pg_stat_progress_create_index WHERE datname = current_database()"
+    planted = plant(alembic, snippet)
+    source = Path(str(snippet.__file__)).read_text()
+    create = "CREATE INDEX CONCURRENTLY ix_users_name ON users (name)"
+    assert create in source
+
+    async def interrupt() -> list[Any]:
+        async with clients(database, 3) as (older, builder, watch):
+            await watch.execute(ADD.format(1, 1))
+            await older.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM users")
+            building = asyncio.create_task(builder.execute(unique.format("uq_users_name")))
+            while await watch.fetchval(phase) != "waiting for old snapshots":
+                assert not building.done()
+            await watch.execute(f"SELECT pg_cancel_backend({builder.get_server_pid()})")
+            with pytest.raises(asyncpg.QueryCanceledError):
+                await building
+            await older.execute("COMMIT")
+            found = [await watch.fetchval(VALID.replace("ix_users", "uq_users"))]
+            found.append("uq_users" in str(await watch.fetch("EXPLAIN " + by_name)))
+            with pytest.raises(asyncpg.UniqueViolationError):
+                await watch.execute(ADD.format(2, 2))
+            await watch.execute("CREATE INDEX ix_users_name ON users (id)")
+            await asyncio.to_thread(planted.write_text, source.replace(create, "SELECT 0"))
+            await asyncio.to_thread(command.upgrade, alembic, "head")
+            return [*found, await watch.fetchval("SELECT to_regclass('ix_users_name')")]
+
+    by_name = "SELECT FROM users WHERE name = 'Ann'"
+    assert asyncio.run(interrupt()) == [False, False, None]
 
 
 LIMITED = "ALTER DATABASE {} SET lock_timeout = '50ms'"
@@ -473,7 +627,6 @@ async def line(engine: Any, database: str) -> None:
 
 @pytest.mark.holds(
     "Or a migration that took a moment on your machine waits for a lock in production, and every query behind it waits too.",
-    "The migration waits for a report that has only read.",
     "Each later query of that table waits behind the migration, although the migration holds no lock on it yet.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/unlimited.py"], indirect=True)
@@ -490,6 +643,28 @@ def test_a_reader_waits_behind_a_migration_that_has_no_lock_yet(
 @pytest.mark.proves(f"{FOLDER}/waits.sql")
 def test_postgresql_tells_who_waits_for_whom(alembic: Config, database: str) -> None:
     asyncio.run(line(create_async_engine(database, poolclass=NullPool), database))
+
+
+@pytest.mark.holds(
+    "If they can't wait, end the migration with SELECT pg_cancel_backend(pid), and the reader goes on.",
+)
+@pytest.mark.proves(f"{FOLDER}/waits.sql")
+def test_a_migration_that_is_ended_lets_the_reader_go_on(alembic: Config, database: str) -> None:
+    async def end() -> None:
+        async with clients(database, 4) as (report, migration, reader, watch):
+            await report.execute("BEGIN; SELECT count(*) FROM users")
+            alter = "ALTER TABLE users ADD COLUMN age integer"
+            altering = asyncio.create_task(migration.execute(alter))
+            pid = await someone(watch, behind=report.get_server_pid())
+            read = asyncio.create_task(reader.execute("SELECT FROM users"))
+            assert await someone(watch, behind=pid) == reader.get_server_pid()
+            assert await watch.fetchval("SELECT pg_cancel_backend(pid)".replace("pid", str(pid)))
+            await read
+            with pytest.raises(asyncpg.QueryCanceledError):
+                await altering
+            assert await queue(watch) == set()
+
+    asyncio.run(end())
 
 
 @pytest.mark.holds(
@@ -582,7 +757,7 @@ def test_the_template_takes_the_limited_engine(
 
 
 @pytest.mark.holds(
-    "With Alembic's default template, a URL with asyncpg raises sqlalchemy.exc.MissingGreenlet.",
+    "Create the folder with alembic init --template async migrations: with the default template, a URL with asyncpg raises sqlalchemy.exc.MissingGreenlet.",
 )
 @pytest.mark.parametrize(
     ("options", "error"),
@@ -625,10 +800,23 @@ def written(revisions: str) -> str:
     "It passes the newest migrations of the service, and refuses both the renaming and the index in a transaction.",
     "It refuses the drop of name too: a person must say that no release reads or writes it.",
     "It doesn't see how the rows are filled.",
+    "With a pipe, Squawk reads nothing where alembic fails, and reports success.",
+    "Let Alembic run the migrations all the same: that SQL sets no limit on a wait.",
 )
 @pytest.mark.proves(f"{FOLDER}/squawk.toml")
-def test_a_linter_refuses_what_stops_others_and_passes_the_service(alembic: Config) -> None:
+def test_a_linter_refuses_what_stops_others_and_passes_the_service(
+    alembic: Config, tmp_path: Path
+) -> None:
     assert not lint(written("0005:head"))
+    assert "SET lock_timeout = '" not in written("base:head")
+    (tmp_path / "squawk.toml").write_text((SNIPPETS / FOLDER / "squawk.toml").read_text())
+    linted = "squawk --config squawk.toml"
+    for command_line, passes in {
+        f"alembic upgrade 0005:head --sql > new.sql && {linted} new.sql": False,
+        f"alembic upgrade 0005:head --sql | {linted}": True,
+    }.items():  # no configuration of Alembic is there
+        ended = subprocess.run(command_line, shell=True, cwd=tmp_path)  # noqa: S602  it stands above
+        assert (ended.returncode == 0) == passes
     contract = {"ban-drop-column", "ban-drop-constraint", "ban-drop-function"}
     assert lint(written("0002:0005")) == contract
     planted = Path(str(alembic.get_main_option("script_location")), "versions/next.py")
@@ -647,7 +835,7 @@ def test_a_linter_refuses_what_stops_others_and_passes_the_service(alembic: Conf
 
 @pytest.mark.holds(
     "A column that only the model has is in the list, and so is a column whose type differs.",
-    "A CheckConstraint, a trigger and a default of the server aren't compared.",
+    "A CheckConstraint, a trigger, a default of the server and a table of another schema aren't compared.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/compared.py"], indirect=True)
 def test_models_and_migrations_are_compared(
@@ -663,12 +851,13 @@ def test_models_and_migrations_are_compared(
         "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
         "CREATE TRIGGER keep BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION keep()",
         "ALTER TABLE users ALTER COLUMN name SET DEFAULT 'Ann'",
+        "CREATE SCHEMA shop",
+        "CREATE TABLE shop.orders (id integer)",
     )
 
     async def compare(*metadata: MetaData) -> list[Any]:
         engine = create_async_engine(database, poolclass=NullPool)
         async with engine.begin() as connection:
-            await connection.execute(text("DROP TABLE alembic_version"))
             for statement in unseen:
                 await connection.execute(text(statement))
             return [await connection.run_sync(snippet.differences, each) for each in metadata]
@@ -682,12 +871,57 @@ def test_models_and_migrations_are_compared(
     assert [same, checked] == [[], []]
 
 
+MODELS = """
+from sqlalchemy import Column, Integer, MetaData, String, Table
+
+metadata = MetaData()
+name = Column("display_name", String(100), nullable=False)
+Table("users", metadata, Column("id", Integer, primary_key=True), name)
+"""
+
+
+@pytest.mark.holds(
+    "A renamed column counts as a new column and a dropped column, so what --autogenerate writes loses its values.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/compared.py"], indirect=True)
+def test_a_renaming_is_not_seen(
+    snippet: ModuleType, alembic: Config, database: str, tmp_path: Path
+) -> None:
+    names = dict[str, Any]()
+    exec(MODELS, names)  # noqa: S102  it stands above
+
+    async def compare() -> list[Any]:
+        engine = create_async_engine(database, poolclass=NullPool)
+        async with engine.connect() as connection:
+            return list(await connection.run_sync(snippet.differences, names["metadata"]))
+
+    (tmp_path / "models.py").write_text(MODELS)
+    settings, env = tmp_path / "alembic.ini", tmp_path / "migrations/env.py"
+    url = re.compile(r"^sqlalchemy.url = .*$", re.MULTILINE)
+    settings.write_text(url.sub(f"sqlalchemy.url = {database}", settings.read_text()))
+    target = "target_metadata = None"
+    assert target in env.read_text()
+    env.write_text(
+        env.read_text().replace(target, "from models import metadata as target_metadata")
+    )
+    subprocess.run(
+        ["alembic", "revision", "--autogenerate", "-m", "rename"], cwd=tmp_path, check=True
+    )
+    (made,) = tmp_path.glob("migrations/versions/*_rename.py")
+    upgrade = made.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
+    assert re.findall(r"op\.(\w+)\('users'", upgrade) == ["add_column", "drop_column"]
+    found = [(each[0], each[3].name) for each in asyncio.run(compare())]
+    assert found == [("add_column", "display_name"), ("remove_column", "name")]
+
+
 WRITE = "tests/test_migrations.py::test_between_the_two_halves_old_and_new_code_write"
 
 
 @pytest.mark.holds(
     "The service renamed a column step by step",
     "The table of users had a column name, and has display_name now.",
+    "Between the two and the third migration, old code and new code write to one table.",
+    "The third migration drops the trigger and name, a release later.",
     "The first migration adds the column, and a trigger that copies each write from one column into the other:",
 )
 @pytest.mark.service(WRITE)
@@ -707,21 +941,12 @@ def test_the_service_builds_its_indexes_without_a_limit(service: Callable[[], No
 
 
 @pytest.mark.holds(
-    "The second migration fills the old rows and then checks all of them, while others read and add users:",
+    "The second migration, rev_0004_fill_display_name.py, fills the old rows and then checks all of them, while others read and add users.",
 )
 @pytest.mark.service(
-    "tests/test_migrations.py::test_all_can_read_and_write_while_a_column_is_filled"
+    "tests/test_migrations.py::test_all_can_read_and_write_while_a_column_is_filled",
+    "tests/test_migrations.py::test_a_batch_is_locked_in_the_order_of_the_ids",
 )
-@pytest.mark.proves("service/alembic/versions/rev_0004_fill_display_name.py")
+@pytest.mark.proves("service/alembic/versions/rev_0003_add_display_name.py")
 def test_all_go_on_while_the_column_is_filled(service: Callable[[], None]) -> None:
-    service()
-
-
-@pytest.mark.holds(
-    "Between them, old code and new code write to one table:",
-    "The third migration drops the trigger and name, a release later.",
-)
-@pytest.mark.service(WRITE)
-@pytest.mark.proves("service/tests/test_migrations.py")
-def test_old_and_new_code_write_to_one_table(service: Callable[[], None]) -> None:
     service()

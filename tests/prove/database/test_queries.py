@@ -44,6 +44,7 @@ INSTRUCTIONS = [
     "Don't await the lines of each invoice",
     "Use joinedload for one related row, such as the customer of an invoice: a joined list repeats the columns of the invoice in each row.",
     "Do: index what the query compares",
+    "Build the index of a table that is in use as Do: build an index while others write shows.",
     "Don't trust the name of an index",
     "Write a query in a repository, never in an endpoint.",
     'Set lazy="raise" on each relationship, and run the tests.',
@@ -290,6 +291,23 @@ def test_a_plan_runs_nothing(snippet: ModuleType, database: str) -> None:
     assert forced == []  # the same query: it has an index, and usually doesn't take it here
     assert by_key == ["users"]  # an index that gives the order reads all of it too
     assert divided == []  # it would divide by zero if it ran
+
+
+@pytest.mark.holds(
+    "Give read_whole a session of its own, because its setting lasts until the transaction ends.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/indexed.py"], indirect=True)
+def test_the_setting_lasts_until_the_transaction_ends(snippet: ModuleType, database: str) -> None:
+    async def settings() -> list[str]:
+        found, setting = list[str](), text("SHOW enable_seqscan")
+        async with filled(snippet, database) as (_, session):
+            await snippet.read_whole(session, snippet.by_email("ann@example.org"))
+            found.append(str(await session.scalar(setting)))
+            await session.rollback()
+            found.append(str(await session.scalar(setting)))
+        return found
+
+    assert asyncio.run(settings()) == ["off", "on"]
 
 
 @pytest.mark.holds(

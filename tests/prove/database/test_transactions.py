@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import ModuleType
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
+from sqlalchemy import event, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.schema import CreateSchema
@@ -25,19 +26,17 @@ RACED = importlib.import_module("snippets.database.transactions.raced")
 SOON = {"server_settings": {"deadlock_timeout": "10ms"}}  # so that it is seen soon
 
 
+JUDGEMENTS = [
+    "We call statements that the database keeps all or not at all a transaction.",
+]
+
+
 INSTRUCTIONS = [
-    "Look for your symptom:",
-    "See Do: lock the row that you read if two users bought the last item, or a change is gone.",
-    "See Do: count versions where a user thinks in between if somebody saved a form over another user's change.",
-    "See Do: lock rows in one order if PostgreSQL reports deadlock detected.",
-    "See Do: let a part fail if SQLAlchemy raises PendingRollbackError in a loop.",
-    "See Do: let the constraint say that an address is taken if an address that is taken ends in an error of the server.",
-    "See Do: write only the fields that were sent if a partial change erases what it didn't mention.",
     "Put all statements of one change into one async with sessions.begin(), and let the database refuse what must not be.",
     "If you don't know whether two requests can meet, lock the row that you read.",
     "Do: write both or neither",
-    "Look at sessions.begin(): the end of the block commits, and an exception takes back all of it.",
     "Install sqlalchemy[asyncio], asyncpg and pydantic, and export the DATABASE_URL that make parts prints.",
+    "After an error of the commit itself, look whether the order is stored: see A cancelled request leaves no connection behind.",
     "Don't commit in the middle",
     "Don't read, decide and write without a lock",
     "Do: lock the row that you read",
@@ -48,24 +47,13 @@ INSTRUCTIONS = [
     "Refuse the change, and show the user the row as it is now.",
     "Do: lock rows in one order",
     "Don't lock rows in the order of the request",
-    "Do: let a part fail",
-    "Don't catch an error of the database without a savepoint",
-    "Do: let the constraint say that an address is taken",
-    "Don't ask before you insert",
     "Do: write only the fields that were sent",
     "Don't write the defaults of the rest",
     "Begin the transaction in the use case, and let no function below it commit.",
-    "Give each rule that must hold between requests a constraint with a name.",
-    "Catch IntegrityError where you know the constraint, and map your own error to an answer in one place.",
-    "Sort the keys of the rows that one transaction locks.",
+    "Give each rule that must hold between requests a constraint with a name: see Let a constraint refuse a row.",
+    "Sort the keys of the rows that one transaction locks, changes or inserts.",
     "Call no remote service and wait for no user inside a transaction.",
     "Try again what the database undid",
-    "Make two calls for the last item, and count what was sold.",
-]
-
-
-JUDGEMENTS = [
-    "We call statements that the database keeps all or not at all a transaction.",
 ]
 
 
@@ -101,6 +89,7 @@ async def stored(engine: AsyncEngine, snippet: ModuleType, what: str) -> list[An
 @pytest.mark.holds(
     "Make a change whole or not at all",
     "An order is stored and the stock still counts the item, or two users bought the last one.",
+    "Look at sessions.begin(): the end of the block commits, and an exception takes back all of it.",
     "The second order was refused, and its item went back to the stock.",
     "This version makes the same promise, and commits twice.",
 )
@@ -160,15 +149,15 @@ async def last_item(snippet: ModuleType, database: str, **options: Any) -> list[
     item = snippet.Item(id=1, stock=1)
     async with filled(snippet, database, item, **options) as engine:
         sessions = async_sessionmaker(engine)
-        buyers: list[Any] = await RACED.race(
-            engine, snippet.buy(sessions, 1), snippet.buy(sessions, 1)
-        )
+        race, buy = RACED.race, snippet.buy
+        buyers: list[Any] = await race(engine, buy(sessions, 1), buy(sessions, 1))
         assert (await read(engine, snippet.Item, 1)).stock == 0
     return buyers
 
 
 @pytest.mark.holds(
-    "No log line tells of it, because each statement succeeded.",
+    "A second sale of the last item leaves no line in the log, because each statement succeeds.",
+    "Expect one None and one SoldOutError of await race(engine, buy(sessions, 1), buy(sessions, 1)).",
     "Two requests read the same row, and the second write replaces the first: that is a lost update.",
     "With with_for_update=True the second request waits at its read until the first has committed, and then reads what is left.",
     "Copy race into a test of your own: it lets two calls read before either of them writes, if the read is the first statement of each.",
@@ -181,8 +170,11 @@ async def last_item(snippet: ModuleType, database: str, **options: Any) -> list[
     ],
     indirect=True,
 )
-def test_the_last_item_is_sold_once(snippet: ModuleType, database: str) -> None:
+def test_the_last_item_is_sold_once(
+    snippet: ModuleType, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
     ended = asyncio.run(last_item(snippet, database))
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
     sold = ended.count(None)
     assert sold == 1, f"{sold} users bought the last item"
     (refused,) = [error for error in ended if error]
@@ -190,7 +182,7 @@ def test_the_last_item_is_sold_once(snippet: ModuleType, database: str) -> None:
 
 
 @pytest.mark.holds(
-    "With version_id_col, each write asks for the version that its session read: of two saves in one moment, the later one is refused.",
+    "With version_id_col, each write of an object asks for the version that its session read: of two saves in one moment, the later one is refused.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/versioned.py"], indirect=True)
 def test_of_two_saves_the_later_is_refused(snippet: ModuleType, database: str) -> None:
@@ -227,6 +219,79 @@ def test_an_old_form_is_refused(snippet: ModuleType, database: str) -> None:
             return [*stocks, (await read(engine, snippet.Item, 1)).stock]
 
     assert asyncio.run(save_twice()) == [6, 7]
+
+
+@pytest.mark.holds(
+    "An update(Item) neither asks for the version nor raises it: write both into the statement.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/versioned.py"], indirect=True)
+def test_a_statement_does_not_know_the_version(snippet: ModuleType, database: str) -> None:
+    item = snippet.Item
+    known = update(item).where(item.id == 1, item.version == 1)
+
+    async def change() -> list[tuple[int, int]]:
+        found = list[tuple[int, int]]()
+        async with filled(snippet, database, item(id=1, stock=5)) as engine:
+            sessions = async_sessionmaker(engine)
+
+            async def write(statement: Any) -> None:
+                async with sessions.begin() as session:
+                    await session.execute(statement)
+                row = await read(engine, item, 1)
+                found.append((row.stock, row.version))
+
+            await write(update(item).where(item.id == 1).values(stock=6))
+            await snippet.set_stock(sessions, 1, 1, 7)  # it knows nothing of the 6
+            await write(known.values(stock=8, version=2))
+            await write(
+                update(item).where(item.version == 2).values(stock=9, version=item.version + 1)
+            )
+            with pytest.raises(snippet.ChangedError):
+                await snippet.set_stock(sessions, 1, 2, 10)
+        return found
+
+    assert asyncio.run(change()) == [(6, 1), (7, 2), (9, 3)]
+
+
+@pytest.mark.holds(
+    "Ask a select for with_for_update(key_share=True) where others insert rows that refer to the row: without key_share they wait.",
+    "A lock holds no row that isn't there yet: for a limit on the orders of a user, lock the user.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/locked.py"], indirect=True)
+def test_what_a_lock_holds(snippet: ModuleType, database: str) -> None:
+    table = "CREATE TABLE orders (item_id int REFERENCES {}.items, user_id int)"
+
+    async def lock(engine: AsyncEngine, statement: str, *, whole: bool) -> str:
+        """Return what refuses a statement while the item and its orders are locked, if anything."""
+        async with async_sessionmaker(engine).begin() as session:
+            if whole:
+                await session.get_one(snippet.Item, 1, with_for_update=True)
+            else:
+                await session.execute(select(snippet.Item).with_for_update(key_share=True))
+            await session.execute(text("SELECT FROM orders WHERE user_id = 7 FOR UPDATE"))
+            async with engine.connect() as other:
+                await other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+                try:
+                    await other.execute(text(statement))
+                except DBAPIError as error:
+                    return type(error.orig and error.orig.__cause__).__name__
+        return ""
+
+    async def ask() -> list[str]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=1)) as engine:
+            async with engine.begin() as connection:
+                await connection.execute(text(table.format(snippet.SCHEMA)))
+            order = "INSERT INTO orders VALUES ({}, 7)"
+            again = f"SELECT FROM {snippet.SCHEMA}.items WHERE id = 1 FOR NO KEY UPDATE"
+            return [
+                await lock(engine, order.format(1), whole=True),
+                await lock(engine, order.format(1), whole=False),
+                await lock(engine, again, whole=False),  # it is a lock all the same
+                await lock(engine, order.format("NULL"), whole=True),  # a row that nothing holds
+            ]
+
+    waits = "LockNotAvailableError"
+    assert asyncio.run(ask()) == [waits, "", waits, ""]
 
 
 @pytest.mark.holds(
@@ -267,9 +332,7 @@ def test_one_after_the_other_sells_one(snippet: ModuleType, database: str) -> No
 
 
 @pytest.mark.holds(
-    "A higher isolation level needs a second try too",
-    "Under REPEATABLE READ, PostgreSQL refuses the second write of lost.py.",
-    "Its error is could not serialize access due to concurrent update.",
+    "Under REPEATABLE READ, PostgreSQL refuses the second write of lost.py with could not serialize access due to concurrent update.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/lost.py"], indirect=True)
 def test_repeatable_read_refuses_the_second_write(snippet: ModuleType, database: str) -> None:
@@ -359,107 +422,6 @@ def test_one_gift_after_the_other_meets_no_deadlock(snippet: ModuleType, databas
     assert asyncio.run(one_after_the_other()) == [3, 7]
 
 
-@pytest.mark.holds(
-    "An address that is taken must not stop the import of the rest.",
-    "begin_nested sets a savepoint: an error takes back what came after it, and no more.",
-    "After an error the transaction takes no further statement, and nothing of the import is stored.",
-)
-@pytest.mark.parametrize(
-    "snippet",
-    [
-        f"{FOLDER}/savepoint.py",
-        dont(f"{FOLDER}/poisoned.py", "rolled back", error=PendingRollbackError),
-    ],
-    indirect=True,
-)
-def test_the_rest_is_imported(snippet: ModuleType, database: str) -> None:
-    emails = [f"{name}@example.org" for name in ("ann", "ann", "bob")]
-
-    async def import_all() -> None:
-        async with filled(snippet, database) as engine:
-            query = "SELECT email FROM {}.users ORDER BY email"
-            try:
-                taken = await snippet.import_users(async_sessionmaker(engine), emails)
-            except PendingRollbackError:
-                assert await stored(engine, snippet, query) == []
-                raise
-            assert taken == [emails[1]]
-            assert await stored(engine, snippet, query) == [emails[0], emails[2]]
-
-    asyncio.run(import_all())
-
-
-@pytest.mark.holds(
-    "Look at constraint_name: only the constraint on addresses says that one is taken.",
-)
-@pytest.mark.parametrize(
-    "snippet", [f"{FOLDER}/savepoint.py", f"{FOLDER}/poisoned.py"], indirect=True
-)
-def test_another_refusal_ends_the_import(snippet: ModuleType, database: str) -> None:
-    async def import_one() -> None:
-        async with filled(snippet, database) as engine:
-            async with engine.begin() as connection:
-                short = f"ALTER TABLE {snippet.SCHEMA}.users ADD CHECK (email <> 'ann')"
-                await connection.execute(text(short))
-            await snippet.import_users(async_sessionmaker(engine), ["ann"])
-
-    with pytest.raises(IntegrityError, match="users_email_check"):
-        asyncio.run(import_one())
-
-
-@pytest.mark.holds(
-    "If the refused address is the last, nothing is raised at all, and nothing is stored either.",
-)
-@pytest.mark.parametrize("snippet", [f"{FOLDER}/poisoned.py"], indirect=True)
-def test_the_last_refusal_is_silent(snippet: ModuleType, database: str) -> None:
-    async def import_two() -> list[Any]:
-        async with filled(snippet, database) as engine:
-            emails = ["ann@example.org"] * 2
-            assert await snippet.import_users(async_sessionmaker(engine), emails) == emails[1:]
-            return await stored(engine, snippet, "SELECT email FROM {}.users")
-
-    assert asyncio.run(import_two()) == []
-
-
-@pytest.mark.holds(
-    "Two requests can ask for one address in the same moment, and only the database sees both.",
-    "Both requests found the address free, and the second fails where it should be told that the address is taken.",
-)
-@pytest.mark.parametrize(
-    "snippet",
-    [f"{FOLDER}/taken.py", dont(f"{FOLDER}/asked.py", "uq_users_email", error=IntegrityError)],
-    indirect=True,
-)
-def test_an_address_is_given_once(snippet: ModuleType, database: str) -> None:
-    async def race() -> list[Any]:
-        async with filled(snippet, database) as engine:
-            sessions = async_sessionmaker(engine)
-            both = (snippet.add_user(sessions, "ann@example.org") for _ in range(2))
-            return list(await RACED.race(engine, *both))
-
-    ended = asyncio.run(race())
-    assert ended.count(None) == 1
-    (error,) = filter(None, ended)
-    if not isinstance(error, snippet.EmailTakenError):
-        raise error
-
-
-@pytest.mark.holds(
-    "Look at constraint_name: another constraint that refuses the row is a bug, and stays an error.",
-)
-@pytest.mark.parametrize("snippet", [f"{FOLDER}/taken.py"], indirect=True)
-def test_another_constraint_stays_an_error(snippet: ModuleType, database: str) -> None:
-    async def add() -> None:
-        async with filled(snippet, database) as engine:
-            async with engine.begin() as connection:
-                short = f"ALTER TABLE {snippet.SCHEMA}.users ADD CHECK (email <> 'ann')"
-                await connection.execute(text(short))
-            await snippet.add_user(async_sessionmaker(engine), "ann")
-
-    with pytest.raises(IntegrityError, match="users_email_check"):
-        asyncio.run(add())
-
-
 async def changed(snippet: ModuleType, database: str, body: str) -> Any:
     """Return a user after a request with this body."""
     ann = snippet.User(id=1, name="Ann", phone="555 0100")
@@ -499,19 +461,6 @@ def test_a_null_is_meant(snippet: ModuleType, database: str) -> None:
 
 
 @pytest.mark.holds(
-    "The service catches the refusal of an address where it writes the row, and a table turns EmailTakenError into an answer:",
-    "One place names the constraint",
-)
-@pytest.mark.service(
-    "tests/test_handlers.py::test_an_address_belongs_to_one_user_whatever_its_case",
-    "tests/test_passing.py::test_another_constraint_is_a_bug_that_is_named",
-)
-@pytest.mark.proves("service/src/accounts/repositories/user_repository.py")
-def test_the_service_names_the_constraint(service: Callable[[], None]) -> None:
-    service()
-
-
-@pytest.mark.holds(
     "After a deadlock nothing is left of the transaction, so a use case that did nothing outside it can run once more.",
     "The service does so with a decorator, which calls the use case again, and the use case begins a new transaction:",
     "An error that the second try meets too reaches the client, and a refused row isn't tried again.",
@@ -526,7 +475,6 @@ def test_the_service_tries_again(service: Callable[[], None]) -> None:
 
 
 @pytest.mark.holds(
-    "A connection begins a transaction at its first statement.",
     "By default each statement sees what was committed before it began, so a second read can give another answer.",
     "A commit makes all of it visible at once.",
 )

@@ -7,6 +7,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+# --8<-- [start:trigger]
 # The release before writes `name`, this one `display_name`; both run during a rollout.
 KEEP_EQUAL = """
 CREATE OR REPLACE FUNCTION users_keep_names_equal() RETURNS trigger
@@ -26,6 +27,7 @@ ON_EACH_WRITE = """
 CREATE OR REPLACE TRIGGER users_keep_names_equal BEFORE INSERT OR UPDATE ON users
 FOR EACH ROW EXECUTE FUNCTION users_keep_names_equal()
 """
+# --8<-- [end:trigger]
 # It holds for each write from now on; the rows that are there are checked later.
 NOT_NULL = """
 ALTER TABLE users
@@ -33,16 +35,12 @@ ADD CONSTRAINT ck_users_{column} CHECK ({column} IS NOT NULL) NOT VALID
 """
 
 
-# --8<-- [start:upgrade]
 def upgrade() -> None:
     """Add the column, empty; no row is read or written."""
     op.add_column("users", sa.Column("display_name", sa.String(100)))
     op.execute(KEEP_EQUAL)
     op.execute(ON_EACH_WRITE)
     op.execute(NOT_NULL.format(column="display_name"))
-
-
-# --8<-- [end:upgrade]
 
 
 def downgrade() -> None:

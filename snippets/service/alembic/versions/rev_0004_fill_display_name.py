@@ -5,15 +5,18 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
-# Each batch is a transaction: its rows are locked for some milliseconds, the table
-# never. Filled rows stay when it is interrupted, and it can be run again.
+# Each batch is a transaction: its rows are locked for some milliseconds, in the order
+# of their ids, and the table never. Filled rows stay when it is interrupted, and it can
+# be run again.
 FILL = """
 DO $$
 DECLARE last bigint := 0;
 BEGIN
     LOOP
-        WITH batch AS (SELECT id FROM users WHERE id > last ORDER BY id LIMIT 1000),
-        filled AS (
+        WITH batch AS (
+            SELECT id FROM users WHERE id > last ORDER BY id LIMIT 1000
+            FOR NO KEY UPDATE
+        ), filled AS (
             UPDATE users SET {target} = {source} FROM batch
             WHERE users.id = batch.id AND {target} IS NULL
         )
@@ -27,15 +30,11 @@ END $$
 VALIDATE = "ALTER TABLE users VALIDATE CONSTRAINT ck_users_{column}"
 
 
-# --8<-- [start:upgrade]
 def upgrade() -> None:
     """Fill the column; then old code goes on without it, and new code needs only it."""
     with op.get_context().autocommit_block():
         op.execute(FILL.format(target="display_name", source="name"))
         op.execute(VALIDATE.format(column="display_name"))
-
-
-# --8<-- [end:upgrade]
 
 
 def downgrade() -> None:

@@ -34,7 +34,7 @@ async def import_users(sessions: Sessions, emails: list[str]) -> list[str]:
     """Store users, and return the addresses that were taken."""
     taken = list[str]()
     async with sessions.begin() as session:
-        for email in emails:
+        for email in sorted(emails):
             try:
                 async with session.begin_nested():
                     session.add(User(email=email))
