@@ -196,7 +196,7 @@ import pytest
 
 def dont(value):
     raises = pytest.RaisesExc(AssertionError, match="must be even")
-    return pytest.param(value, marks=pytest.mark.xfail(strict=True, raises=raises))
+    return pytest.param(value, marks=pytest.mark.xfail(strict=True, raises=raises))  # a "don't"
 
 @pytest.mark.parametrize("value", [2, dont(1), dont(4), dont("x")])
 def test_it_is_even(value):

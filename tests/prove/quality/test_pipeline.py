@@ -194,7 +194,7 @@ def test_the_pipeline_fails_what_a_laptop_skips(
 @pytest.mark.holds(
     "The matrix lists the Pythons that you support, from the one in requires-python on.",
     "The key of the cache has the hash of the lock.",
-    "What another lock left in the cache changes nothing: make installs what its lock names.",
+    "A cache of another lock changes nothing: make installs what its lock names.",
     "uv compares a download with its hash, and not a file that it unpacked into its cache: a change there is installed.",
 )
 @pytest.mark.proves("service/.github/workflows/test.yml")

@@ -12,14 +12,17 @@ JOB = {"name", "runs-on", "timeout-minutes", "permissions", "strategy", "steps"}
 
 def hidden(workflow: dict[Any, Any], name: str) -> list[str]:
     """Return what may let a job end green though a gate fails."""
-    job, asked = workflow["jobs"][name], workflow[True].get("pull_request", "others")
+    job = workflow["jobs"][name]
+    asked = workflow[True].get("pull_request", "others")
     found = [str(key) for key in workflow if key not in WHOLE]
     found += [key for key in job if key not in JOB]
     found += [f"only for {asked}"] if asked else []
     skips = {"if", "continue-on-error"}
     found += [key for step in job["steps"] for key in step if key in skips]
     matrix = job.get("strategy", {}).get("matrix", {})
-    found += [key for key, values in matrix.items() if key == "exclude" or not values]
+    found += [
+        key for key, told in matrix.items() if key == "exclude" or not told
+    ]
     runs = [step for step in job["steps"] if "run" in step]
     told = [{key: step[key] for key in step if key != "name"} for step in runs]
     return found if told == [{"run": GATES}] else [*found, f"it runs {told}"]
