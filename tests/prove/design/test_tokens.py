@@ -334,7 +334,7 @@ def test_the_clock_of_the_issuer_is_ahead(
         ("nbf", 1800, 7200, "ImmatureSignatureError"),
         ("exp", -1800, -7200, "ExpiredSignatureError"),
     ):
-        near, far = (signed(KEY, **{claim: time.time() + at}) for at in (within, beyond))
+        near, far = (signed(KEY, "HS256", **{claim: time.time() + at}) for at in (within, beyond))
         assert end(snippet, near) == end(snippet, far) == "InvalidTokenError"
         assert (end_with_leeway(near), end_with_leeway(far)) == ("7", refused)
 
