@@ -33,8 +33,8 @@ INSTRUCTIONS = [
     "Read it first in the factory of the application, and in the main function of each worker.",
     "Pass the object on, and read os.environ nowhere else.",
     "End with the status os.EX_CONFIG, so that an operator can tell wrong settings from a crash.",
-    "Read it before a server starts its workers, too: in gunicorn.conf.py, or in the command that starts uvicorn.",
-    "Give a secret as a file in the folder that secrets_dir names, where your platform can.",
+    "Read it before a server starts its workers, too: in the file of gunicorn's configuration, or in the command that starts uvicorn.",
+    "Give a secret as a file in the folder of secrets that pydantic-settings reads, where your platform can.",
     "Start the process with a wrong value, and look for the value in all that it writes.",
     "Look for get_secret_value in a review: where it stands, nothing hides the value.",
 ]
