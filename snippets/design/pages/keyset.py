@@ -15,9 +15,11 @@ class Order(Base):
 
 # endregion
 async def page(
-    session: AsyncSession, start: int = 2**31 - 1, limit: int = 3
+    session: AsyncSession, start: int | None = None, limit: int = 3
 ) -> tuple[list[int], int]:
     """Return orders, newest first, and where the next page starts."""
-    query = select(Order.id).order_by(Order.id.desc()).where(Order.id < start)
+    query = select(Order.id).order_by(Order.id.desc())
+    if start is not None:
+        query = query.where(Order.id < start)
     orders = [*await session.scalars(query.limit(limit))]
     return orders, min(orders, default=0)

@@ -27,7 +27,8 @@ def asked(error: BaseException) -> float:
 def passes(error: BaseException) -> bool:
     if isinstance(error, aiohttp.ClientResponseError):
         return error.status in {429, 502, 503, 504}
-    return isinstance(error, (aiohttp.ClientConnectionError, TimeoutError))
+    lost = aiohttp.ClientConnectionError, aiohttp.ClientPayloadError
+    return isinstance(error, (*lost, TimeoutError))
 
 
 @retry(

@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from pydantic import SecretStr
@@ -80,6 +81,29 @@ async def test_what_a_token_is_good_for(
 async def test_anyone_may_create_a_user(client: AsyncClient) -> None:
     del client.headers["Authorization"]
     await create(client, ANN)
+
+
+# --8<-- [start:open]
+OPEN = {
+    *["get /healthz", "get /metrics", "get /readyz"],
+    *["post /users", "post /users/{user_id}/verification"],
+}
+
+
+async def test_without_a_token_no_path_answers_but_the_open_ones(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    del client.headers["Authorization"]
+    paths, closed = app.openapi()["paths"], set[str]()
+    asked = {f"{method} {path}" for path in paths for method in paths[path]}
+    for one in asked:
+        method, path = one.format(user_id=1).split(" ")
+        if (await client.request(method, path)).status_code == 401:
+            closed.add(one)
+    assert asked - closed == OPEN
+
+
+# --8<-- [end:open]
 
 
 async def test_what_is_forbidden_changes_nothing(client: AsyncClient) -> None:

@@ -84,6 +84,21 @@ async def test_workers_with_one_message_send_one_mail(
     assert len(script.mails) == 1
 
 
+async def test_a_claim_that_has_ended_is_another_worker_s(
+    settings: Settings, sessions: Sessions, script: Script
+) -> None:
+    message_id, outcomes = await add(sessions), list[str]()
+    async with sessions.begin() as session:
+        assert await OutboxRepository(session).claim(message_id, 3600)
+    for ended in (False, True):
+        if ended:
+            async with sessions.begin() as session:
+                ends = update(Message).values(held_until=func.now())
+                await session.execute(ends)
+        outcomes.append(await deliver(sessions, settings, message_id))
+    assert (outcomes, len(script.mails)) == (["dropped", "sent"], 1)
+
+
 # --8<-- [start:no_transaction]
 async def test_no_transaction_is_open_while_the_mail_server_is_waited_for(
     settings: Settings, sessions: Sessions, script: Script

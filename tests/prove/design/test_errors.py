@@ -4,15 +4,18 @@ import asyncio
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import aiohttp
 import pytest
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.evidence import failing
@@ -36,7 +39,10 @@ INSTRUCTIONS = [
     "Don't swallow the error",
     "Don't catch more than you name",
     "Don't name a response that nothing imports",
+    "Raise the domain error outside of the group, as Limit how many tasks run at once shows.",
+    "Let middleware answer by itself, and find out what a stream can't do before its first line.",
     "Give every error one shape",
+    "Give each of your own errors a type, because two of them can share a status.",
     "Write one class for each thing that can go wrong in the business, beside the code that finds it.",
     "Move each status out of the endpoints into one table.",
     "Remove except Exception from the endpoints, one at a time.",
@@ -223,25 +229,6 @@ def found(folder: Path, source: str) -> set[str]:
 
 
 @pytest.mark.holds(
-    "Without the line order = None the last line raises UnboundLocalError, and the client gets 500.",
-)
-@pytest.mark.parametrize("snippet", [f"{FOLDER}/swallowed.py"], indirect=True)
-def test_without_a_value_the_last_line_raises(
-    snippet: ModuleType, caplog: pytest.LogCaptureFixture, record_property: Any
-) -> None:
-    assert statuses(snippet.app, "GET /orders/8") == [200]
-    source = (SNIPPETS / FOLDER / "swallowed.py").read_text()
-    assert "    order = None\n" in source
-    names: dict[str, Any] = {}
-    exec(source.replace("    order = None\n", ""), names)  # noqa: S102  it is the block
-    (status,) = statuses(names["app"], "GET /orders/8")
-    (error,) = [record.exc_info[1] for record in caplog.records if record.exc_info]
-    assert isinstance(error, UnboundLocalError)
-    assert status == 500
-    record_property("figure", str(status))
-
-
-@pytest.mark.holds(
     "An HTTPException in the endpoint gives the same answer.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/answered.py"], indirect=True)
@@ -285,23 +272,104 @@ OTHERS = "GET /nowhere", "DELETE /orders/7", "GET /orders/x", "GET /orders/7"
 
 
 @pytest.mark.holds(
-    "This app answers all of them, and what has no handler of its own, as problem details, the shape of RFC 9457:",
+    "This app answers these, and each exception of an endpoint that has no handler, as problem details, the shape of RFC 9457:",
+    "invalid tells which fields are wrong, and leaves out what the client sent: error.errors() repeats a password in input.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/problems.py"], indirect=True)
 def test_every_error_is_a_problem(snippet: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
     async def broken() -> None:
         raise ConnectionError(SECRET)
 
+    async def refuse(status: int) -> None:
+        raise HTTPException(status, "told", {"ETag": "7"})
+
     snippet.app.get("/broken")(broken)
+    snippet.app.get("/refused/{status}")(refuse)
     told = (500, PROBLEM, {"title": "Internal Server Error", "status": 500})
     assert ask(snippet.app, "GET /broken") == [told]
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [SECRET]
-    assert ask(snippet.app, *OTHERS) == [
-        (404, PROBLEM, {"title": "Not Found", "status": 404}),
-        (405, PROBLEM, {"title": "Method Not Allowed", "status": 405}),
-        (422, PROBLEM, {"title": HTTPStatus(422).phrase, "status": 422}),
-        (404, PROBLEM, {"title": "Not Found", "status": 404}),
+    *others, (status, kind, said), unknown = ask(snippet.app, *OTHERS)
+    assert others == [
+        problem(404, "Not Found", detail="Not Found"),
+        problem(405, "Method Not Allowed", detail="Method Not Allowed"),
     ]
+    assert unknown == problem(404, "Not Found", detail="Order not found")
+    with pytest.raises(RequestValidationError) as raised:
+        raise RequestValidationError([{"loc": ("path", "a"), "msg": "wrong", "input": SECRET}])
+    assert SECRET in str(raised.value.errors())
+    ((fault,),) = [said.pop("errors")]
+    assert (status, kind, said) == problem(422, HTTPStatus(422).phrase)
+    assert fault.keys() == {"loc", "msg"} and fault["loc"] == ["path", "number"]
+    (_, shown, said), *empty = ask(
+        snippet.app, *[f"GET /refused/{number}" for number in (499, 204, 304)]
+    )
+    assert (shown, said) == problem(499, "Error", detail="told")[1:]
+    assert [(status, said) for status, _, said in empty] == [(204, ""), (304, "")]
+
+
+def problem(status: int, title: str, **more: str) -> Answer:
+    """Return an answer in the shape of RFC 9457."""
+    return status, PROBLEM, {"title": title, "status": status, **more}
+
+
+@pytest.mark.holds(
+    "Some errors meet no handler",
+    "answer sees a domain error that an endpoint or its dependencies raise before the answer begins.",
+    "An error in another place doesn't reach it:",
+    "In a task of an asyncio.TaskGroup, it arrives as an ExceptionGroup, and the client gets 500.",
+    "Middleware stands above the handlers, so what it raises becomes a 500.",
+    "In a stream that has begun, the client has the status 200, and the answer breaks off.",
+    "In a background task, or after the yield of a dependency in the default scope, the client has its 200 already.",
+    "Under a BaseHTTPMiddleware, a stream that fails ends as if it were whole.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/answered.py"], indirect=True)
+def test_where_no_handler_is_asked(
+    snippet: ModuleType, caplog: pytest.LogCaptureFixture, record_property: Any
+) -> None:
+    app, fail = snippet.app, snippet.read_order
+
+    async def group() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fail(8))
+
+    async def broken() -> AsyncIterator[str]:
+        yield "begun"
+        await fail(8)
+
+    async def stream() -> Response:
+        return StreamingResponse(broken())
+
+    async def later(tasks: BackgroundTasks) -> None:
+        tasks.add_task(fail, 8)
+
+    async def before() -> None:
+        await fail(8)
+
+    async def fine() -> None:
+        """Do nothing."""
+
+    async def above(request: Request, call: RequestResponseEndpoint) -> Response:
+        if request.url.path == "/above":
+            await fail(8)
+        return await call(request)
+
+    app.get("/group")(group)
+    app.get("/stream", response_model=None)(stream)
+    app.get("/later")(later)
+    app.get("/before", dependencies=[Depends(before)])(fine)
+    app.get("/after", dependencies=[Depends(broken)])(fine)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        ask(app, "GET /stream")
+    app.middleware_stack = None  # it has started
+    app.add_middleware(BaseHTTPMiddleware, dispatch=above)
+    told = "group", "above", "later", "after", "before"
+    assert statuses(app, *[f"GET /{name}" for name in told]) == [500, 500, 200, 200, 404]
+    ((status, _, text),) = ask(app, "GET /stream")
+    assert (status, text) == (200, "begun"), "as if it were whole"
+    for status in (500, 200):
+        record_property("figure", str(status))
+    names = {type(record.exc_info[1]).__name__ for record in caplog.records if record.exc_info}
+    assert names >= {"ExceptionGroup", "OrderNotFoundError"}
 
 
 @pytest.mark.holds(
@@ -332,7 +400,7 @@ def test_what_a_handler_of_ones_own_leaves_alone(snippet: ModuleType) -> None:
     ]
     assert bodies[2][1].keys() == {"detail"}
     assert isinstance(bodies[2][1]["detail"], list)
-    assert bodies[3] == (PROBLEM, {"title": "Not Found", "status": 404})
+    assert bodies[3] == problem(404, "Not Found", detail="Not Found")[1:]
 
 
 @pytest.mark.holds(

@@ -1,14 +1,15 @@
 """What the page on injection claims."""
 
+import contextlib
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException
 
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.server import asked
@@ -20,7 +21,7 @@ Holds = Callable[[], None]
 INSTRUCTIONS = [
     "Let each endpoint ask for what it uses",
     "Take everything that an endpoint uses as a parameter, and give it back in a finally block.",
-    "If you don't know who else uses a thing, make it for each request.",
+    "If you don't know whether two requests may share a thing, make it for each request, but share pools and HTTP clients.",
     "Install fastapi and uvicorn.",
     "Don't count on the line after yield",
     "Do: replace a dependency in a test",
@@ -88,6 +89,54 @@ def test_a_refused_request_gives_back_what_it_took(snippet: ModuleType) -> None:
     assert refused == [404, 404]
     told = f"the pool holds {len(snippet.POOL)} connections after two refused requests"
     assert sorted(snippet.POOL) == ["first connection", "second connection"], told
+
+
+@pytest.mark.holds(
+    "An except block around the yield must raise again: without that, a 404 becomes a 500.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/kept.py"], indirect=True)
+def test_who_catches_must_raise_again(snippet: ModuleType, record_property: Any) -> None:
+    async def caught() -> AsyncIterator[None]:
+        with contextlib.suppress(Exception):
+            yield
+
+    seen = list[Exception]()
+
+    async def raised() -> AsyncIterator[None]:
+        try:
+            yield
+        except Exception as error:
+            seen.append(error)
+            raise
+
+    async def refuse() -> None:
+        await snippet.read_order(1, "connection")
+
+    for path, dependency in ("/caught", caught), ("/raised", raised):
+        snippet.app.get(path, dependencies=[Depends(dependency)])(refuse)
+    became, stayed = (status for status, _ in ask(snippet.app, "GET /caught", "GET /raised"))
+    assert (stayed, became, len(seen)) == (404, 500, 1)
+    for status in (stayed, became):
+        record_property("figure", str(status))
+
+
+@pytest.mark.holds(
+    "A background task runs later too, and needs the same.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/stream.py", f"{FOLDER}/outlived.py"], indirect=True)
+def test_a_background_task_runs_later(snippet: ModuleType) -> None:
+    seen = list[bool]()
+
+    async def note(connection: str) -> None:
+        seen.append(connection in snippet.OPEN)
+
+    async def export(connection: str, tasks: BackgroundTasks) -> None:
+        tasks.add_task(note, connection)
+
+    export.__annotations__["connection"] = snippet.Connection
+    snippet.app.get("/later")(export)
+    assert ask(snippet.app, "GET /later") == [(200, "null")]
+    assert seen == [snippet.__name__.endswith("stream")]
 
 
 @pytest.mark.holds(

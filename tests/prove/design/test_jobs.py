@@ -27,6 +27,7 @@ ADDRESS = (
     "tests/test_verification.py::test_a_mail_goes_to_the_address_that_the_user_has_when_it_is_sent"
 )
 FOR_GOOD = "tests/test_relay.py::test_a_mail_server_that_stays_away_ends_with_people"
+HOLDS = "hold_seconds", "mail_timeout"
 HOUR = "tests/test_relay.py::test_a_mail_server_that_is_down_for_an_hour_costs_no_mail"
 WORKER = "tests/test_worker.py"
 KILLED = "tests/survival/test_worker.py::test_a_killed_worker_loses_nothing"
@@ -46,6 +47,34 @@ def end(backend: str | None) -> object:
 
 print(repr(end("cache+memory://")), end(None), sep="\\n")
 """
+THREADS = """
+import asyncio, threading
+from accounts import tasks
+
+begun, go_on = threading.Event(), threading.Event()
+
+async def deliver(*_: object) -> str:
+    begun.set()
+    await asyncio.to_thread(go_on.wait)
+    return "sent"
+
+def run() -> None:
+    print(*process.deliver([None]))
+
+tasks.deliver, process = deliver, tasks.Process.__new__(tasks.Process)
+process.sessions, process.settings, process.runner = None, None, asyncio.Runner()
+first = threading.Thread(target=run)
+first.start()
+begun.wait()
+try:
+    run()
+except RuntimeError as error:
+    print(error, flush=True)
+go_on.set()
+first.join()
+run()
+process.runner.close()
+"""
 Holds = Callable[[], None]
 
 
@@ -53,7 +82,6 @@ INSTRUCTIONS = [
     "Keep each job in the database until it is done, and let the broker carry only its id.",
     "If you don't know what became of a job, send its id again, and let the worker drop what is done.",
     "Read in Store the job with the data how a request stores its job.",
-    "Search for dual write, the name of this mistake, to read what others saw.",
     "Name in autoretry_for only what passes within seconds, such as a database that is away: the outbox tries the rest again later.",
     "Let a periodic job that calls a remote service store messages instead, and the worker does the rest.",
     "Take FastAPI's own background tasks for work that may be lost, as Store the job with the data says.",
@@ -81,7 +109,8 @@ def body(test: str) -> str:
 @pytest.mark.holds(
     "A user signs up while the broker is away: the answer is 500, and the user is stored all the same.",
     "Don't send from the endpoint",
-    "Here the request sends the message's id itself, once the user is committed:",
+    "This request sends the message's id itself, once the user is committed:",
+    "This mistake is called a dual write.",
     "While the broker is away, the client gets 500, the user is stored, and without a relay, nobody sends the welcome.",
 )
 @pytest.mark.service(AWAY)
@@ -174,6 +203,17 @@ def test_a_process_keeps_a_runner(service: Holds) -> None:
 
 
 @pytest.mark.holds(
+    "In one worker process, tasks run one after the other, as in Celery's default pool, prefork.",
+    "In a pool of threads, two tasks at once want one runner, and the second raises RuntimeError.",
+)
+@pytest.mark.proves(TASKS)
+def test_a_runner_is_for_one_task_at_a_time() -> None:
+    assert asked_of_celery("celery.Celery().conf.worker_pool") == "prefork"
+    told = told_of_celery(THREADS).splitlines()
+    assert told == ["This event loop is already running", "sent", "sent"]
+
+
+@pytest.mark.holds(
     "While the broker accepts and doesn't answer, .delay() blocks the event loop, and no other request goes on.",
 )
 @pytest.mark.service(
@@ -204,7 +244,8 @@ def test_a_coroutine_is_no_user() -> None:
     "The worker claims a message before it works",
     "The claim counts the try and is committed before the mail is sent, so that no transaction is open meanwhile:",
     "Four workers that get one message at once send one mail.",
-    "A message that fails is due again after 1 minute, and after twice as long each time, up to an hour.",
+    "A claim ends after 45 seconds, a half longer than a mail may take: then another worker may have the message.",
+    "A message whose mail wasn't sent is due again after 1 minute, and after twice as long each time, up to an hour.",
     "A bug is logged, and its message comes again: the next release may mend it.",
     "A message that nobody understands, or that kills its workers, is set aside with its error.",
     "The commands of snippets/service/src/accounts/outbox.py list such messages, and send them again.",
@@ -212,6 +253,7 @@ def test_a_coroutine_is_no_user() -> None:
 @pytest.mark.service(
     f"{WORKER}::test_no_transaction_is_open_while_the_mail_server_is_waited_for",
     f"{WORKER}::test_workers_with_one_message_send_one_mail",
+    f"{WORKER}::test_a_claim_that_has_ended_is_another_worker_s",
     f"{WORKER}::test_each_try_is_later_than_the_one_before",
     f"{WORKER}::test_a_message_that_nobody_understands_ends_with_people",
     f"{WORKER}::test_a_bug_ends_with_people",
@@ -226,6 +268,10 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
     (first,) = re.findall(r"\[\(0, (\d+)\), \(1, 120\), \(3, 480\), \(9, 3600\)\]", told)
     assert "for _ in range(4))" in body(f"{WORKER}::test_workers_with_one_message_send_one_mail")
     record_property("figure", f"{int(first) // 60} minute")
+    holds = "from accounts.config import Settings as S; s = S.model_construct(); print({})"
+    held, may = (float(told_of_celery(holds.format(f"s.{n}"))) for n in HOLDS)
+    assert held == may * 1.5
+    record_property("figure", f"{held:g} seconds")
     assert "`python -m accounts.outbox` lists it" in (SOURCE / "outbox.py").read_text()
 
 
@@ -236,7 +282,9 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
     "The service's tests take away each of these parts, and bring it back:",
     "The broker is away, or accepts and doesn't answer | It stays in the outbox, and is sent when the broker answers",
     "It comes to a worker twice | The second is dropped, and one mail is sent",
-    "A worker is killed in the middle of the mail | It comes again, and the mail is sent twice, with one Message-ID",
+    "Messages keep no order: new ones go before those that come again.",
+    "The mail server refuses the mail | It is set aside at once",
+    "A worker is killed when the mail server has the mail | It comes again, and the mail is sent twice, with one Message-ID",
     "The mail server is down for an hour | 6 tries fail, and the next one sends the mail",
     "The mail server is down for good | It is set aside after its last try: the 20th, some 14 hours later",
     "The mail server takes the mail, and gives no answer | It is set aside after 3 tries, which may have sent the mail",
@@ -249,6 +297,8 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
     "tests/test_relay.py::test_without_a_worker_no_message_is_lost",
     "tests/test_repositories.py::test_a_message_that_nobody_settles_is_handed_over_less_often",
     "tests/test_repositories.py::test_a_message_is_due_once_and_again_when_it_is_lost",
+    "tests/test_relay.py::test_new_messages_go_before_old_ones",
+    f"{WORKER}::test_a_mail_that_fails_for_ever_ends_with_people",
     KILLED,
     HOUR,
     FOR_GOOD,
@@ -267,6 +317,8 @@ def test_nothing_is_lost(service: Holds, record_property: Any) -> None:
     record_property("figure", f"{int(doubtful) + 1} tries")
     assert 'mail["Message-ID"]) for mail in inbox.mails' in body(KILLED)
     assert "len(set(sent)) == 2" in body(KILLED)
+    refused = '({"END": "550 no"}, ["refused"], "SMTPDataError 550", 1),'
+    assert refused in (SERVICE / WORKER).read_text(), "one try, and its error is kept"
 
 
 @pytest.mark.holds(

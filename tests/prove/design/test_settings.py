@@ -2,13 +2,19 @@
 
 import logging
 import os
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pydantic_settings
 import pytest
 from pydantic import ValidationError
+
+from tests.parts import clock
+from tests.parts.keeper import kept
 
 FOLDER = "design/settings"
 KEY = "0123456789abcdef" * 4
@@ -27,6 +33,8 @@ INSTRUCTIONS = [
     "Read it first in the factory of the application, and in the main function of each worker.",
     "Pass the object on, and read os.environ nowhere else.",
     "End with the status os.EX_CONFIG, so that an operator can tell wrong settings from a crash.",
+    "Read it before a server starts its workers, too: in the file of gunicorn's configuration, or in the command that starts uvicorn.",
+    "Give a secret as a file in the folder of secrets that pydantic-settings reads, where your platform can.",
     "Start the process with a wrong value, and look for the value in all that it writes.",
     "Look for get_secret_value in a review: where it stands, nothing hides the value.",
 ]
@@ -216,3 +224,83 @@ def test_the_service_tells_all_at_once(service: Callable[[], None]) -> None:
 @pytest.mark.proves("service/tests/test_startup.py")
 def test_each_process_of_the_service_reads_them_first(service: Callable[[], None]) -> None:
     service()
+
+
+@pytest.mark.holds(
+    "A field that is a list or a class is read as JSON.",
+    "Text that isn't JSON raises SettingsError, which names this field only, and which except ValidationError misses.",
+    "A variable with a slip in its name is read by nobody: PAYMENT_TIMEOUTS leaves payment_timeout at its default.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/checked.py"], indirect=True)
+def test_what_is_read_as_json_and_what_is_not_read(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Settings(snippet.Settings):  # type: ignore[name-defined,misc]  # the block is loaded late
+        invoice_hosts: list[str]
+
+    monkeypatch.setenv("PAYMENT_TIMEOUTS", "7")
+    assert snippet.start().payment_timeout == 2.0
+    monkeypatch.setenv("INVOICE_HOSTS", '["a", "b"]')
+    assert Settings().invoice_hosts == ["a", "b"]
+    monkeypatch.setenv("INVOICE_HOSTS", "a,b")
+    monkeypatch.setenv("PAYMENT_TIMEOUT", "soon")
+    with pytest.raises(pydantic_settings.SettingsError, match='field "invoice_hosts"') as refused:
+        Settings()
+    assert not isinstance(refused.value, ValidationError)
+    assert "payment_timeout" not in str(refused.value)
+
+
+@pytest.mark.holds(
+    "Each program that a process starts gets its variables too, and gets no field of Settings.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/checked.py"], indirect=True)
+def test_a_child_gets_the_variables(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def told() -> str:
+        show = [sys.executable, "-c", "import os; print(os.environ.get('PAYMENT_KEY'))"]
+        return subprocess.run(show, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert told() == snippet.start().payment_key.get_secret_value() == KEY
+    monkeypatch.delenv("PAYMENT_KEY")
+    (tmp_path / "payment_key").write_text(KEY)
+    settings = snippet.Settings(_secrets_dir=tmp_path)
+    assert settings.payment_key.get_secret_value() == KEY
+    assert told() == "None"
+
+
+FACTORY = """
+import os
+
+def create_app() -> object:
+    with open("starts", "a") as starts:
+        starts.write("x")
+    raise SystemExit(os.EX_CONFIG)
+"""
+UVICORN = ["uvicorn", "--factory", "factory:create_app", "--port=0"]
+GUNICORN = ["gunicorn", "--worker-class=uvicorn_worker.UvicornWorker", "--bind=127.0.0.1:0"]
+GUNICORN += ["factory:create_app()"]
+
+
+@pytest.mark.holds(
+    "Workers that end are started again",
+    "In the factory alone, wrong settings end each worker, and gunicorn, or uvicorn with several workers, starts the next again and again.",
+    "The server itself goes on, so its status tells nothing.",
+)
+@pytest.mark.parametrize(
+    ("once", "again"),
+    [(UVICORN, [*UVICORN, "--workers=2"]), ([*GUNICORN, "--preload"], GUNICORN)],
+)
+def test_a_worker_that_ends_is_started_again(
+    once: list[str], again: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "factory.py").write_text(FACTORY)
+    starts = tmp_path / "starts"
+    run = [sys.executable, "-m"]
+    ended = subprocess.run([*run, *once], cwd=tmp_path, capture_output=True)
+    assert (ended.returncode, starts.read_text()) == (os.EX_CONFIG, "x")
+    with kept([*run, *again], tmp_path, "TERM", lambda: len(starts.read_text()) > 6):
+        seen = len(starts.read_text())
+        clock.wait(
+            lambda: len(starts.read_text()) > seen + 2
+        )  # it goes on until it is told to stop

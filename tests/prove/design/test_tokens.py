@@ -1,16 +1,20 @@
 """What the page on tokens claims."""
 
+import asyncio
 import base64
 import json
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any
 
 import jwt
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
 from jwt.utils import base64url_encode
 from jwt.warnings import InsecureKeyLengthWarning
@@ -20,6 +24,7 @@ from tests.engine.pages import SNIPPETS
 from tests.prove.twins import dont
 
 FOLDER = "design/tokens"
+TOKENS = SNIPPETS / "service/src/accounts/tokens.py"
 KEY = "a key for tests, of 48 bytes or more, and no more"
 Holds = Callable[[], None]
 
@@ -32,7 +37,8 @@ INSTRUCTIONS = [
     "Install pyjwt, and pass a key of 32 bytes or more from your settings.",
     "Answer InvalidTokenError with 401, and a header that asks for the scheme Bearer.",
     "Don't trust what a good token has",
-    "Take the header of the request in one dependency, and let each endpoint that needs the user ask for it.",
+    "Take the header of the request in one dependency, and give it to each router whose endpoints need a user.",
+    "Keep what is open to everybody in a router of its own, and name it in a test.",
     "Look the user up after the token was verified, and answer 401 where the user is gone.",
     "Give the rights of a user in claims that only the issuer writes, and refuse the request where a right is missing.",
     "Add the new key to every process, last in the list.",
@@ -42,6 +48,7 @@ INSTRUCTIONS = [
     "Keep secrets out of it, and let it end soon.",
     "Give signed the claims of your tokens, and first require that your function accepts signed(key).",
     "Install pyjwt.",
+    "Answer that as a part that is away, and not with 401: the token may be good.",
 ]
 
 
@@ -244,3 +251,155 @@ def test_a_key_is_replaced(service: Holds) -> None:
     named = jwt.encode({"sub": "7"}, KEY, headers={"kid": "new"})
     assert jwt.get_unverified_header(named)["kid"] == "new"
     assert "kid" not in jwt.get_unverified_header(jwt.encode({"sub": "7"}, KEY))
+
+
+@pytest.mark.holds(
+    "If the old key has leaked, don't wait, and remove it from every process at once: whoever has it can sign a token for any user.",
+    "Then all users sign in again.",
+)
+@pytest.mark.service(
+    "tests/test_access.py::test_a_key_is_replaced_without_a_moment_in_which_tokens_fail",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/verified.py"], indirect=True)
+def test_a_leaked_key_signs_for_anybody(snippet: ModuleType, service: Holds) -> None:
+    service()
+    new = KEY[::-1]
+    for user_id in (1, 2):
+        forged, own = signed(KEY, sub=str(user_id)), signed(new, sub=str(user_id))
+        assert snippet.user_of(forged, KEY) == user_id
+        for token in (forged, signed(KEY)):
+            with pytest.raises(snippet.InvalidTokenError):
+                snippet.user_of(token, new)
+        assert snippet.user_of(own, new) == user_id
+
+
+@pytest.mark.holds(
+    "An endpoint that forgets to ask is open",
+    "An endpoint without the dependency answers everybody, and FastAPI doesn't warn.",
+    "An APIRouter that has it among its dependencies refuses a request without a token, also at an endpoint that is added later.",
+    "The service's test asks each path of its schema without a token, and names the paths that answer:",
+)
+@pytest.mark.service(
+    "tests/test_access.py::test_without_a_token_no_path_answers_but_the_open_ones",
+)
+@pytest.mark.proves("service/tests/test_access.py")
+def test_a_router_asks_for_all_its_endpoints(
+    service: Holds, recwarn: pytest.WarningsRecorder
+) -> None:
+    service()
+
+    def get_user() -> None:
+        raise HTTPException(401)
+
+    async def read() -> str:
+        return "open"
+
+    app, closed = FastAPI(), APIRouter(dependencies=[Depends(get_user)])
+    app.get("/forgotten")(read)
+    closed.get("/added")(read)
+    app.include_router(closed)
+    client = TestClient(app)
+    assert client.get("/forgotten").json() == "open"
+    assert client.get("/added").status_code == 401
+    assert not recwarn.list
+
+
+@pytest.mark.holds(
+    "The issuer's clock may be ahead",
+    "user_of refuses a new token, if the clock of its issuer is ahead and the token has the claim iat or nbf.",
+    "The argument leeway of jwt.decode lets such a token pass, and each token for as many seconds after its end.",
+    "The service lets the issuer's clock be 5 seconds ahead, and adds nothing to the end.",
+)
+@pytest.mark.service(
+    "tests/test_tokens.py::test_clocks_may_differ_by_some_seconds",
+    "tests/test_tokens.py::test_a_token_ends_when_it_ends",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/verified.py"], indirect=True)
+def test_the_clock_of_the_issuer_is_ahead(
+    snippet: ModuleType, service: Holds, record_property: Any
+) -> None:
+    service()
+    (ahead,) = re.findall(r"^LEEWAY = (\d+)\.0$", TOKENS.read_text(), re.MULTILINE)
+    record_property("figure", f"{ahead} seconds")
+
+    def end_with_leeway(token: str) -> str:
+        told: dict[str, Any] = {"algorithms": ["HS256"], "audience": "orders"}
+        try:
+            return str(jwt.decode(token, KEY, leeway=3600, **told)["sub"])
+        except jwt.InvalidTokenError as error:
+            return type(error).__name__
+
+    for claim, within, beyond, refused in (
+        ("iat", 1800, 7200, "ImmatureSignatureError"),
+        ("nbf", 1800, 7200, "ImmatureSignatureError"),
+        ("exp", -1800, -7200, "ExpiredSignatureError"),
+    ):
+        near, far = (signed(KEY, "HS256", **{claim: time.time() + at}) for at in (within, beyond))
+        assert end(snippet, near) == end(snippet, far) == "InvalidTokenError"
+        assert (end_with_leeway(near), end_with_leeway(far)) == ("7", refused)
+
+
+@contextmanager
+def provider(seen: list[bool], asks: threading.Event, *patience: float) -> Iterator[str]:
+    """Publish a key called `a`, once `asks` is set or patience ends; note whether it was set."""
+    left = iter(patience)
+    key = {"kty": "oct", "kid": "a", "alg": "HS256", "k": base64url_encode(KEY.encode()).decode()}
+    body = json.dumps({"keys": [key]}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(asks.wait(next(left)))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/keys"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.holds(
+    "A provider's keys come over the network",
+    "Call get_signing_key_from_jwt in asyncio.to_thread: it fetches the keys, and blocks the event loop meanwhile.",
+    "A kid that nobody knows raises jwt.PyJWKClientError, which is no jwt.InvalidTokenError: catch it too.",
+    "A provider that is away raises jwt.PyJWKClientConnectionError, which is of that kind too.",
+    "Where an identity provider signs, take its public keys with jwt.PyJWKClient, require iss, and pass issuer.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/verified.py"], indirect=True)
+def test_the_keys_of_a_provider(snippet: ModuleType) -> None:
+    seen, asks = list[bool](), threading.Event()
+
+    async def fetch(url: str, *, in_a_thread: bool) -> jwt.PyJWKClient:
+        asks.clear()
+        asyncio.get_running_loop().call_soon(asks.set)  # it is set once the loop turns
+        client = jwt.PyJWKClient(url)
+        token = jwt.encode({"sub": "7"}, KEY, headers={"kid": "a"})
+        if in_a_thread:
+            await asyncio.to_thread(client.get_signing_key_from_jwt, token)
+        else:
+            client.get_signing_key_from_jwt(token)
+        return client
+
+    with provider(seen, asks, 0.1, 60) as url:  # a loop that is blocked sets it never
+        for in_a_thread in (False, True):
+            client = asyncio.run(fetch(url, in_a_thread=in_a_thread))
+        assert seen == [False, True]
+        with pytest.raises(jwt.PyJWKClientError) as unknown:
+            client.get_signing_key_from_jwt(jwt.encode({}, KEY, headers={"kid": "b"}))
+    with pytest.raises(jwt.PyJWKClientConnectionError) as away:
+        jwt.PyJWKClient(url).get_signing_key("a")
+    for raised in (unknown, away):
+        assert isinstance(raised.value, jwt.PyJWKClientError)
+        assert not isinstance(raised.value, jwt.InvalidTokenError)
+    told: dict[str, Any] = {"algorithms": ["HS256"], "audience": "orders"}
+    foreign = signed(KEY, iss="https://others.example")
+    assert snippet.user_of(foreign, KEY) == 7  # without `issuer`, any of them passes
+    with pytest.raises(jwt.InvalidIssuerError):
+        jwt.decode(foreign, KEY, issuer="https://ours.example", **told)
