@@ -60,7 +60,7 @@ KINDS: list[Callable[[], RegexBasedDetector]] = [
 ]
 FORMS = [kind() for kind in KINDS]
 LICENSED = re.compile(
-    r"copyright (?:\(c\)|\xa9|\d{4})|\xa9|SPDX-License-Identifier:|all rights reserved"
+    r"copyright (?:\(c\)|\xa9|\d{4})|\xa9|SPDX-License-Identifier[:]|all\s+rights\s+reserved"
     r"|licensed (?:to .+ )?under the|GNU (?:Lesser |Affero )?General Public License",
     re.IGNORECASE,
 )

@@ -1,5 +1,6 @@
 """What a client sees of each endpoint."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -41,6 +42,11 @@ async def test_an_address_belongs_to_one_user_whatever_its_case(
         409,
         {"detail": "E-mail address taken"},
     )
+
+
+async def test_of_two_users_at_once_one_gets_the_address(client: AsyncClient) -> None:
+    both = await asyncio.gather(*(client.post("/users", json=ANN) for _ in range(2)))
+    assert sorted(answer.status_code for answer in both) == [201, 409]
 
 
 @pytest.mark.parametrize("user_id", [1, 2**63 - 1])

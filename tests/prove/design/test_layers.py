@@ -1,6 +1,7 @@
 """What the page on layers claims."""
 
 import ast
+import asyncio
 import contextlib
 import re
 from collections.abc import Callable
@@ -190,3 +191,36 @@ def test_a_recorded_request_that_is_edited_by_hand_is_refused() -> None:
     for edited in (lines[1:], [*lines, "database: DELETE users"]):
         with pytest.raises(RefusedError, match=r"layers/request.out:\d+: .*Run `make update`"):
             hold_lines(f"{FOLDER}/request.out", edited, updating=False)
+
+
+@pytest.mark.holds(
+    "A rule about other rows needs the database",
+    "Two requests at once both ask whether an address is taken, and both find that it isn't.",
+    "The service stores the user without a question, and a constraint of the table refuses the second.",
+    "Its repository turns what the database raises into a domain error, so that the layers above know no SQL:",
+)
+@pytest.mark.service("tests/test_handlers.py::test_of_two_users_at_once_one_gets_the_address")
+@pytest.mark.proves("service/src/accounts/repositories/user_repository.py")
+def test_a_constraint_decides(service: Holds) -> None:
+    service()
+    asked = list[bool]()
+
+    async def two() -> None:
+        users, both = set[str](), asyncio.Barrier(2)
+
+        async def create(address: str) -> None:
+            asked.append(address in users)
+            await both.wait()  # stands for the time that a query takes
+            users.add(address)
+
+        await asyncio.gather(create("ann@example.org"), create("ann@example.org"))
+
+    asyncio.run(two())
+    assert asked == [False, False]
+    told = (SERVICE / "src/accounts/repositories/user_repository.py").read_text()
+    added = told.partition("async def add(")[2].partition("async def ")[0]
+    assert "select(" not in added
+    assert "raise EmailTakenError from error" in told
+    for folder in ("services", "api"):
+        for file in (SERVICE / "src/accounts" / folder).glob("*.py"):
+            assert "IntegrityError" not in file.read_text(), file

@@ -510,7 +510,7 @@ def test_a_new_release_waits_a_week(registry: str, packages: Path, tmp_path: Pat
 
 
 @pytest.mark.holds(
-    "The service lets Dependabot propose a release that has been out for 7 days, and a security update ignores that cooldown:",
+    "The service lets Dependabot propose a release that has been out for 7 days, and a security update ignores cooldown:",
 )
 @pytest.mark.proves("service/.github/dependabot.yml")
 def test_the_bot_of_the_service_waits_as_long() -> None:

@@ -179,7 +179,7 @@ def test_the_linter_settles_its_lines() -> None:
     "type hints on public functions | mypy, with no-untyped-def",
     "more than 70% coverage | the limit of the tier",
     'each asynchronous test is marked | asyncio_mode = "auto", which needs no mark',
-    "each dependency is listed | a question, or deptry",
+    "each dependency is listed | a question, or deptry: List what your code imports, and lock it",
 )
 def test_the_other_lines(tmp_path: Path, record_property: Callable[[str, str], None]) -> None:
     planted = tmp_path / "planted.py"
