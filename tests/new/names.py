@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import yaml
+
 from tests.parts.service import BIN, SERVICE
 
 FORM = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
@@ -76,6 +78,8 @@ def taken(package: str) -> str | None:
         return "would shadow a module of the standard library"
     if hasattr(builtins, package):
         return "would shadow a built-in name"
+    if not isinstance(yaml.safe_load(package), str):
+        return "is no text in YAML, where the settings name it"
     if package in {path.stem for path in SERVICE.iterdir()} | {"src"}:
         return "is a file or a folder of the project already"
     if package in installed():

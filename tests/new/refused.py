@@ -12,6 +12,8 @@ REFUSED = {
     "list": "would shadow a built-in name",
     "jwt": "would shadow a package that the service installs",  # the module of PyJWT
     "typing_inspection": "would shadow a package that the service installs",
+    "null": "is no text in YAML",
+    "on": "is no text in YAML",
     "src": "is a file or a folder of the project already",
     "": "it has no name",
     "Order Desk": (

@@ -40,7 +40,7 @@ INSTRUCTIONS = [
     "Read the whole list in snippets/service/README.md, and how to deploy and release the service.",
     "Run it",
     "Copy it",
-    "Copy the folder snippets/service to a place of its own, and change the copy.",
+    "Start a project from the service, which has your name everywhere.",
     "Look up a function",
 ]
 
