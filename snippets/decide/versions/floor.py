@@ -8,7 +8,8 @@ LIBRARIES = ["asyncpg", "fastapi", "sqlalchemy", "uvicorn"]
 
 def required(library: str) -> Version:
     """Return the oldest Python that an installed library supports."""
-    rules = SpecifierSet(metadata(library)["Requires-Python"] or "")
+    told = metadata(library).get_all("Requires-Python", [])
+    rules = SpecifierSet(",".join(told))
     least = [rule for rule in rules if rule.operator in (">=", "~=")]
     return max(
         (Version(rule.version) for rule in least),
