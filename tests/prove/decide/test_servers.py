@@ -33,7 +33,7 @@ INSTRUCTIONS = [
     "Install fastapi, httpx2, gunicorn and uvicorn, and export UPSTREAM_URL, which make parts prints.",
     "Start gunicorn with --worker-class=asgi.",
     "Don't: keep gunicorn's default for calls that wait",
-    "So give each client a timeout below that.",
+    "Give each client a timeout below that.",
     "Keep WSGI where the app is WSGI and its callers are few: set --threads to the calls that wait at once.",
     "Move to ASGI when callers stay for long, as they do with a stream.",
     "Give each processor that the container may use one process, and measure the memory of each.",
@@ -249,14 +249,25 @@ def test_a_client_and_threads_have_limits_of_their_own(
 
 @pytest.mark.holds(
     "gunicorn kills such a worker when a call takes longer than --timeout, 30 s unless you set it, and the call gets no answer.",
+)
+@pytest.mark.proves(f"{FOLDER}/waits.py")
+def test_a_worker_is_killed_that_waits_too_long(record_property: Any) -> None:
+    record_property("figure", f"{Config().timeout} s")
+    assert Config().timeout > 20  # the timeout of the page's clients
+    stalled(kills=True)
+
+
+@pytest.mark.holds(
     "Name the places that you expect: while fewer are there, nothing is answered, and the run ends with ReadTimeout.",
 )
 @pytest.mark.proves(f"{FOLDER}/held.py")
-@pytest.mark.parametrize("kills", [True, False])
-def test_a_worker_is_killed_that_waits_too_long(kills: bool, record_property: Any) -> None:
+def test_a_run_with_too_few_places_ends() -> None:
+    stalled(kills=False)
+
+
+def stalled(*, kills: bool) -> None:
+    """Let calls wait for the only place, until gunicorn kills the worker or the client gives up."""
     held = importlib.import_module("snippets.decide.servers.held")
-    record_property("figure", f"{Config().timeout} s")
-    assert Config().timeout > 20  # the timeout of the page's clients
 
     async def wait() -> None:
         remote = held.Held(2)  # the only place holds one call, so nothing is answered

@@ -514,6 +514,7 @@ def test_what_a_mask_does_not_find(record_property: Any) -> None:
     found = of_the_service(UNMASKED).splitlines()
     hidden = "[hidden]"
     assert found == [hidden, "ann%40example.org", hidden, r"s3cr\"et", "abc"]
+    assert found[1] == "ann@example.org".replace("@", "%40")
     (shortest,) = re.findall(r"^SHORTEST = (\d)", told(LOGS), re.MULTILINE)
     record_property("figure", f"{shortest} characters")
     noted = of_the_service(NOTED)

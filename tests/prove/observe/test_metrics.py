@@ -381,7 +381,7 @@ print(generate_latest(registry).decode())
 
 
 @pytest.mark.holds(
-    "In that folder a series stays when its process ends, and remove() doesn't remove it.",
+    "A series stays in the folder when its process ends, and remove() doesn't remove it.",
 )
 @pytest.mark.proves(METRICS)
 def test_a_folder_keeps_each_series(tmp_path: Path) -> None:

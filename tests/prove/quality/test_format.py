@@ -38,7 +38,7 @@ INSTRUCTIONS = [
     "Don't take a skipped folder for a clean one",
     "Write the settings of one tool, and delete those of the others.",
     "Lay out all files in one commit that changes nothing else.",
-    "Write the hash that it has on main into a file, and name the file with git config blame.ignoreRevsFile .git-blame-ignore-revs.",
+    "Write the hash that it has on the main branch into a file, and name the file with git config blame.ignoreRevsFile .git-blame-ignore-revs.",
     "Let hooks and the pipeline run the gate, by the tier of a change.",
     "List the files that git tracks and Ruff doesn't read.",
 ]

@@ -553,7 +553,7 @@ def test_two_limits_are_two_gates(walk: Walk, tmp_path: Path) -> None:
 
 @pytest.mark.holds(
     "RUF100 refuses a mark that hides nothing, and PGH004 one that names no code.",
-    "Neither refuses # ruff: noqa: S602 in a line of its own, which hides the rule in the whole file.",
+    "Neither refuses a mark with # ruff: before it in a line of its own, which hides the rule in the whole file.",
 )
 @pytest.mark.proves(f"{FOLDER}/hidden.sh")
 def test_a_hidden_line_is_told(walk: Walk, tmp_path: Path) -> None:

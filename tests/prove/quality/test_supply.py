@@ -51,8 +51,8 @@ INSTRUCTIONS = [
     "Compare the lock of each pull request with that of the main branch.",
     "Let a new release wait, and name the package whose mend can't:",
     "Make the environment anew from the lock where you doubt it.",
-    "Go on in the folder of the gate: install and uninstall by hand, and see the gate refuse it:",
-    "Let the checkout of the pipeline fetch the whole history, by its setting fetch-depth.",
+    "Go on in the folder of the gate: install packages and delete another by hand, and see the gate refuse them:",
+    "Let the checkout of the pipeline fetch the whole history, with fetch-depth: 0.",
 ]
 
 
@@ -370,8 +370,8 @@ def test_a_deleted_password_is_found_in_the_history(walk: Walk, base: Path) -> N
     unaware = function.replace(second[0], "") + "scan shallow && test -s versions/messages.txt"
     assert run(folder, "sh", "-euc", unaware).returncode == 0
     (folder / "again.yml").write_text(line)
-    command = ["detect-secrets", "scan", "--no-verify", "again.yml"]
-    done = run(folder, *command)
+    command = "detect-secrets scan"
+    done = run(folder, *command.split(), "--no-verify", "again.yml")
     assert done.returncode == 0
     assert [one["type"] for one in json.loads(done.stdout)["results"]["again.yml"]] == [
         "Secret Keyword"

@@ -286,7 +286,7 @@ def test_an_ignore_has_a_reason(walk: Walk, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     tight, reason = IGNORE.replace(" ", ""), f"{RIGHT.rstrip()}  # from a form\n"
-    whole_file = [f"{IGNORE}  # of a tool\n", "# my" + "py: ignore-errors\n"]
+    whole_file = [f"{IGNORE}  # of a tool\n", "# mypy: ignore-errors\n"]
     for text, status in (
         (RIGHT, 1),
         (f"paid = 1  {tight}  \n", 1),

@@ -47,7 +47,7 @@ INSTRUCTIONS = [
     "Try each new line on its fault before you merge it.",
     "Make one fault at a time in a clone of yours, and run settle.py.",
     "Mend a line that stays green there, or drop it.",
-    "Set DATABASE_URL to the database of the release, and COPY_URL to a copy, because tests write:",
+    "Set DATABASE_URL to the database of the release, and COPY_URL to a copy:",
 ]
 
 

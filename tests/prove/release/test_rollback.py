@@ -217,6 +217,7 @@ def test_without_it_a_script_goes_on(failing: Path, shop: Shop) -> None:
 @pytest.mark.holds(
     "Go back to the release before without losing data",
     "A release goes wrong, and the way back fails too: Can't locate revision identified by '0003'.",
+    "The table alembic_version keeps the id of the last migration.",
     "The old code has no file of 0003, so its Alembic can't find the revision of the database.",
     "An image that runs alembic upgrade head when it starts ends in the same way: let no image migrate.",
 )
@@ -227,6 +228,7 @@ def test_old_code_knows_no_new_migration(walk: Walk, shop: Shop) -> None:
     assert re.findall(r"versions/(.*)\.py", listed) == ["0001"]
     assert walk["named.sh"][0] == "the schema is that of 0001"  # the new code undid it
     shop.migrate("newer", "v1.2.3", "head")
+    assert revision(shop, "newer") == ["0003"]  # of alembic_version
     shop.run("newer", "git", "switch", "--quiet", "--detach", "v1.2.2")
     for told in "alembic upgrade head", "alembic downgrade -1":
         done = shop.run("newer", *told.split())
@@ -237,7 +239,6 @@ def test_old_code_knows_no_new_migration(walk: Walk, shop: Shop) -> None:
 @pytest.mark.holds(
     "Don't count with alembic downgrade -1: it undoes one migration, and v1.2.3 has two.",
     "From v1.2.4, alembic downgrade -1 undoes a migration of the release before.",
-    "The table alembic_version keeps the id of the last migration.",
 )
 @pytest.mark.proves(f"{FOLDER}/named.sh")
 def test_one_back_is_one_migration(walk: Walk, shop: Shop) -> None:
@@ -261,11 +262,9 @@ def addresses(shop: Shop, dump: str) -> int:
 
 @pytest.mark.holds(
     "A second run ends before its dump, which would hold no address any more, and would take the place of the first.",
-    "Delete shop.dump once nothing is missing, because it holds what users entered.",
 )
 @pytest.mark.proves(f"{FOLDER}/named.sh")
 def test_a_second_run_keeps_the_first_dump(walk: Walk, shop: Shop) -> None:
-    assert walk["returned.sh"][-1].endswith("2 addresses")
     script = (SNIPPETS / FOLDER / "named.sh").read_text()
     shop.migrate("twice", "v1.2.3", "head")
     shop.tell("twice", USERS)
@@ -277,6 +276,15 @@ def test_a_second_run_keeps_the_first_dump(walk: Walk, shop: Shop) -> None:
         assert addresses(shop, dump) == kept
         assert (shop.folder / dump).stat().st_mode & 0o077 == 0, "others may read it"
     shop.tell("postgres", "DROP DATABASE twice")
+
+
+@pytest.mark.holds(
+    "Delete shop.dump once nothing is missing, because it holds what users entered.",
+)
+@pytest.mark.proves(f"{FOLDER}/returned.sh")
+def test_the_dump_holds_what_users_entered(walk: Walk, shop: Shop) -> None:
+    assert walk["returned.sh"][-1].endswith("2 addresses")
+    assert addresses(shop, "shop.dump") == 2
 
 
 @pytest.mark.proves(f"{FOLDER}/named.sh")

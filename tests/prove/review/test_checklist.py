@@ -190,6 +190,7 @@ def test_the_other_lines(tmp_path: Path, record_property: Callable[[str, str], N
     assert (TIERS["gates"]["types"], TOOLS["mypy"]["strict"]) == ("mypy", True)
     record_property("figure", str(TIERS["tiers"]["m"]["coverage"]))
     assert TOOLS["pytest"]["asyncio_mode"] == "auto"
+    assert 'asyncio_mode = "auto"\n' in (SERVICE / "pyproject.toml").read_text()
     asked = [one for asks in tomllib.loads(QUESTIONS.read_text()).values() for one in asks]
     assert any("each package that is imported" in question for question in asked)
     project = '[project]\nname = "orders"\nversion = "1"\ndependencies = ["tomli"]\n'

@@ -71,7 +71,7 @@ INSTRUCTIONS = [
     "Don't approve these ten changes",
     "Find the one fault in each change of the service, and the moment in which it shows, before you unfold the answer.",
     "See what it breaks",
-    "Look for what catches CancelledError, also except:, except BaseException and a return in a finally, and ask what runs after it.",
+    "Look for what catches CancelledError, also an except without a name or of BaseException, and a return in a finally, and ask what runs after it.",
     "Look for gather, and ask which session each of its calls uses.",
     "Look for a function that came as an argument, and is called without await.",
     "Look for an await that goes away, and ask how long its call takes.",

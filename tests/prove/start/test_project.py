@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else,
 
 
 INSTRUCTIONS = [
+    "Copy its LICENSE into the project before you give away the code or an image of it, and say under what licence your own part is.",
     "Start here when you begin a service, so that its first week doesn't go into settings, migrations and gates.",
     "Make the project with one command, and see a test of your own fail before you change anything.",
     "If you don't know what to call it, take the plural of what it stores.",
@@ -149,11 +150,15 @@ def test_it_serves_until_ctrl_c(walk: Walk, place: Place) -> None:
     assert "-m venv new\n" in planned.stdout
     assert "new/bin/pip install " in planned.stdout  # what the registry has to answer
     for folder in "orders", "playbook":
-        asked = {"PYTHON": "python3.13", "MAKEFLAGS": "--always-make", "VENV": "new", "TO": "../x"}
+        exported = "PYTHON=python3.13"
+        name, _, python = exported.partition("=")
+        asked = {name: python, "MAKEFLAGS": "--always-make", "VENV": "new", "TO": "../x"}
         target = "run" if folder == "orders" else "new"
         planned = place.ended("make", "--dry-run", target, cwd=place.folder / folder, **asked)
         assert "python3.13 -m venv " in planned.stdout, planned.stdout
         assert "python3 -m venv " not in planned.stdout
+    started = (place.folder / "orders/dev/run.py").read_text()
+    assert 'if environment.get("DATABASE_URL"):' in started  # else one of its own
     said = walk["run.sh"].stdout
     assert re.search(r"http://127\.0\.0\.1:\d+", said), said
     assert "Orders" in said

@@ -61,7 +61,7 @@ SHOWN = {
 INSTRUCTIONS = [
     "Put a file in the lowest layer from which its imports go down, and the package below src.",
     "If you don't know where code goes, ask what it talks to: HTTP, a rule of the business, or the database.",
-    "So read for queries in review.",
+    "Read for queries in review.",
     "Don't: put the package beside the tests",
     "Run this block and the next in a new folder each.",
     "Move the package below src, and name that folder in the settings of pytest and of the build.",

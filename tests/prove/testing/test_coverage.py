@@ -452,9 +452,9 @@ def test_folders_without_an_init_are_counted(walk: Walk, folders: list[Path]) ->
 @pytest.mark.holds(
     "An empty .coveragerc hides all these settings and their limit, and so does a table of coverage.py in setup.cfg or tox.ini.",
 )
-@pytest.mark.proves(f"{FOLDER}/pyproject.toml")
+@pytest.mark.proves(f"{FOLDER}/bare.sh")
 def test_another_file_hides_the_settings(walk: Walk, folders: list[Path]) -> None:
-    assert told(walk, "gate.sh")
+    assert told(walk, "bare.sh")
     folder = shutil.copytree(folders[0], folders[0].with_name("hidden"))
     (folder / "tests/test_refunds.py").unlink()
     table = "[coverage:run]\nbranch = true\n"

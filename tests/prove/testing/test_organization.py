@@ -106,8 +106,8 @@ INSTRUCTIONS = [
     "Let the database decide where the stock is a row.",
     "Set the time limit, and then let two workers run the tests.",
     "Take each rerun away, and mend its race.",
-    "Run the tests several times with these settings, which take a new seed each time, and mend what is red.",
-    "Put own.py and the settings into a new folder, and refuse each file with a test that pytest doesn't collect:",
+    "Run the tests several times with these settings and --numprocesses=0, each time with a new seed, and mend what is red.",
+    "Put own.py and the settings into a new folder, and refuse each test that pytest doesn't collect:",
 ]
 
 

@@ -118,7 +118,7 @@ def typed(folder: Path, text: str) -> list[str]:
     "Rename get in the repository, and the test fails with AttributeError and asks no database.",
     "Rename get in this repository, and the test stays green:",
     "An AsyncMock() invents each method that somebody calls.",
-    "So without assert_, the check orders.save.awaited_once_with(order) passes where nothing is saved and no warning is an error, and ends in AttributeError in specced.py.",
+    "So without assert_, the check orders.save.awaited_once_with passes where nothing is saved and no warning is an error, and ends in AttributeError in specced.py.",
     "Add an argument that the call leaves out, and the test fails with TypeError.",
     "The mock has no attribute that only __init__ sets: let the test set it.",
 )
