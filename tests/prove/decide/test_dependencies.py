@@ -52,7 +52,7 @@ INSTRUCTIONS = [
     "Don't: pin versions by hand",
     "Repeat them with python -m tests.watch.pins --check python3.13 in a clone of the playbook.",
     "Verify each install: see Check.",
-    "Take new releases in a change of its own, with --upgrade.",
+    "Take new releases in a change of its own, with the option --upgrade.",
     "Install deptry, and let it compare the imports with the list, here in a new folder:",
     "Run deptry in the environment that has the packages, over the tests too.",
 ]

@@ -32,7 +32,7 @@ Holds = Callable[[], None]
 
 
 INSTRUCTIONS = [
-    "Alert on the errors that your proxy answers too, and let a probe from outside ask one route of your users each minute.",
+    "Add an alert on the errors that your proxy answers, and let a probe from outside ask one route of your users each minute.",
     "Choose alerts by what users notice, and let a test make each fire on its fault and stay quiet on a good day.",
     "If you don't know what to alert on, take the share of requests that fail, the share that is late, and the age of the oldest job.",
     "Do: alert on the rate that uses up the budget",

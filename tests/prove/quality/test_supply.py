@@ -52,7 +52,7 @@ INSTRUCTIONS = [
     "Let a new release wait, and name the package whose mend can't:",
     "Make the environment anew from the lock where you doubt it.",
     "Go on in the folder of the gate: install packages and delete another by hand, and see the gate refuse them:",
-    "Let the checkout of the pipeline fetch the whole history, with fetch-depth: 0.",
+    "Let the checkout of the pipeline fetch the whole history, by its setting fetch-depth.",
 ]
 
 

@@ -40,7 +40,7 @@ INSTRUCTIONS = [
 
 
 JUDGEMENTS = [
-    "We would call a field in an answer a change of tier M, so run make m before you send it.",
+    "We would call a field in an answer a change of tier M, so run the gates of that tier before you send it.",
     "We prefer a program that runs over a template with placeholders: what you copy is what the tests run.",
 ]
 
