@@ -217,8 +217,8 @@ def test_without_it_a_script_goes_on(failing: Path, shop: Shop) -> None:
 @pytest.mark.holds(
     "Go back to the release before without losing data",
     "A release goes wrong, and the way back fails too: Can't locate revision identified by '0003'.",
-    "The table alembic_version keeps the id of the last migration.",
     "The old code has no file of 0003, so its Alembic can't find the revision of the database.",
+    "The table alembic_version keeps the id of the last migration.",
     "An image that runs alembic upgrade head when it starts ends in the same way: let no image migrate.",
 )
 @pytest.mark.proves(f"{FOLDER}/checkout.sh")
