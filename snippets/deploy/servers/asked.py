@@ -23,6 +23,7 @@ def test_the_command_serves() -> None:
     assert status == 200  # noqa: S101  it is a test
 
 
+# region the first answer
 def answer(server: Popen[bytes], url: str) -> int:
     """Return the status of the first answer, or 0 if none comes."""
     for _ in range(600):
@@ -33,3 +34,6 @@ def answer(server: Popen[bytes], url: str) -> int:
                 break  # it ended
             time.sleep(0.1)  # it starts, for a minute at most
     return 0
+
+
+# endregion

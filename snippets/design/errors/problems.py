@@ -11,7 +11,6 @@ app = FastAPI()
 
 # endregion
 def problem(status: int, **more: object) -> JSONResponse:
-    """Answer as RFC 9457 says."""
     told = {"title": responses.get(status, "Error"), "status": status, **more}
     return JSONResponse(told, status, media_type="application/problem+json")
 
@@ -27,9 +26,8 @@ async def refused(request: Request, error: HTTPException) -> Response:
 
 @app.exception_handler(RequestValidationError)
 async def invalid(request: Request, error: RequestValidationError) -> Response:
-    told = [
-        {name: one[name] for name in ("loc", "msg")} for one in error.errors()
-    ]
+    keys = "loc", "msg"
+    told = [{key: one[key] for key in keys} for one in error.errors()]
     return problem(422, errors=told)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 # endregion
 
+# region what packages say of themselves
 KIND = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 TWICE = "License: Apache-2.0\nClassifier: License :: OSI Approved"
 TWICE += " :: Apache Software License\n"  # older metadata tells it twice
@@ -16,6 +17,7 @@ PACKAGES = {
     "requetss-1.0": "License-Expression: MIT\n",
     "receipts-1.0": "License-Expression: AGPL-3.0-only\n",
 }
+# endregion
 
 
 def write(folder: Path) -> None:

@@ -46,13 +46,13 @@ INSTRUCTIONS = [
     "Don't trust a name because it is locked",
     "Don't scan the files alone",
     "Install detect-secrets.",
+    "Let the checkout of the pipeline fetch the whole history, by its setting fetch-depth.",
     "Replace a secret that was ever committed: see Replace a key while its tokens are in use.",
     "Write the SBOM in the image, after its last install, and name your own package in OWN.",
     "Compare the lock of each pull request with that of the main branch.",
     "Let a new release wait, and name the package whose mend can't:",
-    "Make the environment anew from the lock where you doubt it.",
     "Go on in the folder of the gate: install packages and delete another by hand, and see the gate refuse them:",
-    "Let the checkout of the pipeline fetch the whole history, by its setting fetch-depth.",
+    "Make the environment anew from the lock where you doubt it.",
 ]
 
 
