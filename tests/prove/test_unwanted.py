@@ -9,7 +9,6 @@ from tests.prove import places, prose, unwanted
 from tests.prove.sentences import sentences
 
 FILES = unwanted.tracked()
-PAGES = [file for file in FILES if file.suffix == ".md"]
 SAID = "A pool gives each task a connection of its own, or makes it wait."
 LINES = {
     "a key of AWS": ('KEY = "AKIA' + 'IOSFODNN7EXAMPLQ"', "looks like a secret"),
