@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from tests.engine import ledger, pages
 from tests.prove import pythons
+from tests.pythons.merge import run_of
 
 VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,2}")
 DEV = "dev"
@@ -63,8 +64,7 @@ def hold_pythons(told: dict[str, Any]) -> None:
     runs = {run["id"]: pythons.minor(run["python"]) for run in told["runs"]}
     supported = pythons.tested(pages.ROOT / pythons.WORKFLOW)
     for thing in (*told["blocks"], *told["claims"]):
-        run = thing["proofs"][0]["run"] if "proofs" in thing else thing["run"]
-        proven = thing.get("pythons", [runs[run]])
+        proven = thing.get("pythons", [runs[run_of(thing)]])
         since = Version(thing.get("since", "0"))
         wanted = [python for python in supported if Version(python) >= since]
         if missing := [python for python in wanted if python not in proven]:

@@ -2,8 +2,7 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -11,9 +10,9 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
+from tests.parts.tables import filled, stored
 from tests.prove.twins import dont
 
 FOLDER = "database/constraints"
@@ -33,29 +32,6 @@ INSTRUCTIONS = [
     "Map your own error to an answer in one place: see Answer each error in one place.",
     "Copy race from Make a change whole or not at all, and make two calls of add_user for one address.",
 ]
-
-
-@asynccontextmanager
-async def filled(
-    snippet: ModuleType, database: str, *rows: object, **options: Any
-) -> AsyncIterator[AsyncEngine]:
-    """Give an engine whose database has a snippet's tables with some rows."""
-    engine = create_async_engine(database, **options)
-    async with engine.begin() as connection:
-        await connection.execute(CreateSchema(snippet.SCHEMA))
-        await connection.run_sync(snippet.Base.metadata.create_all)
-    async with async_sessionmaker(engine).begin() as session:
-        session.add_all(rows)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
-async def stored(engine: AsyncEngine, snippet: ModuleType, what: str) -> list[Any]:
-    """Return what a query of a snippet's tables gives."""
-    async with engine.connect() as connection:
-        return list(await connection.scalars(text(what.format(snippet.SCHEMA))))
 
 
 @pytest.mark.holds(

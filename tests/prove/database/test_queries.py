@@ -16,12 +16,10 @@ from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
-    create_async_engine,
 )
-from sqlalchemy.schema import CreateSchema
 
 from tests.engine.pages import DOCS, SNIPPETS
-from tests.parts import rules
+from tests.parts import rules, tables
 from tests.prove.sentences import sentences
 
 FOLDER = "database/queries"
@@ -61,18 +59,9 @@ async def filled(
     snippet: ModuleType, database: str, *rows: object
 ) -> AsyncIterator[tuple[AsyncEngine, AsyncSession]]:
     """Give an engine and a session whose database has a snippet's tables with some rows."""
-    engine = create_async_engine(database)
-    async with engine.begin() as connection:
-        await connection.execute(CreateSchema(snippet.SCHEMA))
-        await connection.run_sync(snippet.Base.metadata.create_all)
-    sessions = async_sessionmaker(engine)
-    async with sessions.begin() as session:
-        session.add_all(rows)
-    try:
-        async with sessions() as session:
-            yield engine, session
-    finally:
-        await engine.dispose()
+    tabled = tables.filled(snippet, database, *rows)
+    async with tabled as engine, async_sessionmaker(engine)() as session:
+        yield engine, session
 
 
 def invoices(snippet: ModuleType, number: int) -> list[object]:

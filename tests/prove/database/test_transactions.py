@@ -3,8 +3,7 @@
 import asyncio
 import importlib
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -14,11 +13,11 @@ from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
-from sqlalchemy.schema import CreateSchema
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import rules
 from tests.parts.postgres import column
+from tests.parts.tables import filled, stored
 from tests.prove.twins import dont
 
 FOLDER = "database/transactions"
@@ -57,33 +56,10 @@ INSTRUCTIONS = [
 ]
 
 
-@asynccontextmanager
-async def filled(
-    snippet: ModuleType, database: str, *rows: object, **options: Any
-) -> AsyncIterator[AsyncEngine]:
-    """Give an engine whose database has a snippet's tables with some rows."""
-    engine = create_async_engine(database, **options)
-    async with engine.begin() as connection:
-        await connection.execute(CreateSchema(snippet.SCHEMA))
-        await connection.run_sync(snippet.Base.metadata.create_all)
-    async with async_sessionmaker(engine).begin() as session:
-        session.add_all(rows)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
 async def read(engine: AsyncEngine, table: Any, key: Any) -> Any:
     """Return a row as another transaction sees it."""
     async with async_sessionmaker(engine)() as session:
         return await session.get(table, key)
-
-
-async def stored(engine: AsyncEngine, snippet: ModuleType, what: str) -> list[Any]:
-    """Return what a query of a snippet's tables gives."""
-    async with engine.connect() as connection:
-        return list(await connection.scalars(text(what.format(snippet.SCHEMA))))
 
 
 @pytest.mark.holds(
