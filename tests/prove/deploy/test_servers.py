@@ -11,9 +11,10 @@ import re
 import runpy
 import signal
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -495,13 +496,20 @@ def test_processes_end_one_after_another() -> None:
     assert CONFIG.MaxRequestsJitter.cli == ["--max-requests-jitter"]
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Give an empty folder with a short name: the path of a socket has 107 characters at most."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.mark.holds(
     "gunicorn opens a control socket, and a second gunicorn of the same user replaces it: give both --no-control-socket.",
 )
 @pytest.mark.proves(f"{FOLDER}/asgi.sh")
-def test_two_of_one_home_share_a_control_socket(tmp_path: Path) -> None:
-    told, opened = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": ""}, "Control socket listening at "
-    socket = tmp_path / ".gunicorn/gunicorn.ctl"
+def test_two_of_one_home_share_a_control_socket(home: Path) -> None:
+    told, opened = {"HOME": str(home), "XDG_RUNTIME_DIR": ""}, "Control socket listening at "
+    socket = home / ".gunicorn/gunicorn.ctl"
     with serving(command("asgi"), HERE, **told) as first:
         clock.wait(lambda: f"{opened}{socket}" in first.said())
         with serving(command("asgi"), HERE, **told) as second:

@@ -25,6 +25,7 @@ from tests.parts.service import SERVICE, ended
 
 FOLDER = "quality/pipeline"
 WORKFLOW = SERVICE / ".github/workflows/test.yml"
+WORDS = {5: "five"}
 WALKS = [["audit.sh", "planted.sh"], ["piped.sh", "stale.sh"], ["laptop.sh", "rehearse.sh"]]
 Walk = dict[str, subprocess.CompletedProcess[str]]
 
@@ -284,12 +285,18 @@ def test_what_the_audit_of_each_workflow_sees(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/tests/workflow.py"], indirect=True)
 def test_the_test_refuses_what_hides_a_failure(
-    snippet: ModuleType, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snippet: ModuleType,
+    folders: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Any,
 ) -> None:
     monkeypatch.chdir(folders[0])
     snippet.test_nothing_hides_a_failing_gate()
     faults = {name: yaml.safe_load(text) for name, text in planted(folders[0]).items()}
-    assert [snippet.hidden(fault, "test") for fault in faults.values()][3:] == [
+    last = [snippet.hidden(fault, "test") for fault in faults.values()][3:]
+    record_property("figure", f"{WORDS[len(last)]} faults")
+    assert last == [
         ["continue-on-error"],
         ["if"],
         ["it runs [{'run': 'bash .ci/run | tee test.log'}]"],

@@ -65,7 +65,7 @@ INSTRUCTIONS = [
     "Don't: put the package beside the tests",
     "Run this block and the next in a new folder each.",
     "Move the package below src, and name that folder in the settings of pytest and of the build.",
-    "Write down the layers, list each import that breaks them as ignore_imports, and run lint-imports until it passes.",
+    "Write down the layers, list each import that breaks them as an ignored import, and run lint-imports until it passes.",
     "Move one import at a time, and then take its line out of that list.",
     "Install the package in the image, not a link to its folder, and start it there.",
     "Copy the contracts, with your own layers:",
