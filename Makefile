@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve new parts test check site successor book publish retract release changes \
+.PHONY: help serve new parts test check site links successor book publish retract release changes \
 	update fresh pythons mutate bench bare lock
 
 PYTHON ?= python3
@@ -46,6 +46,9 @@ check: $(READY) $(SERVICE_READY)  ## Prove one page alone: make check PAGE=concu
 
 site: $(READY)  ## Build the site strictly into site/.
 	$(BIN)/mkdocs build --strict
+
+links: $(READY)  ## Ask each link that leads out of the site whether it is there; it needs a network.
+	@$(BIN)/python -m tests.watch.links --cache .venv/links.json
 
 successor: $(READY) $(SUCCESSOR_READY)  ## Build the same site by ProperDocs and MaterialX, and compare.
 	@$(BIN)/python -m tests.successor

@@ -182,7 +182,7 @@ def test_a_command_of_the_readme_runs_as_it_stands(copy: Path, line: str) -> Non
 def test_each_command_is_listed(copy: Path) -> None:
     listed = set(re.findall(r"^make (\w+)", make(copy, "help"), re.MULTILINE))
     known = {"help", "serve", "parts", "new", "test", "site", "update", "mutate", "lock"}
-    known |= {"bench", "bare", "book", "check", "publish", "retract", "successor"}
+    known |= {"bench", "bare", "book", "check", "links", "publish", "retract", "successor"}
     assert listed == known | {"changes", "fresh", "pythons", "release"}
 
 

@@ -173,6 +173,11 @@ def test_the_second_generator_is_tried_each_month() -> None:
     assert "schedule" in content[True]
 
 
+def test_the_links_are_asked_each_month() -> None:
+    content = yaml.safe_load(WATCH.read_text())
+    assert content["jobs"]["links"]["steps"][-1]["run"].startswith("make links ")
+
+
 def test_what_runs_new_releases_may_write_nothing() -> None:
     content = yaml.safe_load(FRESH.read_text())
     look, *others = content["jobs"].values()
