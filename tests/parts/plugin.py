@@ -5,20 +5,28 @@ A snippet says what it needs by the name of an environment variable.
 
 import asyncio
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.engine.pages import HOME, ROOT, SNIPPETS, Block, RefusedError
-from tests.engine.plugin import STATE
+from tests.engine.plugin import MARK, STATE
 from tests.parts.greenlets import let_threads_end
 from tests.parts.postgres import Postgres, running
 from tests.parts.server import serving
 from tests.parts.valkey import running as running_valkey
+from tests.parts.warden import watched
 
 CUT_SHORT = ["concurrency/fanout/unbounded.py"]  # the driver aborts a query that is cancelled
 let_threads_end()
 NEEDS = {"DATABASE_URL": "database", "UPSTREAM_URL": "upstream"}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop() -> Generator[None, object, object]:
+    """End what tests leave, also where the session is killed."""
+    with watched(MARK):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
