@@ -229,6 +229,7 @@ def tree(spans: list[Span], parent: bytes = b"", indent: str = "") -> str:
     "The collector gets one trace from both processes:",
     "Give both processes DATABASE_URL, which make parts prints, BROKER_URL, and OTEL_EXPORTER_OTLP_ENDPOINT, the address of your collector.",
     "Leave out the health checks with OTEL_PYTHON_FASTAPI_EXCLUDED_URLS.",
+    "uvicorn ends by the signal and without its clean-up too, so the lifespan calls provider.shutdown().",
     "A span keeps the URL with its query, so a token there is stored with it.",
     "The first instrumentation that finds no context makes a trace id.",
 )
@@ -246,9 +247,11 @@ def test_one_trace_through_all_processes(
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{url}/healthz")  # noqa: S310  it is ours
 
-    with run(command, settings, answers):
+    late = settings | {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}  # so that it sends at its end
+    with run(command, late, answers):
         assert post(f"{url}/orders/4711?token=secret") == 200
-        spans = collector.both()
+    assert "server" in {span.service for span in collector.spans}, "its last spans are lost"
+    spans = collector.both()
     assert settings["OTEL_PYTHON_FASTAPI_EXCLUDED_URLS"] == "healthz,readyz"
     assert {"DATABASE_URL", "BROKER_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"} <= settings.keys()
     assert not [span for span in spans if "healthz" in str(span)]
