@@ -279,6 +279,21 @@ def test_a_second_run_keeps_the_first_dump(walk: Walk, shop: Shop) -> None:
 
 
 @pytest.mark.holds(
+    "Where the variables of libpq name another database than DATABASE_URL, named.sh dumps that one, and drops what no dump has.",
+)
+@pytest.mark.proves(f"{FOLDER}/named.sh")
+def test_a_dump_of_another_database_saves_nothing(walk: Walk, shop: Shop) -> None:
+    assert walk["named.sh"]
+    script = (SNIPPETS / FOLDER / "named.sh").read_text().replace("shop.dump", "other.dump")
+    shop.migrate("saved", "v1.2.3", "head")
+    shop.tell("saved", USERS)
+    done = shop.run("saved", "sh", "-c", script, PGDATABASE="postgres")
+    assert (done.returncode, revision(shop, "saved")) == (0, ["0001"])
+    assert addresses(shop, "other.dump") == 0
+    shop.tell("postgres", "DROP DATABASE saved")
+
+
+@pytest.mark.holds(
     "Delete shop.dump once nothing is missing, because it holds what users entered.",
 )
 @pytest.mark.proves(f"{FOLDER}/returned.sh")
