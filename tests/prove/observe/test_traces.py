@@ -231,7 +231,7 @@ def tree(spans: list[Span], parent: bytes = b"", indent: str = "") -> str:
     "The collector gets one trace from both processes:",
     "Give both processes DATABASE_URL, which make parts prints, BROKER_URL, and OTEL_EXPORTER_OTLP_ENDPOINT, the address of your collector.",
     "Leave out the health checks with OTEL_PYTHON_FASTAPI_EXCLUDED_URLS.",
-    "uvicorn ends by the signal and without its clean-up too, so the lifespan calls provider.shutdown().",
+    "uvicorn ends by the signal and without its clean-up too, so the lifespan calls provider.shutdown(): see Stop without losing a request.",
     "A span keeps the URL with its query, so a token there is stored with it.",
     "The first instrumentation that finds no context makes a trace id.",
 )
