@@ -107,6 +107,7 @@ RELEASES = {
         "test_users.py": NEW.replace("name", "full_name"),
     },
 }
+PLAIN = str.maketrans(".-", "__")
 USERS = "INSERT INTO users (name, email) VALUES ('Ann', 'ann@x.org'), ('Bob', 'bob@x.org')"
 
 
@@ -115,6 +116,7 @@ class Shop:
 
     def __init__(self, folder: Path, server: Postgres) -> None:
         self.folder, self.server = folder, server
+        self.made = set[str]()
         self.run("main", "git", "init", "--quiet")
         for tag, files in RELEASES.items():
             for name, text in files.items():
@@ -175,8 +177,19 @@ class Shop:
         return f"{folder}:{Path(sys.executable).parent}:{WHEEL}/bin:{os.environ['PATH']}"
 
     def migrate(self, database: str, tag: str, revision: str) -> None:
-        """Make a database, and give it the schema of a revision by the code of a release."""
-        self.tell("postgres", f"CREATE DATABASE {database}")
+        """Make a database, and give it the schema of a revision by the code of a release.
+
+        It is migrated once, and copied from then on: nobody connects to what is copied.
+        """
         self.run(database, "git", "switch", "--quiet", "--detach", tag)
-        done = self.run(database, "alembic", "upgrade", revision)
-        assert done.returncode == 0, done.stderr
+        pattern = f"{self.folder.parent.name}_{tag}_{revision}".translate(PLAIN)
+        if pattern not in self.made:
+            self.tell("postgres", f"CREATE DATABASE {pattern}")
+            done = self.run(pattern, "alembic", "upgrade", revision)
+            assert done.returncode == 0, done.stderr
+            self.made.add(pattern)
+        self.tell("postgres", f"CREATE DATABASE {database} TEMPLATE {pattern}")
+
+    def forget(self) -> None:
+        """Drop what is copied."""
+        self.tell("postgres", *(f"DROP DATABASE {pattern}" for pattern in self.made))

@@ -28,6 +28,7 @@ celery = Celery("shop", broker=os.environ.get("BROKER_URL"))
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     yield
     await engine.dispose()
+    await asyncio.to_thread(app.state.provider.shutdown)  # it sends the rest
 
 
 app = FastAPI(lifespan=lifespan)
@@ -62,7 +63,7 @@ def begin(**_: object) -> None:
 
 
 def create() -> FastAPI:
-    trace_as("server")
+    app.state.provider = trace_as("server")
     FastAPIInstrumentor.instrument_app(app, exclude_spans=["send", "receive"])
     SQLAlchemyInstrumentor().instrument(
         engine=engine.sync_engine, skip_dep_check=True

@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import os
 import re
+import signal
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from types import ModuleType
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import yaml
 from sqlalchemy import NullPool, event, make_url, text
@@ -67,8 +71,12 @@ def statuses(snippet: ModuleType) -> dict[str, int]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take a minute for an answer that is there."""
-    timeout = asyncio.timeout
-    monkeypatch.setattr(asyncio, "timeout", lambda _: timeout(60))
+    monkeypatch.setattr(asyncio, "wait", partial(waiting, asyncio.wait))
+
+
+def waiting(wait: Any, tasks: Any, **told: Any) -> Any:
+    """Wait for a minute in place of a second."""
+    return wait(tasks, **told | ({"timeout": 60} if told.get("timeout") else {}))
 
 
 @pytest.mark.usefixtures("patient")
@@ -163,6 +171,40 @@ def test_a_full_database_keeps_who_is_connected(snippet: ModuleType) -> None:
     assert asyncio.run(full(snippet)) == (True, False)
 
 
+@contextlib.asynccontextmanager
+async def silenced(engine: AsyncEngine) -> AsyncIterator[asyncio.Event]:
+    """Stop the database's process of a connection that is kept, whose close waits for an event."""
+    ended, close = asyncio.Event(), asyncpg.Connection.close
+
+    async def late(connection: Any, **told: Any) -> None:
+        await ended.wait()
+        await close(connection, **told)
+
+    async with engine.connect() as connection:
+        process = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    os.kill(process, signal.SIGSTOP)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncpg.Connection, "close", late)
+        try:
+            yield ended
+        finally:
+            os.kill(process, signal.SIGCONT)
+            ended.set()
+            await engine.dispose()
+
+
+async def silent(snippet: ModuleType, patch: pytest.MonkeyPatch) -> tuple[bool, bool]:
+    """Return what a silent database's answers are, of a new connection and of one that is kept."""
+    async with silenced(snippet.engine) as ended:
+        async with asyncio.timeout(60):  # it waits for no close, which doesn't end
+            kept = await snippet.answers()
+        assert not ended.is_set()
+    with listener() as accepting:
+        url = f"postgresql+asyncpg://127.0.0.1:{accepting.getsockname()[1]}/x"
+        patch.setattr(snippet, "engine", create_async_engine(url, poolclass=NullPool))
+        return await snippet.answers(), kept
+
+
 @pytest.mark.holds(
     "A database that accepts and says nothing ends the wait too: after a second, /readyz says 503.",
 )
@@ -170,18 +212,17 @@ def test_a_full_database_keeps_who_is_connected(snippet: ModuleType) -> None:
 def test_a_silent_database_is_not_waited_for(
     snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits, timeout = list[float](), asyncio.timeout
-    with listener() as silent:
-        url = f"postgresql+asyncpg://127.0.0.1:{silent.getsockname()[1]}/x"
-        monkeypatch.setattr(snippet, "engine", create_async_engine(url, poolclass=NullPool))
+    waits, wait = list[float | None](), asyncio.wait
 
-        def noted(seconds: float) -> Any:
-            waits.append(seconds)
-            return timeout(seconds)
+    def noted(tasks: Any, **told: Any) -> Any:
+        waits.append(told.get("timeout"))
+        return wait(tasks, **told)
 
-        monkeypatch.setattr(asyncio, "timeout", noted)
-        assert statuses(snippet)["/readyz"] == 503
-    assert 1 in waits
+    monkeypatch.setattr(asyncio, "wait", noted)
+    assert asyncio.run(silent(snippet, monkeypatch)) == (False, False)
+    assert waits.count(1) == 2
+    monkeypatch.setattr(snippet, "engine", nowhere())
+    assert statuses(snippet)["/readyz"] == 503
 
 
 @pytest.mark.holds(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import inspect
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from opentelemetry.propagate import extract
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.sdk._shared_internal import BatchProcessor
 from opentelemetry.sdk.trace import TracerProvider, sampling
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -229,6 +231,7 @@ def tree(spans: list[Span], parent: bytes = b"", indent: str = "") -> str:
     "The collector gets one trace from both processes:",
     "Give both processes DATABASE_URL, which make parts prints, BROKER_URL, and OTEL_EXPORTER_OTLP_ENDPOINT, the address of your collector.",
     "Leave out the health checks with OTEL_PYTHON_FASTAPI_EXCLUDED_URLS.",
+    "uvicorn ends by the signal and without its clean-up too, so the lifespan calls provider.shutdown(): see Stop without losing a request.",
     "A span keeps the URL with its query, so a token there is stored with it.",
     "The first instrumentation that finds no context makes a trace id.",
 )
@@ -246,9 +249,11 @@ def test_one_trace_through_all_processes(
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{url}/healthz")  # noqa: S310  it is ours
 
-    with run(command, settings, answers):
+    late = settings | {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}  # so that it sends at its end
+    with run(command, late, answers):
         assert post(f"{url}/orders/4711?token=secret") == 200
-        spans = collector.both()
+    assert "server" in {span.service for span in collector.spans}, "its last spans are lost"
+    spans = collector.both()
     assert settings["OTEL_PYTHON_FASTAPI_EXCLUDED_URLS"] == "healthz,readyz"
     assert {"DATABASE_URL", "BROKER_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"} <= settings.keys()
     assert not [span for span in spans if "healthz" in str(span)]
@@ -499,7 +504,7 @@ def test_most_failures_have_no_trace(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    "A process that stops waits for a silent collector, for up to 10 seconds: export a smaller OTEL_EXPORTER_OTLP_TIMEOUT.",
+    "A process that stops waits for a silent collector, up to 10 seconds for each 512 spans, and 30 seconds in all: export a smaller OTEL_EXPORTER_OTLP_TIMEOUT.",
 )
 @pytest.mark.proves(f"{FOLDER}/traced.py")
 def test_a_stop_waits_for_the_collector(
@@ -510,7 +515,7 @@ def test_a_stop_waits_for_the_collector(
     class Slow(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            waits.wait(1)  # second, in which a stop that doesn't wait would end
+            waits.wait(0.5)  # seconds, in which a stop that doesn't wait would end
             happened.append("answered")
             self.send_response(200)
             self.end_headers()
@@ -524,12 +529,17 @@ def test_a_stop_waits_for_the_collector(
         exporter = OTLPSpanExporter(f"http://127.0.0.1:{server.server_port}/v1/traces")
         provider = TracerProvider()
         provider.add_span_processor(BatchSpanProcessor(exporter))
-        provider.get_tracer("shop").start_span("order").end()
+        batch = BatchSpanProcessor._default_max_export_batch_size()  # type: ignore[no-untyped-call]  # it has no types
+        for _ in range(batch + 1):
+            provider.get_tracer("shop").start_span("order").end()
         provider.shutdown()
         happened.append("ended")
         server.shutdown()
         serving.join()
-    assert happened == ["answered", "ended"]
+    assert happened == ["answered", "answered", "ended"]
+    record_property("figure", f"{batch} spans")
+    stops = inspect.signature(BatchProcessor.shutdown).parameters["timeout_millis"]
+    record_property("figure", f"{stops.default // 1000} seconds")
     record_property("figure", f"{exporter._client._timeout:g} seconds")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
     assert OTLPSpanExporter()._client._timeout == 2
