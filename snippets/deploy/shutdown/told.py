@@ -26,11 +26,10 @@ def on_stop(call: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, _: FrameType | None) -> None:
         loop.call_soon_threadsafe(call)
-        handler = handlers[signal.Signals(number)]
-        if callable(handler):
-            handler(number, frame)
+        signal.signal(number, handlers[signal.Signals(number)])
+        signal.raise_signal(number)
 
     for number in SIGNALS:
         signal.signal(number, stop)

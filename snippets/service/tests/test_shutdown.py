@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -35,6 +37,24 @@ async def test_what_was_ignored_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+DEFAULT = """\
+import asyncio, signal
+from accounts.shutdown import on_stop
+
+async def main() -> None:
+    with on_stop(lambda: None):
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_without_a_server_the_process_ends_by_the_signal() -> None:
+    done = subprocess.run([sys.executable, "-c", DEFAULT], check=False)
+    assert done.returncode == -signal.SIGTERM
 
 
 def test_a_thread_leaves_the_signals_alone() -> None:

@@ -367,7 +367,7 @@ async def check(url: str) -> None:
 @pytest.mark.holds(
     "The reader gets a last event, and its stream ends in order.",
     "The lifespan uses it:",
-    "Look at stop: it tells the stream, and then calls the handler of uvicorn, which was there before.",
+    "Look at stop: it tells the stream, and then raises the signal again, for the handler of uvicorn, which was there before.",
     "serve() replaces the handlers that it finds, and gives the signal back when the server has ended.",
     "So this handler runs after all is over, and the stream is cut at the limit.",
     "The stream ends, and uvicorn never hears of the signal: it takes requests until the platform kills it.",
@@ -421,7 +421,7 @@ def planted(name: str, old: str = "", new: str = "") -> Any:
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/replaced.py"], indirect=True)
 def test_a_handler_calls_the_one_before_it(snippet: ModuleType) -> None:
-    module = planted("told.py", "handler(number, frame)", "pass")
+    module = planted("told.py", "signal.raise_signal(number)", "pass")
     for replacing in snippet, module:
         with pytest.raises(AssertionError, match="takes requests"):
             clock.run(served(replacing, check))
