@@ -470,22 +470,34 @@ def test_another_file_hides_the_settings(walk: Walk, folders: list[Path]) -> Non
 
 
 @pytest.mark.holds(
-    'Code that a test runs in another process counts where [tool.coverage.run] has patch = ["subprocess"].',
+    'Code that a test runs in another process counts where [tool.coverage.run] has patch = ["subprocess"], and where the test stops that process by SIGTERM, sigterm = true too.',
 )
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
 def test_another_process_counts(walk: Walk, folders: list[Path]) -> None:
     assert told(walk, "gate.sh")
     folder = shutil.copytree(folders[0], folders[0].with_name("processes"))
     called = "import sys; sys.path.insert(0, 'src'); import orders.refunds"
-    test = f"import subprocess, sys\n\ndef test_refunds():\n    subprocess.run([sys.executable, '-c', {called!r}], check=True)\n"
-    (folder / "tests/test_refunds.py").write_text(test)
+    served = f"{called}, signal; print(flush=True); signal.pause()"
+    stopped = f"""
+    with subprocess.Popen([sys.executable, '-c', {served!r}], stdout=-1) as server:
+        server.stdout.readline()
+        server.terminate()
+"""
+    ended_itself = f"\n    subprocess.run([sys.executable, '-c', {called!r}], check=True)\n"
     settings, ends = folder / "pyproject.toml", list[int]()
-    for patch in ("", 'patch = ["subprocess"]\n'):
-        settings.write_text(
-            settings.read_text().replace("branch = true\n", f"branch = true\n{patch}")
-        )
+    patch, signalled = 'patch = ["subprocess"]\n', "sigterm = true\n"
+    text = settings.read_text()
+    for call, options in (
+        (ended_itself, ""),
+        (ended_itself, patch),
+        (stopped, patch),
+        (stopped, patch + signalled),
+    ):
+        test = f"import subprocess, sys\n\ndef test_refunds():{call}"
+        (folder / "tests/test_refunds.py").write_text(test)
+        settings.write_text(text.replace("branch = true\n", f"branch = true\n{options}"))
         ends.append(run(folder, "pytest", "--cov").returncode)
-    assert ends == [1, 0]
+    assert ends == [1, 0, 1, 0]
 
 
 @pytest.mark.holds(
