@@ -281,7 +281,7 @@ def test_what_the_audit_of_each_workflow_sees(tmp_path: Path) -> None:
 @pytest.mark.holds(
     "It passes the job of the service, and refuses each of the last five faults.",
     "It lists what may stand there, so it also refuses a key that it doesn't know, such as needs, and a filter of pull_request.",
-    "It can't see the rules of your branch, nor what .ci/run does: look at both yourself.",
+    "It can't see the rules of your branch, which commit the checkout takes, nor what .ci/run does: look at all three yourself.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/tests/workflow.py"], indirect=True)
 def test_the_test_refuses_what_hides_a_failure(
@@ -325,6 +325,8 @@ def test_the_test_refuses_what_hides_a_failure(
     setup = "      - name: Set up Python\n"
     assert refused(setup, f"{setup}        continue-on-error: true\n") == ["continue-on-error"]
     assert refused("        python:", "        system: [a, b]\n        python:") == []
+    checkout = "          persist-credentials: false\n"
+    assert refused(checkout, f"{checkout}          ref: main\n") == []
     other = tmp_path / ".github/workflows/test.yml"
     other.parent.mkdir(parents=True)
     other.write_text(planted(folders[0])["a job that never runs"])
