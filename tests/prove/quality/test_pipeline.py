@@ -451,6 +451,10 @@ def test_a_rehearsal_fails_as_the_pipeline_would(
         done = run(here, "sh", "-eu", SNIPPETS / FOLDER / "rehearse.sh")
         assert done.stdout.startswith(say), done.stdout
         assert ("rates.py" in listed) == (git == "true" or git.startswith("echo"))
+    (here / "rates.py").write_text("VAT = 0\n")
+    assert run(here, "git", "commit", "--all", "--message=Break").returncode == 0
+    again = run(here, "sh", SNIPPETS / FOLDER / "rehearse.sh")
+    assert (again.returncode, again.stdout) == (128, "")  # the clone of before isn't taken
     assert listed.replace("?? __pycache__/\n", "").replace("?? .pytest_cache/\n", "") == ""
 
 

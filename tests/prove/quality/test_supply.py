@@ -368,11 +368,12 @@ def test_a_deleted_password_is_found_in_the_history(walk: Walk, base: Path) -> N
     assert f"-{line}" in (folder / "log.txt").read_text()
     assert f"+{line}" in (folder / "log.txt").read_text()
     assert run(folder / "shallow", "git", "log", "--format=%s").stdout == "Delete the password\n"
+    assert not (folder / "versions").exists()  # each password would lie there
     script = (SNIPPETS / FOLDER / "history.sh").read_text()
     second = re.findall(r'  test "\$\(git .* \|\| return\n', script)
     assert len(second) == 1
     function = script[script.index("scan() {") : script.index("\n}\n") + 3]
-    unaware = function.replace(second[0], "") + "scan shallow && test -s versions/messages.txt"
+    unaware = function.replace(second[0], "") + "scan shallow && test -e report.txt"
     assert run(folder, "sh", "-euc", unaware).returncode == 0
     for name, end in ("settings.yml", 1), ("settings.py", 0):
         (base / name).write_text(line)
@@ -416,6 +417,7 @@ git add . && git commit --quiet --message="$said"
         folder.mkdir()
         assert run(folder, "sh", "-euc", script.format(plant)).returncode == 0
         ends[name] = scan_of(folder, "scan .").returncode
+        assert not (folder / "versions").exists()
     assert [name for name, end in ends.items() if end == 0] == [*plants][-2:]
     renamed, there = tmp_path / "renamed", tmp_path / "there"
     renamed.mkdir()
