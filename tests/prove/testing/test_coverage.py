@@ -419,9 +419,9 @@ def test_the_service_follows_greenlets(tmp_path: Path) -> None:
         (tmp_path / ".coveragerc").write_text(f"[run]\n{core}")
         made = run(tmp_path, "coverage", "run", f"--concurrency={concurrency}", "store.py")
         assert made.stdout == "after 1\n", made.stderr
-        said = run(tmp_path, "coverage", "report", "--show-missing").stdout
-        found = bool(re.search(r"store.py .* 10$", said, re.MULTILINE))
-        assert found == missing, said
+        data = Coverage(str(tmp_path / ".coverage"), config_file=str(tmp_path / ".coveragerc"))
+        data.load()
+        assert (data.analysis2(str(tmp_path / "store.py"))[3] == [10]) == missing
 
 
 @pytest.mark.holds(
@@ -453,20 +453,30 @@ def test_folders_without_an_init_are_counted(walk: Walk, folders: list[Path]) ->
     "An empty .coveragerc hides all these settings and their limit, and so does a table of coverage.py in setup.cfg or tox.ini.",
 )
 @pytest.mark.proves(f"{FOLDER}/bare.sh")
-def test_another_file_hides_the_settings(walk: Walk, folders: list[Path]) -> None:
+def test_another_file_hides_the_settings(
+    walk: Walk, folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert told(walk, "bare.sh")
     folder = shutil.copytree(folders[0], folders[0].with_name("hidden"))
     (folder / "tests/test_refunds.py").unlink()
     table = "[coverage:run]\nbranch = true\n"
     hiding = {"setup.cfg": table, "tox.ini": table, ".coveragerc": ""}
     assert run(folder, "pytest", "--cov").returncode == 1
-    for name, text in hiding.items():
-        (folder / name).write_text(text)
-        done = run(folder, "pytest", "--cov")
-        assert done.returncode == 0
-        assert "refunds.py" not in done.stdout
-        assert "Required test coverage" not in done.stdout
-        (folder / name).unlink()
+    monkeypatch.chdir(folder)
+    found = list[tuple[object, object]]()
+    for name, text in {"": "", **hiding}.items():
+        file = folder / (name or "none")
+        file.write_text(text)
+        read = Coverage(config_file=".coveragerc")  # as pytest-cov asks for it
+        options = ("report:fail_under", "run:source_pkgs")
+        found.append((read.get_option(options[0]), read.get_option(options[1])))
+        if name != ".coveragerc":
+            file.unlink()
+    assert found == [(80.01, ["orders"]), *[(0.0, [])] * len(hiding)]
+    done = run(folder, "pytest", "--cov")
+    assert done.returncode == 0
+    assert "refunds.py" not in done.stdout
+    assert "Required test coverage" not in done.stdout
 
 
 @pytest.mark.holds(

@@ -580,14 +580,17 @@ def test_a_test_that_is_not_collected_is_named(walk: Walk, tmp_path: Path) -> No
     ] + "\n}\nuncollected tests"
     (tests / "tests_basket.py").unlink()
 
-    def refused_of(source: str) -> str:
-        twice.write_text(source)
-        return ended(["sh", "-c", function], cwd=tmp_path, env=environment()).stdout
-
-    name = "tests/test_twice.py::test_one\n"
     one = "    def test_one(self, n): pass\n"
-    assert refused_of("def test_one(): assert 0\ndef test_one(): pass\n") == name
-    assert refused_of(f"class TestOne:\n{one}class Other:\n{one}") == name
     many = "import pytest\n@pytest.mark.parametrize('n', [1, 2])\nclass TestOne:\n"
-    assert refused_of(f"{many}{one}class Other:\n{one}") == name
-    assert refused_of(f"{many}{one}class TestOther:\n{one}") == ""
+    sources = {
+        "twice": "def test_one(): assert 0\ndef test_one(): pass\n",
+        "other": f"class TestOne:\n{one}class Other:\n{one}",
+        "many": f"{many}{one}class Other:\n{one}",
+        "both": f"{many}{one}class TestOther:\n{one}",
+    }
+    for name, source in sources.items():
+        (tests / f"test_{name}.py").write_text(source)
+    refusal = ended(["sh", "-c", function], cwd=tmp_path, env=environment()).stdout
+    assert refusal == "".join(
+        f"tests/test_{name}.py::test_one\n" for name in ("many", "other", "twice")
+    )
