@@ -19,7 +19,7 @@ scan() { # each version of each file of a repository, under each of its names
     find versions -type f \
       -exec detect-secrets-hook --no-verify {} + > report.txt || found=1
   rm -r versions # it holds each deleted password
-  return $found
+  return "$found"
 }
 detect-secrets-hook --no-verify settings.yml && echo "the file: green"
 git log --all --patch > log.txt

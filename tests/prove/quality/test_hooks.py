@@ -216,8 +216,8 @@ def test_a_hook_that_reads_the_folder_passes_another_file(
     assert run(folder, "git", "add", "orders.py").returncode == 0
     (folder / "orders.py").write_text("paid = 2\n")
     home = f"HOME={tmp_path}"
-    inside = ["env", "-u", "PREK_HOME", "-u", "XDG_CACHE_HOME", home, "git", "commit", "-mA"]
-    assert run(folder, *inside).returncode == 1
+    killing = ["env", "-u", "PREK_HOME", "-u", "XDG_CACHE_HOME", home, "git", "commit", "-mA"]
+    assert run(folder, *killing).returncode == 1
     assert (folder / "orders.py").read_text() == "paid = 1\n"
     (patch,) = tmp_path.glob(".cache/prek/patches/*.patch")
     bring_back = "git apply"
