@@ -348,8 +348,12 @@ def test_what_no_gate_reads_is_listed(walk: Walk, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "dist/orders.py\n")
     assert run(tmp_path, "git", "rm", "--force", "--quiet", "dist/orders.py").returncode == 0
     (tmp_path / "Zoë.py").write_text("paid  = 1\n")
-    for section, ends in (".format", (0, 1)), (".lint", (1, 1)), ("", (0, 0)):
-        settings = f'[tool.ruff{section}]\nexclude = ["Zoë.py"]\n'
-        (tmp_path / "pyproject.toml").write_text(settings)
+    for section, ends in (
+        ("[tool.ruff.format]", (0, 1)),
+        ("[tool.ruff.lint]", (1, 1)),
+        ("[tool.ruff]", (0, 0)),
+    ):
+        left_out = 'exclude = ["Zoë.py"]'
+        (tmp_path / "pyproject.toml").write_text(f"{section}\n{left_out}\n")
         gates = run(tmp_path, "ruff", "format", "--check"), run(tmp_path, "sh", "-c", unseen)
         assert tuple(gate.returncode for gate in gates) == ends, section
