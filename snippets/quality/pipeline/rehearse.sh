@@ -1,5 +1,4 @@
-git clone --quiet . ../clean
-cd ../clean || exit
+git clone --quiet . ../clean && cd ../clean || exit
 umask 077
 if env -i CI=true TZ=UTC LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 \
     HOME="$HOME" PATH="$PATH" make --silent test < /dev/null > test.log; then

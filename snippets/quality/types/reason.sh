@@ -1,5 +1,5 @@
 reasons() {
-    bare='# *(mypy:|type: *ignore *(#|$|\[[^]]*\][[:space:]]*$))'
+    bare='# *(mypy:|type: *ignore[[:space:]]*(#|$|\[[^]]*\][[:space:]]*$))'
     grep -rnE --include='*.py' --include='*.pyi' --exclude-dir='.?*' \
         "$bare" . && return 1
     test $? -eq 1

@@ -1,8 +1,8 @@
 uncollected() {
     grep -roE --include='*.py' '^ *(async )?def test_[A-Za-z0-9_]*' "$1" |
-        sed 's/:.* /::/' | sort -u > written
-    pytest --collect-only -q "$1" | sed -n 's/\[.*//; s/::.*::/::/; /::/p' |
-        sort -u > collected
+        sed 's/:.* /::/' | sort > written
+    pytest --collect-only -q "$1" | sed -n 's/\[.*//; /::/p' | sort -u |
+        sed 's/::.*::/::/' | sort > collected
     test -s written && ! comm -23 written collected | grep .
 }
 mkdir -p tests/orders

@@ -320,6 +320,7 @@ def test_the_service_has_these_settings() -> None:
 @pytest.mark.holds(
     "Here the file lies in dist:",
     "ruff format --check is green on nothing: without a Python file it only warns, and unseen refuses such a folder.",
+    "unseen doesn't see an exclude of [tool.ruff.format] or of [tool.ruff.lint]: set exclude in [tool.ruff] alone.",
 )
 @pytest.mark.proves(f"{FOLDER}/seen.sh")
 def test_what_no_gate_reads_is_listed(walk: Walk, tmp_path: Path) -> None:
@@ -336,3 +337,23 @@ def test_what_no_gate_reads_is_listed(walk: Walk, tmp_path: Path) -> None:
     for git, status in ("init --quiet", 0), ("add .", 1):
         assert run(tmp_path, "git", *git.split()).returncode == 0
         assert run(tmp_path, "sh", "-c", unseen).returncode == status
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/orders.py").touch()
+    long = tmp_path / ("x" * 200)
+    long.mkdir()
+    for number in range(700):  # more names than one argument of a command holds
+        (long / f"{number}.py").touch()
+    assert run(tmp_path, "git", "add", "--force", ".").returncode == 0
+    done = run(tmp_path, "sh", "-c", unseen)
+    assert (done.returncode, done.stdout) == (0, "dist/orders.py\n")
+    assert run(tmp_path, "git", "rm", "--force", "--quiet", "dist/orders.py").returncode == 0
+    (tmp_path / "Zoë.py").write_text("paid  = 1\n")
+    for section, ends in (
+        ("[tool.ruff.format]", (0, 1)),
+        ("[tool.ruff.lint]", (1, 1)),
+        ("[tool.ruff]", (0, 0)),
+    ):
+        left_out = 'exclude = ["Zoë.py"]'
+        (tmp_path / "pyproject.toml").write_text(f"{section}\n{left_out}\n")
+        gates = run(tmp_path, "ruff", "format", "--check"), run(tmp_path, "sh", "-c", unseen)
+        assert tuple(gate.returncode for gate in gates) == ends, section

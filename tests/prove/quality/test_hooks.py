@@ -29,7 +29,7 @@ INSTRUCTIONS = [
     "Don't check the folder in place of the commit",
     "Take into a hook what ends in seconds, and leave the tests to the push or to the pipeline.",
     "Call prek install where your project is set up.",
-    "Let your repository refuse a merge until prek run --all-files has passed in the pipeline.",
+    "Let your repository refuse a merge until prek run --all-files has passed in the pipeline, and then with --stage pre-push if you have hooks of a push.",
     "Go around the hook with --no-verify, and see the pipeline refuse the commit:",
 ]
 
@@ -53,6 +53,7 @@ def run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "NO_COLOR": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PREK_HOME": f"{folder}.prek",
     }
     for who in "AUTHOR", "COMMITTER":
@@ -186,6 +187,7 @@ def test_a_hook_that_rewrites_commits_the_old_file(walk: Walk, tmp_path: Path) -
 @pytest.mark.holds(
     "This hook checks, and it reads the wrong file:",
     "prek puts away the changes that aren't staged, runs the hooks, and brings them back.",
+    "Where prek is killed, it brings nothing back: the newest file in ~/.cache/prek/patches has the changes, and git apply puts them into the folder.",
     "It leaves a new file where it is, so tests that import a module which nobody added are green in the hook and red in a clone.",
 )
 @pytest.mark.proves(f"{FOLDER}/unstaged.sh")
@@ -209,6 +211,19 @@ def test_a_hook_that_reads_the_folder_passes_another_file(
     (folder / "rates.py").write_text("VAT = 0\n")
     assert commit(folder, "orders.py", "VAT = 1\n")  # the hook reads what is staged
     assert (folder / "rates.py").read_text() == "VAT = 0\n"
+    folder = repository(tmp_path / "killed", local("sh -c 'kill -9 $PPID' sh"))
+    (folder / "orders.py").write_text("paid = 1\n")
+    assert run(folder, "git", "add", "orders.py").returncode == 0
+    (folder / "orders.py").write_text("paid = 2\n")
+    home = f"HOME={tmp_path}"
+    killing = ["env", "-u", "PREK_HOME", "-u", "XDG_CACHE_HOME", home, "git", "commit", "-mA"]
+    assert run(folder, *killing).returncode == 1
+    assert (folder / "orders.py").read_text() == "paid = 1\n"
+    place = "~/.cache/prek/patches"
+    (patch,) = tmp_path.glob(f"{place.removeprefix('~/')}/*.patch")
+    bring_back = "git apply"
+    assert run(folder, *bring_back.split(), patch).returncode == 0
+    assert (folder / "orders.py").read_text() == "paid = 2\n"
 
 
 @pytest.mark.holds(
@@ -248,6 +263,7 @@ def test_a_commit_is_made_from_the_index(tmp_path: Path) -> None:
     "The service's hooks run the gates of a tier: XS at each commit, and S at each push.",
     "Each calls make, so you run by hand what the hook runs.",
     "At a push, prek puts nothing away: a mend that isn't in a commit lets a broken commit pass.",
+    "Without --stage pre-push, prek run --all-files runs no hook of a push, and is green.",
     "S tests one module, which is tests/test_handlers.py unless TEST names yours.",
 )
 def test_the_hooks_of_the_service_call_make(tmp_path: Path) -> None:
@@ -265,6 +281,9 @@ def test_the_hooks_of_the_service_call_make(tmp_path: Path) -> None:
     assert run(folder, "git", "show", "main:gates").stdout == "xs\n"
     assert run(folder, "git", "restore", "gates").returncode == 0
     assert [run(folder, "make", gate).returncode for gate in ("xs", "s")] == [0, 2]  # by hand
+    of_all = "prek run --all-files"
+    pipeline = [of_all, f"{of_all} --stage pre-push"]
+    assert [run(folder, *gate.split()).returncode for gate in pipeline] == [0, 1]
     assert commit(folder, "gates", "xs push\n")
     assert run(folder, "git", "push", "../there", "main").returncode == 0
     make = ["make", "--dry-run", "READY=ready", "s"]

@@ -196,7 +196,7 @@ def test_what_is_planted_is_refused(walk: Walk) -> None:
 
 @pytest.mark.holds(
     "This script also compares the licences with a list:",
-    "It refuses an empty SBOM, a package that the lock names and nobody installed, and a package whose metadata names no licence.",
+    "It refuses an empty SBOM, a package that the lock names without a marker (;) and nobody installed, and a package whose metadata names no licence.",
     "A package with two licences passes when both are in ALLOWED: requests tells its own as Apache-2.0 and in an older form.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/meant.py"], indirect=True)
@@ -214,6 +214,11 @@ def test_each_part_is_locked_and_its_licences_allowed(
     for line in "PyYAML[fast]==6.0.3 \\\n    --hash=sha256:00\n", "pyyaml == 6.0.3\n":
         assert refused(part(mit), line) == []  # as other tools write a lock
     assert refused([], lock) == ["the SBOM or the lock is empty"]
+    marked = "lacking==1.0 ; python_version > '3'\n"
+    assert [refused(part(mit), lock + more) for more in (marked, "lacking==1.0\n")] == [
+        [],
+        ["lacking isn't installed"],
+    ]
     assert refused([], "pyyaml==6.0.3 \\\n") == [
         "the SBOM or the lock is empty",
         "pyyaml isn't installed",
@@ -350,7 +355,7 @@ def scan_of(folder: Path, ending: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.holds(
     "A commit that deletes a password leaves it in the history, and the log of it hides it:",
     "A clone with --depth=1 has the last commit alone, so without its second line scan is green on nothing there.",
-    "detect-secrets chooses its rules by the name of a file: in settings.yml it finds a password without quotes, and in log.txt it doesn't.",
+    "detect-secrets chooses its rules by the name of a file: in settings.yml it finds a password without quotes, and in settings.py it doesn't.",
     "detect-secrets scan ends with status 0 and writes what it found, and detect-secrets-hook ends red.",
 )
 @pytest.mark.proves(f"{FOLDER}/history.sh")
@@ -363,12 +368,16 @@ def test_a_deleted_password_is_found_in_the_history(walk: Walk, base: Path) -> N
     assert f"-{line}" in (folder / "log.txt").read_text()
     assert f"+{line}" in (folder / "log.txt").read_text()
     assert run(folder / "shallow", "git", "log", "--format=%s").stdout == "Delete the password\n"
+    assert not (folder / "versions").exists()  # each password would lie there
     script = (SNIPPETS / FOLDER / "history.sh").read_text()
     second = re.findall(r'  test "\$\(git .* \|\| return\n', script)
     assert len(second) == 1
     function = script[script.index("scan() {") : script.index("\n}\n") + 3]
-    unaware = function.replace(second[0], "") + "scan shallow && test -s versions/messages.txt"
+    unaware = function.replace(second[0], "") + "scan shallow && test -e report.txt"
     assert run(folder, "sh", "-euc", unaware).returncode == 0
+    for name, end in ("settings.yml", 1), ("settings.py", 0):
+        (base / name).write_text(line)
+        assert run(base, "detect-secrets-hook", "--no-verify", name).returncode == end
     (folder / "again.yml").write_text(line)
     command = "detect-secrets scan"
     done = run(folder, *command.split(), "--no-verify", "again.yml")
@@ -393,22 +402,36 @@ git merge --quiet --no-ff --no-commit other
 git add . && git commit --quiet --message="$said"
 """
     key = "AKIA" + "IOSFODNN7EXAMPLF"  # in two parts, so that nobody takes it for one of ours
-    plants = {
-        "a merge": f"said=m; echo {key} > notes",
-        "bytes": f"said=m; printf '{key}\\n\\0' > data",
-        "a line of Python": f"said=m; echo '{key}  # pragma' > settings.py",
-        "a space": f"said=m; mkdir 'a b'; echo {key} > 'a b/c d'",
-        "a message": f"said={key}; touch notes",
-        "an allowed line": f"said=m; echo '{key}  # pragma: allowlist secret' > settings.py",
-        "nothing": "said=m; touch notes",
-    }
-    ends = {}
-    for name, plant in plants.items():
+    allowed = f"echo '{key}  # pragma: allowlist secret' > settings.py"
+    plants = f"""
+said={key}
+echo {key} > notes.txt
+printf '{key}\\n\\0' > data
+echo '{key}  # pragma' > settings.py
+mkdir 'a b'; echo {key} > 'a b/c d'
+"""
+    for name, plant, status in ("plants", plants, 1), ("allowed", f"said=m; {allowed}", 0):
         folder = tmp_path / name
         folder.mkdir()
         assert run(folder, "sh", "-euc", script.format(plant)).returncode == 0
-        ends[name] = scan_of(folder, "scan .").returncode
-    assert [name for name, end in ends.items() if end == 0] == [*plants][-2:]
+        assert scan_of(folder, "scan .").returncode == status
+        assert not (folder / "versions").exists()
+    report = (tmp_path / "plants/report.txt").read_text()
+    found = re.findall(r"^Location: +versions/(?:\w+/)?(.+):1$", report, re.MULTILINE)
+    assert {*found} == {"notes.txt", "data", "settings.py", "c d", "messages.txt"}
+    renamed, there = tmp_path / "renamed", tmp_path / "there"
+    renamed.mkdir()
+    rename = "git mv settings.yml settings.yml.j2 && git commit --quiet --message=a"
+    plant = r"said=m; printf '{{ vault }}\npassword: kept-for-ever\n' > settings.yml"
+    assert run(renamed, "sh", "-euc", f"{script.format(plant)}{rename}").returncode == 0
+    assert run(renamed, "detect-secrets-hook", "settings.yml.j2").returncode == 0
+    assert scan_of(renamed, "scan .").returncode == 1  # under the name that it had
+    assert run(renamed, "git", "config", "uploadpack.allowFilter", "true").returncode == 0
+    clone = ["clone", "--quiet", "--no-checkout", "--filter=blob:none", f"file://{renamed}"]
+    assert run(tmp_path, "git", *clone, "partial").returncode == 0
+    renamed.rename(there)
+    assert "could not fetch" in scan_of(tmp_path / "partial", "scan .").stderr
+    assert scan_of(tmp_path / "partial", "scan . || exit 3").returncode == 3
     (tmp_path / "none").mkdir()
     assert scan_of(tmp_path / "none", "scan . || exit 3").returncode == 3
 

@@ -291,6 +291,7 @@ def test_an_ignore_has_a_reason(walk: Walk, tmp_path: Path) -> None:
         (RIGHT, 1),
         (f"paid = 1  {tight}  \n", 1),
         *[(first, 1) for first in whole_file],
+        (f"{IGNORE}\r\n", 1),
         (reason, 0),
         ("", 0),
     ):

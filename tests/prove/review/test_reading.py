@@ -62,7 +62,7 @@ INSTRUCTIONS = [
     "Ask of each line of a pull request what becomes of it when it is cancelled, when it fails, and when two tasks run it.",
     "If you don't know the answer, ask for a test that does.",
     "Put these questions to each line",
-    "Ask who else runs between two lines: at an await, each other task may, and another process at any line.",
+    "Ask who else runs between two lines: at an await, each other task may, and another thread or process at any line.",
     "Ask what goes on when its task is cancelled here.",
     "Ask what is noted as done when the next line fails.",
     "Ask what ends a loop, a wait and a queue that grows.",

@@ -419,9 +419,9 @@ def test_the_service_follows_greenlets(tmp_path: Path) -> None:
         (tmp_path / ".coveragerc").write_text(f"[run]\n{core}")
         made = run(tmp_path, "coverage", "run", f"--concurrency={concurrency}", "store.py")
         assert made.stdout == "after 1\n", made.stderr
-        said = run(tmp_path, "coverage", "report", "--show-missing").stdout
-        found = bool(re.search(r"store.py .* 10$", said, re.MULTILINE))
-        assert found == missing, said
+        data = Coverage(str(tmp_path / ".coverage"), config_file=str(tmp_path / ".coveragerc"))
+        data.load()
+        assert (data.analysis2(str(tmp_path / "store.py"))[3] == [10]) == missing
 
 
 @pytest.mark.holds(
@@ -453,39 +453,61 @@ def test_folders_without_an_init_are_counted(walk: Walk, folders: list[Path]) ->
     "An empty .coveragerc hides all these settings and their limit, and so does a table of coverage.py in setup.cfg or tox.ini.",
 )
 @pytest.mark.proves(f"{FOLDER}/bare.sh")
-def test_another_file_hides_the_settings(walk: Walk, folders: list[Path]) -> None:
+def test_another_file_hides_the_settings(
+    walk: Walk, folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert told(walk, "bare.sh")
     folder = shutil.copytree(folders[0], folders[0].with_name("hidden"))
     (folder / "tests/test_refunds.py").unlink()
     table = "[coverage:run]\nbranch = true\n"
     hiding = {"setup.cfg": table, "tox.ini": table, ".coveragerc": ""}
     assert run(folder, "pytest", "--cov").returncode == 1
-    for name, text in hiding.items():
-        (folder / name).write_text(text)
-        done = run(folder, "pytest", "--cov")
-        assert done.returncode == 0
-        assert "refunds.py" not in done.stdout
-        assert "Required test coverage" not in done.stdout
-        (folder / name).unlink()
+    monkeypatch.chdir(folder)
+    found = list[tuple[object, object]]()
+    for name, text in {"": "", **hiding}.items():
+        file = folder / (name or "none")
+        file.write_text(text)
+        read = Coverage(config_file=".coveragerc")  # as pytest-cov asks for it
+        options = ("report:fail_under", "run:source_pkgs")
+        found.append((read.get_option(options[0]), read.get_option(options[1])))
+        if name != ".coveragerc":
+            file.unlink()
+    assert found == [(80.01, ["orders"]), *[(0.0, [])] * len(hiding)]
+    done = run(folder, "pytest", "--cov")
+    assert done.returncode == 0
+    assert "refunds.py" not in done.stdout
+    assert "Required test coverage" not in done.stdout
 
 
 @pytest.mark.holds(
-    'Code that a test runs in another process counts where [tool.coverage.run] has patch = ["subprocess"].',
+    'Code that a test runs in another process counts where [tool.coverage.run] has patch = ["subprocess"], and where the test stops that process by SIGTERM, sigterm = true too.',
 )
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
 def test_another_process_counts(walk: Walk, folders: list[Path]) -> None:
     assert told(walk, "gate.sh")
     folder = shutil.copytree(folders[0], folders[0].with_name("processes"))
     called = "import sys; sys.path.insert(0, 'src'); import orders.refunds"
-    test = f"import subprocess, sys\n\ndef test_refunds():\n    subprocess.run([sys.executable, '-c', {called!r}], check=True)\n"
-    (folder / "tests/test_refunds.py").write_text(test)
+    served = f"{called}, signal; print(flush=True); signal.pause()"
+    stopped = f"""
+    with subprocess.Popen([sys.executable, '-c', {served!r}], stdout=-1) as server:
+        server.stdout.readline()
+        server.terminate()
+"""
+    ended_itself = f"\n    subprocess.run([sys.executable, '-c', {called!r}], check=True)\n"
     settings, ends = folder / "pyproject.toml", list[int]()
-    for patch in ("", 'patch = ["subprocess"]\n'):
-        settings.write_text(
-            settings.read_text().replace("branch = true\n", f"branch = true\n{patch}")
-        )
+    patch, signalled = 'patch = ["subprocess"]\n', "sigterm = true\n"
+    text = settings.read_text()
+    for call, options in (
+        (ended_itself, ""),
+        (ended_itself, patch),
+        (stopped, patch),
+        (stopped, patch + signalled),
+    ):
+        test = f"import subprocess, sys\n\ndef test_refunds():{call}"
+        (folder / "tests/test_refunds.py").write_text(test)
+        settings.write_text(text.replace("branch = true\n", f"branch = true\n{options}"))
         ends.append(run(folder, "pytest", "--cov").returncode)
-    assert ends == [1, 0]
+    assert ends == [1, 0, 1, 0]
 
 
 @pytest.mark.holds(

@@ -104,9 +104,9 @@ INSTRUCTIONS = [
     "Don't try again until it is green",
     "Let pytest-rerunfailures try this test again when it fails:",
     "Let the database decide where the stock is a row.",
+    "Run the tests several times with these settings and --numprocesses=0, each time with a new seed, and mend what is red.",
     "Set the time limit, and then let two workers run the tests.",
     "Take each rerun away, and mend its race.",
-    "Run the tests several times with these settings and --numprocesses=0, each time with a new seed, and mend what is red.",
     "Put own.py and the settings into a new folder, and refuse each test that pytest doesn't collect:",
 ]
 
@@ -552,7 +552,7 @@ def test_the_tree_is_that_of_the_service(pytestconfig: pytest.Config) -> None:
 @pytest.mark.holds(
     "pytest collects tests_basket.py only where the command names it, so its author sees it green, and the pipeline never runs it.",
     "pytest collects no class whose name doesn't begin with Test, unless it is a TestCase.",
-    "Two tests of one name in one file are one to this script: let Ruff report them with F811.",
+    "Each test of a name counts, so the script also refuses a file in which one test hides another.",
 )
 @pytest.mark.proves(f"{FOLDER}/uncollected.sh")
 def test_a_test_that_is_not_collected_is_named(walk: Walk, tmp_path: Path) -> None:
@@ -575,5 +575,22 @@ def test_a_test_that_is_not_collected_is_named(walk: Walk, tmp_path: Path) -> No
     collected = pytests("tests", "-rp", folder=tmp_path).stdout
     ran = {"tests/test_case.py::Prices::test_one", "tests/test_twice.py::test_one"}
     assert {*re.findall(r"^PASSED (\S+)", collected, re.MULTILINE)} == ran
-    check = ["ruff", "check", "--isolated", "--no-cache", "--select=F811", str(twice)]
-    assert "F811" in ended(check, cwd=tmp_path, env=environment()).stdout
+    function = (HERE / "uncollected.sh").read_text().partition("\n}\n")[
+        0
+    ] + "\n}\nuncollected tests"
+    (tests / "tests_basket.py").unlink()
+
+    one = "    def test_one(self, n): pass\n"
+    many = "import pytest\n@pytest.mark.parametrize('n', [1, 2])\nclass TestOne:\n"
+    sources = {
+        "twice": "def test_one(): assert 0\ndef test_one(): pass\n",
+        "other": f"class TestOne:\n{one}class Other:\n{one}",
+        "many": f"{many}{one}class Other:\n{one}",
+        "both": f"{many}{one}class TestOther:\n{one}",
+    }
+    for name, source in sources.items():
+        (tests / f"test_{name}.py").write_text(source)
+    refusal = ended(["sh", "-c", function], cwd=tmp_path, env=environment()).stdout
+    assert refusal == "".join(
+        f"tests/test_{name}.py::test_one\n" for name in ("many", "other", "twice")
+    )
