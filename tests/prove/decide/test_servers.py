@@ -17,7 +17,7 @@ import pytest
 
 from tests.engine.needs import modules
 from tests.engine.pages import SNIPPETS
-from tests.parts import pictures
+from tests.parts import clock, pictures
 from tests.parts.server import beside
 
 FOLDER = "decide/servers"
@@ -255,6 +255,33 @@ def test_a_worker_is_killed_that_waits_too_long(record_property: Any) -> None:
     record_property("figure", f"{Config().timeout} s")
     assert Config().timeout > 20  # the timeout of the page's clients
     stalled(kills=True)
+
+
+@pytest.mark.holds(
+    "httpx2 counts its timeout anew at each read, so an answer that drips outlasts both.",
+)
+@pytest.mark.proves(f"{FOLDER}/waits.py")
+def test_an_answer_that_drips_outlasts_both_timeouts() -> None:
+    (given,) = re.findall(r"timeout=(\d+)", (SNIPPETS / FOLDER / "waits.py").read_text())
+
+    async def drip(_: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+        out.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n")
+        for byte in b"4", b"2":
+            await clock.passed(int(given) - 1)
+            out.write(byte)
+            await out.drain()
+        out.close()
+
+    async def taken() -> float:
+        async with (
+            await asyncio.start_server(drip, "127.0.0.1", 0) as remote,
+            httpx2.AsyncClient(timeout=int(given)) as client,
+        ):
+            url = f"http://127.0.0.1:{remote.sockets[0].getsockname()[1]}"
+            assert (await client.get(url)).text == "42"
+            return clock.now()
+
+    assert clock.run(taken()) > Config().timeout > int(given)
 
 
 @pytest.mark.holds(
