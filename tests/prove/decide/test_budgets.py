@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib
+import re
+import runpy
 import subprocess
 import sys
 import time
@@ -54,7 +56,8 @@ from locust import events
 
 def met(environment):
     orders, memory = (environment.stats.get(path, "GET") for path in ("/orders", "/memory"))
-    return orders.num_requests >= 60 and orders.max_response_time >= 2000 and memory.num_requests
+    slow = orders.max_response_time >= SLOWEST
+    return orders.num_requests >= 60 and slow and memory.num_requests
 
 def end(environment):
     while not met(environment):
@@ -112,7 +115,7 @@ def test_one_run_keeps_its_budget_and_another_breaks_it(
     limits = budget.replace('"99%" = 9000', '"99%" = 1500\naverage = 1500')
     strict.write_text(limits.replace("memory = 500", "memory = 1"))
     ends = tmp_path / "ends.py"
-    ends.write_text(ENDS)
+    ends.write_text(ENDS.replace("SLOWEST", "2000"))
     enough = [f"--locustfile={HOME}/load.py,{ends}", "--run-time=120s"]
     with serving(orders.app) as server:
         kept = ran(HOME / "budget.toml", server.url, tmp_path, *enough)
@@ -139,6 +142,35 @@ def test_a_run_without_the_service_breaks_its_budget(tmp_path: Path) -> None:
     assert "broken: failures is more than 0" in done.broken
     assert "broken: memory is more than 500" in done.broken
     assert "broken: fewer than 50000 requests" in done.broken
+
+
+@pytest.mark.holds(
+    "Locust drops the requests that wait at the end, so without stop-timeout the run of a service that hangs is green.",
+    "The timeout in load.py is shorter, and makes a failure of each request that hangs.",
+)
+@pytest.mark.proves(f"{FOLDER}/load.py")
+def test_a_request_that_hangs_breaks_the_budget(tmp_path: Path) -> None:
+    code = (HOME / "orders.py").read_text()
+    hangs = code.replace("asyncio.sleep(2)", "asyncio.Event().wait()")
+    assert hangs != code
+    (tmp_path / "hangs.py").write_text(hangs)
+    app = runpy.run_path(str(tmp_path / "hangs.py"))["app"]
+    budget, load = ((HOME / name).read_text() for name in ("budget.toml", "load.py"))
+    (given,) = re.findall(r"timeout=(\d+)", load)
+    (waits,) = re.findall(r'(?m)^stop-timeout = "(\d+)s".*\n', budget)
+    assert int(given) < int(waits)
+    (tmp_path / "ends.py").write_text(ENDS.replace("SLOWEST", "0"))
+    enough = [f"--locustfile={tmp_path}/load.py,{tmp_path}/ends.py", "--run-time=120s"]
+    ended = list[Done]()
+    with serving(app, timeout_graceful_shutdown=0) as server:
+        for timeout, stop in ("1", 'stop-timeout = "600s"\n'), ("600", ""):
+            (tmp_path / "load.py").write_text(
+                load.replace(f"timeout={given}", f"timeout={timeout}")
+            )
+            config = tmp_path / "budget.toml"
+            config.write_text(re.sub("(?m)^stop-timeout.*\n", stop, budget))
+            ended.append(ran(config, server.url, tmp_path, *enough))
+    assert ended == [Done(1, ["broken: failures is more than 0"]), Done(0, [])]
 
 
 LIMITS = """
