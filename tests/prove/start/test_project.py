@@ -24,7 +24,6 @@ pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else,
 
 
 INSTRUCTIONS = [
-    "Copy its LICENSE into the project before you give away the code or an image of it, and say under what licence your own part is.",
     "Start here when you begin a service, so that its first week doesn't go into settings, migrations and gates.",
     "Make the project with one command, and see a test of your own fail before you change anything.",
     "If you don't know what to call it, take the plural of what it stores.",
@@ -35,6 +34,7 @@ INSTRUCTIONS = [
     "In the folder of the project, add the test and run it:",
     "Add them, run the test again, pass the gates that each commit passes, and commit:",
     "Begin in the folder that holds the playbook:",
+    "Copy its LICENSE into the project before you give away the code or an image of it, and say under what licence your own part is.",
     "Search the files of the project and their names for the old name:",
 ]
 
@@ -135,6 +135,21 @@ def test_a_copy_keeps_the_audience_of_its_tokens(walk: Walk, place: Place) -> No
     by_hand = old.replace("from accounts", "from orders")  # what a rename of the package changes
     assert re.findall(told, by_hand, re.MULTILINE) == ["accounts"]
     assert re.findall(told, new, re.MULTILINE) == ["orders"]
+
+
+@pytest.mark.service(
+    "tests/survival/test_run.py::test_run_leaves_the_schema_of_your_own_database[base-0001]"
+)
+@pytest.mark.holds(
+    "make run never migrates a database of your own: where that lacks a migration, the run names it and ends.",
+)
+@pytest.mark.proves(f"{FOLDER}/run.sh")
+def test_it_leaves_a_database_of_your_own(walk: Walk, place: Place) -> None:
+    assert "Ended." in walk["run.sh"].stdout
+    asked = "make run"
+    assert asked in (SNIPPETS / FOLDER / "run.sh").read_text()
+    started = (place.folder / "orders/dev/run.py").read_text()
+    assert "Your database was left as it is. It lacks these migrations:" in started
 
 
 @pytest.mark.holds(
