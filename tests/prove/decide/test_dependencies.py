@@ -169,14 +169,18 @@ def python(code: str) -> str:
 
 @pytest.mark.holds(
     "SQLAlchemy takes postgresql alone for another driver, psycopg.",
-    "Declare httpx2 with the tests: fastapi.testclient doesn't load without it.",
+    "Declare httpx2 with the tests: without it fastapi.testclient takes the old httpx and warns that this is deprecated, or doesn't load.",
 )
 @pytest.mark.proves(f"{FOLDER}/pyproject.toml")
 def test_what_comes_only_with_its_extra_or_its_name() -> None:
     engine = "from sqlalchemy.ext.asyncio import create_async_engine as create\n"
     told = python(f"{engine}create('postgresql+asyncpg://db/orders')")
     assert "ImportError: The SQLAlchemy asyncio module requires" in told
-    assert "httpx2" in python("import fastapi.testclient")
+    assert "httpx2 package to be installed" in python("import fastapi.testclient")
+    code = "import sys, httpx2\nsys.modules.update(httpx=httpx2, httpx2=None)\n"  # as if it were old
+    loads = [sys.executable, "-c", f"{code}import fastapi.testclient"]
+    done = subprocess.run(loads, capture_output=True, text=True)
+    assert done.returncode == 0 and "Using `httpx`" in done.stderr and "deprecated" in done.stderr
     assert make_url("postgresql://db/orders").get_dialect().driver == "psycopg"
     assert make_url("postgresql+asyncpg://db/orders").get_dialect().driver == "asyncpg"
     with pytest.raises(ModuleNotFoundError):
