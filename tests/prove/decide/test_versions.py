@@ -149,7 +149,7 @@ def test_a_low_floor_keeps_an_old_release(tmp_path: Path) -> None:
 
 @pytest.mark.holds(
     "Write the floor once, as requires-python: pip and uv refuse to install the project on an older Python.",
-    "Its lock alone they install there.",
+    "Its lock alone they install there, if each package in it runs there.",
     "pip answers it with an older release that has no bound, and uv installs the newest all the same.",
 )
 def test_pip_and_uv_refuse_an_older_python_and_differ_on_an_upper_bound(tmp_path: Path) -> None:
@@ -180,6 +180,13 @@ def test_pip_and_uv_refuse_an_older_python_and_differ_on_an_upper_bound(tmp_path
         [*command, f"--find-links={tmp_path}"], cwd=tmp_path, capture_output=True, text=True
     )
     assert "Would install capped-1.0" in done.stdout
+    (tmp_path / "requirements.txt").write_text("capped==1.0\nfuture==1.0\n")
+    refused = uv(tmp_path, "install", python, *lock)
+    assert "+ capped" not in refused and "requires Python >=3.99" in " ".join(refused.split())
+    done = subprocess.run(
+        [*command, f"--find-links={tmp_path}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode and "requires a different Python" in done.stderr
 
 
 @pytest.mark.holds(
