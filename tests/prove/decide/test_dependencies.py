@@ -177,7 +177,9 @@ def test_what_comes_only_with_its_extra_or_its_name() -> None:
     told = python(f"{engine}create('postgresql+asyncpg://db/orders')")
     assert "ImportError: The SQLAlchemy asyncio module requires" in told
     assert "httpx2 package to be installed" in python("import fastapi.testclient")
-    code = "import sys, httpx2\nsys.modules.update(httpx=httpx2, httpx2=None)\n"  # as if it were old
+    code = (
+        "import sys, httpx2\nsys.modules.update(httpx=httpx2, httpx2=None)\n"  # as if it were old
+    )
     loads = [sys.executable, "-c", f"{code}import fastapi.testclient"]
     done = subprocess.run(loads, capture_output=True, text=True)
     assert done.returncode == 0 and "Using `httpx`" in done.stderr and "deprecated" in done.stderr
