@@ -134,6 +134,7 @@ def mypy(folder: Path, config: str) -> dict[str, list[str]]:
     for line in done.stdout.splitlines():
         if " error: " in line:
             found.setdefault(line.partition(".py:")[0], []).append(line.rpartition("[")[2][:-1])
+    assert done.returncode == bool(found)
     return found
 
 
@@ -161,6 +162,7 @@ def configured(folder: Path) -> str:
     "mypy doesn't check the body of a function without hints unless check_untyped_defs is on.",
     "Such a function returns Any, which fits everything.",
     "So one function without hints hides the errors of its callers.",
+    "A status of 1 doesn't tell: mypy ends so where it finds errors, and Python where it can't import mypy.",
 )
 def test_all_faults_pass_without_a_setting(tmp_path: Path) -> None:
     configured(tmp_path)
@@ -370,7 +372,4 @@ def test_a_mypy_that_does_not_run_is_refused(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
         assert done.returncode == ends, code
     assert subprocess.run(["sh", "-c", cannot], capture_output=True).returncode == 1
-    (tmp_path / "bad.py").write_text("total: int = ''\n")
-    found = [sys.executable, "-m", "mypy", "--no-incremental", "bad.py"]
-    assert subprocess.run(found, cwd=tmp_path, capture_output=True).returncode == 1
     assert filtered(tmp_path, "") == 0

@@ -183,10 +183,6 @@ def test_pip_and_uv_refuse_an_older_python_and_differ_on_an_upper_bound(tmp_path
     (tmp_path / "requirements.txt").write_text("capped==1.0\nfuture==1.0\n")
     refused = uv(tmp_path, "install", python, *lock)
     assert "+ capped" not in refused and "requires Python >=3.99" in " ".join(refused.split())
-    done = subprocess.run(
-        [*command, f"--find-links={tmp_path}"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode and "requires a different Python" in done.stderr
 
 
 @pytest.mark.holds(
@@ -298,26 +294,18 @@ def test_the_program_ends_red_on_a_python_that_has_ended(
 
 
 @pytest.mark.proves(f"{FOLDER}/watch.yml")
-@pytest.mark.parametrize(
-    "file", [SNIPPETS / FOLDER / "watch.yml", ROOT / ".github/workflows/watch.yml"]
-)
-def test_a_schedule_runs_the_program_and_no_change_does(file: Path, tmp_path: Path) -> None:
-    workflow = yaml.load(file.read_text(), yaml.BaseLoader)  # noqa: S506  it makes texts alone, so `on` stays one
-    assert sorted(workflow["on"]) == ["schedule", "workflow_dispatch"]
-    command = workflow["jobs"]["pythons"]["steps"][-1]["run"].split()
-    assert [Path(word).name for word in command[:3]] == ["python3", "ends.py", "pythons.toml"]
-    assert {Path(word).name for word in command[3:]} == {"pyproject.toml"}
+def test_a_schedule_runs_the_program_and_no_change_does(tmp_path: Path) -> None:
+    files = [SNIPPETS / FOLDER / "watch.yml", ROOT / ".github/workflows/watch.yml"]
+    for file in files:
+        workflow = yaml.load(file.read_text(), yaml.BaseLoader)  # noqa: S506  it makes texts alone, so `on` stays one
+        assert sorted(workflow["on"]) == ["schedule", "workflow_dispatch"]
+        command = workflow["jobs"]["pythons"]["steps"][-1]["run"].split()
+        assert [Path(word).name for word in command[:3]] == ["python3", "ends.py", "pythons.toml"]
+        assert {Path(word).name for word in command[3:]} == {"pyproject.toml"}
+    audit = ["--offline", "--no-progress", "--no-config", "--persona=auditor", "--cache-dir"]
     for each in (
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
-        [
-            "zizmor",
-            "--offline",
-            "--no-progress",
-            "--no-config",
-            "--persona=auditor",
-            "--cache-dir",
-            str(tmp_path),
-        ],
+        ["zizmor", *audit, str(tmp_path)],
     ):
-        done = subprocess.run([*each, str(file)], capture_output=True, text=True)
+        done = subprocess.run([*each, *map(str, files)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
