@@ -259,10 +259,10 @@ def test_a_worker_is_killed_that_waits_too_long(record_property: Any) -> None:
 
 
 @pytest.mark.holds(
-    "httpx2 counts its timeout anew at each read, so an answer that drips outlasts both.",
+    "httpx2 counts its timeout anew at each read, so an answer that drips takes longer than both: see Don't: limit the read alone.",
 )
 @pytest.mark.proves(f"{FOLDER}/waits.py")
-def test_an_answer_that_drips_outlasts_both_timeouts() -> None:
+def test_an_answer_that_drips_takes_longer_than_both_timeouts() -> None:
     (given,) = re.findall(r"timeout=(\d+)", (SNIPPETS / FOLDER / "waits.py").read_text())
 
     async def drip(_: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
