@@ -13,7 +13,7 @@ class Customer(HttpUser):
 
     @task
     def orders(self) -> None:
-        self.client.get("/orders")
+        self.client.get("/orders", timeout=10)  # below stop-timeout
 
 
 # region who asks for the memory, what is measured, and what was written

@@ -7,13 +7,13 @@ PARTS = ["question", "default", "depends", "later", "page"]
 
 def unsettled(file: str, text: str) -> list[str]:
     """Return where a question lacks a part, why, and what to do."""
-    lines, questions, found = text.splitlines(), tomllib.loads(text), []
+    questions, found = tomllib.loads(text), []
     if not questions:
         found.append(f"{file}:1: it has no question")
     for name, told in questions.items():
         for part in PARTS:
             if part not in told:
-                line = lines.index(f"[{name}]") + 1
+                line = text.partition(f"[{name}]")[0].count("\n") + 1
                 cure = "Write what holds until somebody decides otherwise"
                 found.append(f"{file}:{line}: [{name}] has no {part}. {cure}.")
     return found

@@ -8,13 +8,13 @@ OPEN = {"", "?", "-", "none", "open", "tbd", "todo", "to be decided"}
 
 def unsettled(file: str, text: str) -> list[str]:
     """Return where a question lacks a part, why, and what to do."""
-    lines, questions, found = text.splitlines(), tomllib.loads(text), []
+    questions, found = tomllib.loads(text), []
     if not questions:
         found.append(f"{file}:1: it has no question")
     for name, told in questions.items():
         for part in PARTS:
             if str(told.get(part, "")).strip(" .").lower() in OPEN:
-                line = lines.index(f"[{name}]") + 1
+                line = text.partition(f"[{name}]")[0].count("\n") + 1
                 cure = "Write what holds until somebody decides otherwise"
                 found.append(f"{file}:{line}: [{name}] has no {part}. {cure}.")
     return found

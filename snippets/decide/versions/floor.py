@@ -10,9 +10,9 @@ def required(library: str) -> Version:
     """Return the oldest Python that an installed library supports."""
     told = metadata(library).get_all("Requires-Python", [])
     rules = SpecifierSet(",".join(told))
-    least = [rule for rule in rules if rule.operator in (">=", "~=")]
+    least = [rule for rule in rules if rule.operator in (">=", "~=", ">", "==")]
     return max(
-        (Version(rule.version) for rule in least),
+        (Version(rule.version.removesuffix(".*")) for rule in least),
         default=Version("3"),
     )
 

@@ -1,8 +1,11 @@
 """Import all modules of a package, and with them what they import."""
 
+# region imports
 import importlib
 import sys
 from pathlib import Path
+
+# endregion
 
 
 def verify(package: str) -> list[str]:
@@ -21,6 +24,9 @@ def verify(package: str) -> list[str]:
 if __name__ == "__main__":
     if not sys.argv[1:]:
         sys.exit("Name the package, as in: python verify.py orders")
-    found = verify(sys.argv[1])
+    try:
+        found = verify(sys.argv[1])
+    except SystemExit as ended:
+        raise ImportError(sys.argv[1]) from ended
     print(*found)
     sys.exit(0 if found else "There is no file to import")

@@ -195,9 +195,11 @@ def test_the_command_ends_with_an_error(
     file.write_text(DATA.read_text())
     monkeypatch.setattr(sys, "argv", [*command.split()[1:2], str(file)])
     snippet.main()
-    file.write_text(DATA.read_text().replace('later = "nearly every module"\n', ""))
-    with pytest.raises(SystemExit, match=r"questions.toml:29: \[types\] has no later"):
-        snippet.main()
+    lacking = DATA.read_text().replace('later = "nearly every module"\n', "")
+    for told in lacking, lacking.replace("[types]", "[types]  # of functions"):
+        file.write_text(told)
+        with pytest.raises(SystemExit, match=r"questions.toml:29: \[types\] has no later"):
+            snippet.main()
     file.write_text("# What we have to settle.\n")
     with pytest.raises(SystemExit, match=r"questions.toml:1: it has no question"):
         snippet.main()

@@ -16,7 +16,9 @@ from tests.engine.run import Run
 FOLDER = "decide/scope"
 SCOPE = SNIPPETS / FOLDER / "scope.toml"
 SERVICE = SNIPPETS / "service"
-COMMAND = "git show origin/main:scope.py > base.py && python -I base.py origin/main"
+COMMAND = (
+    "rm -f base.py && git show origin/main:scope.py > base.py && python -I base.py origin/main"
+)
 PIPED = "git show origin/main:scope.py | python - origin/main"
 FIRST = "alembic/versions/0001_users.py"
 
@@ -146,6 +148,23 @@ def test_a_branch_cannot_widen_its_scope(snippet: ModuleType, branch: Path) -> N
     assert [line.split()[0] for line in told] == ["Dockerfile", "scope.toml"]
 
 
+@pytest.mark.holds(
+    "A merge of the main branch is a new beginning: from then on the scope is the one that it brought.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
+def test_a_merge_brings_the_scope_of_then(snippet: ModuleType, branch: Path) -> None:
+    write("src/accounts/api/users.py", "answer = 429\n")
+    commit()
+    git("switch", "--quiet", "main")
+    write("scope.toml", SCOPE.read_text().replace('"src/accounts/api"', '"README.md"'))
+    commit()
+    git("switch", "--quiet", "limits")
+    assert snippet.main("main") == []
+    git("merge", "--quiet", "--message", "Merge", "main")
+    (line,) = snippet.main("main")
+    assert line.startswith("src/accounts/api/users.py is out of scope: scope.toml doesn't name it")
+
+
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/scope.py"], indirect=True)
 def test_a_scope_comes_in_a_change_of_its_own(snippet: ModuleType, branch: Path) -> None:
     write("scope.toml", '[in]\nDockerfile = "ours"\n[out]\n')
@@ -196,6 +215,7 @@ def test_a_path_that_guards_nothing_is_refused(snippet: ModuleType, branch: Path
 
 @pytest.mark.holds(
     "Don't pipe that file into python: where git can't show it, Python runs nothing and is green.",
+    "Without the rm, a branch that brings base.py as a link to /dev/null is green as well.",
     "With -I, Python doesn't import a tomllib.py that the branch brings.",
 )
 @pytest.mark.proves(f"{FOLDER}/scope.py")
@@ -214,6 +234,10 @@ def test_nothing_is_green_without_its_program(branch: Path) -> None:
     assert done.returncode == 1 and "Dockerfile is out of scope" in done.stderr
     unsafe = COMMAND.replace(" -I", "")
     assert subprocess.run(["sh", "-c", unsafe], capture_output=True).returncode == 0
+    for command, status in (COMMAND.removeprefix("rm -f base.py && "), 0), (COMMAND, 1):
+        Path("base.py").unlink()
+        Path("base.py").symlink_to("/dev/null")
+        assert subprocess.run(["sh", "-c", command], capture_output=True).returncode == status
 
 
 @pytest.mark.proves(f"{FOLDER}/scope.py")
@@ -247,7 +271,7 @@ def test_what_the_check_cannot_know(snippet: ModuleType, branch: Path) -> None:
 
 
 @pytest.mark.holds(
-    "Run git show origin/main:scope.py > base.py && python -I base.py origin/main at the top of the branch.",
+    "Run rm -f base.py && git show origin/main:scope.py > base.py && python -I base.py origin/main at the top of the branch.",
     "Without a base it ends red.",
 )
 @pytest.mark.proves(f"{FOLDER}/scope.py")

@@ -17,7 +17,7 @@ import pytest
 
 from tests.engine.needs import modules
 from tests.engine.pages import SNIPPETS
-from tests.parts import pictures
+from tests.parts import clock, pictures
 from tests.parts.server import beside
 
 FOLDER = "decide/servers"
@@ -254,37 +254,77 @@ def test_a_client_and_threads_have_limits_of_their_own(
 def test_a_worker_is_killed_that_waits_too_long(record_property: Any) -> None:
     record_property("figure", f"{Config().timeout} s")
     assert Config().timeout > 20  # the timeout of the page's clients
-    stalled(kills=True)
+    killed = httpx2.HTTPStatusError, httpx2.RemoteProtocolError, httpx2.ReadError
+    assert stalled("waits:app", "--timeout=2", ends=killed) == 1
 
 
 @pytest.mark.holds(
-    "Name the places that you expect: while fewer are there, nothing is answered, and the run ends with ReadTimeout.",
+    "httpx2 counts its timeout anew at each read, so an answer that drips takes longer than both: see Don't: limit the read alone.",
+)
+@pytest.mark.proves(f"{FOLDER}/waits.py")
+def test_an_answer_that_drips_takes_longer_than_both_timeouts() -> None:
+    (given,) = re.findall(r"timeout=(\d+)", (SNIPPETS / FOLDER / "waits.py").read_text())
+
+    async def drip(_: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+        out.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n")
+        for byte in b"4", b"2":
+            await clock.passed(int(given) - 1)
+            out.write(byte)
+            await out.drain()
+        out.close()
+
+    async def taken() -> float:
+        async with (
+            await asyncio.start_server(drip, "127.0.0.1", 0) as remote,
+            httpx2.AsyncClient(timeout=int(given)) as client,
+        ):
+            url = f"http://127.0.0.1:{remote.sockets[0].getsockname()[1]}"
+            assert (await client.get(url)).text == "42"
+            return clock.now()
+
+    assert clock.run(taken()) > Config().timeout > int(given)
+
+
+@pytest.mark.holds(
+    "Name the places that you expect: while fewer are there, nothing is answered, and the run ends with an error.",
+    "It is HTTPStatusError where the app gives up, as these do after 20 s, or else ReadTimeout after 60 s.",
 )
 @pytest.mark.proves(f"{FOLDER}/held.py")
-def test_a_run_with_too_few_places_ends() -> None:
-    stalled(kills=False)
+def test_a_run_with_too_few_places_ends(tmp_path: Path, record_property: Any) -> None:
+    code = {name: (SNIPPETS / FOLDER / f"{name}.py").read_text() for name in ("waits", "awaits")}
+    held = (SNIPPETS / FOLDER / "held.py").read_text()
+    (asks,) = re.findall(r"AsyncClient\(base_url=url, timeout=(\d+)\)", held)
+    gives = {re.findall(r"timeout=(\d+)", text)[0] for text in code.values()}
+    assert len(gives) == 1 and int(*gives) < int(asks)
+    for seconds in asks, *gives:
+        record_property("figure", f"{seconds} s")
+    (tmp_path / "hasty.py").write_text(code["waits"].replace("timeout=20", "timeout=1"))
+    stalled(f"--chdir={tmp_path}", "hasty:app", calls=2, ends=httpx2.HTTPStatusError)
+    assert stalled("waits:app", calls=2, patience=3, ends=httpx2.ReadTimeout) == 1
 
 
-def stalled(*, kills: bool) -> None:
-    """Let calls wait for the only place, until gunicorn kills the worker or the client gives up."""
+def stalled(
+    *options: str,
+    calls: int = 1,
+    patience: float = 60,
+    ends: type[Exception] | tuple[type[Exception], ...],
+) -> int:
+    """Let calls wait for the only place until somebody gives up; return how many waited."""
     held = importlib.import_module("snippets.decide.servers.held")
 
-    async def wait() -> None:
+    async def wait() -> int:
         remote = held.Held(2)  # the only place holds one call, so nothing is answered
-        limit = "--timeout=2" if kills else "--timeout=30"
-        options = ["waits:app", "--preload", limit]  # so a worker starts at once
-        async with held.serve(remote, options) as (_, client):
+        async with held.serve(remote, [*options, "--preload"]) as (_, client):
             remote.full.set()
             await held.ask(client)
             remote.full.clear()
-            client.timeout = 60 if kills else 3
-            killed = (httpx2.HTTPStatusError, httpx2.RemoteProtocolError, httpx2.ReadError)
-            with pytest.raises(killed if kills else httpx2.ReadTimeout):
-                await held.ask(client, 1 if kills else 2)
-            assert remote.most == 1
+            client.timeout = patience
+            with pytest.raises(ends):
+                await held.ask(client, calls)
             remote.full.set()
+        return int(remote.most)
 
-    asyncio.run(wait())
+    return asyncio.run(wait())
 
 
 @pytest.mark.holds(

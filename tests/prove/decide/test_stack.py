@@ -196,7 +196,9 @@ def test_the_number_of_queries_does_not_grow(snippet: ModuleType, record_propert
 @pytest.mark.holds(
     "SQLAlchemy, Django's models and SQL, counted",
     "SQLAlchemy | 11 | 2, or 1 with a join | when the query is built | blocks; its asynchronous session refuses lazy loading",
+    "Give it the sync_engine of an asynchronous engine, which itself refuses to be listened to.",
 )
+@pytest.mark.proves(f"{FOLDER}/counted.py")
 @pytest.mark.proves(f"{FOLDER}/django_orm.py")
 def test_what_sqlalchemy_sends_and_refuses(database: str) -> None:
     lazy, loaded = (
@@ -209,6 +211,9 @@ def test_what_sqlalchemy_sends_and_refuses(database: str) -> None:
     with counted.sent(engine) as statements, loaded.orm.Session(engine) as session:
         assert len([order.customer.name for order in session.scalars(joined)]) == 10
     assert len(statements) == 1
+    with pytest.raises(KeyError), counted.sent(engine) as failed:
+        raise KeyError
+    assert loaded.names(engine) and not failed, "a test that fails leaves it behind"
     with pytest.raises(AttributeError, match="custmer"):
         select(lazy.Order.custmer)
 
@@ -220,10 +225,14 @@ def test_what_sqlalchemy_sends_and_refuses(database: str) -> None:
             session.add(lazy.Order(customer=lazy.Customer(name="Ann")))
             await session.commit()
         try:
-            async with AsyncSession(engine) as session:
-                order = (await session.scalars(select(lazy.Order))).one()
-                with pytest.raises(MissingGreenlet):
-                    order.customer  # noqa: B018  reading it is the query
+            with counted.sent(engine.sync_engine) as statements:
+                async with AsyncSession(engine) as session:
+                    order = (await session.scalars(select(lazy.Order))).one()
+                    with pytest.raises(MissingGreenlet):
+                        order.customer  # noqa: B018  reading it is the query
+            assert statements[0].startswith("SELECT orders.id")
+            with pytest.raises(NotImplementedError), counted.sent(engine):
+                pass
         finally:
             await engine.dispose()
 

@@ -134,6 +134,7 @@ def mypy(folder: Path, config: str) -> dict[str, list[str]]:
     for line in done.stdout.splitlines():
         if " error: " in line:
             found.setdefault(line.partition(".py:")[0], []).append(line.rpartition("[")[2][:-1])
+    assert done.returncode == bool(found)
     return found
 
 
@@ -161,6 +162,7 @@ def configured(folder: Path) -> str:
     "mypy doesn't check the body of a function without hints unless check_untyped_defs is on.",
     "Such a function returns Any, which fits everything.",
     "So one function without hints hides the errors of its callers.",
+    "A status of 1 doesn't tell: mypy ends so where it finds errors, and Python where it can't import mypy.",
 )
 def test_all_faults_pass_without_a_setting(tmp_path: Path) -> None:
     configured(tmp_path)
@@ -344,20 +346,30 @@ def test_the_ratchet_goes_down_and_never_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds(
-    "mypy ends with 1 where it finds errors.",
-    "check refuses a higher status, because to an empty baseline a mypy that didn't run is green.",
+    "check asks for mypy's last line too, because to an empty baseline a mypy that didn't run is green.",
+    "A status of 1 doesn't tell: mypy ends so where it finds errors, and Python where it can't import mypy.",
 )
 @pytest.mark.proves(f"{FOLDER}/ratchet.sh")
 def test_a_mypy_that_does_not_run_is_refused(tmp_path: Path) -> None:
     script = (SNIPPETS / FOLDER / "ratchet.sh").read_text()
     (check,) = re.findall(r"(?ms)^check\(\) \{.*?^\}", script)
-    (tmp_path / "mypy").write_text('#!/bin/sh\nexit "$STATUS"\n')
-    (tmp_path / "mypy").chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    stub = tmp_path / "bin/mypy"
     (tmp_path / "mypy-baseline.txt").touch()
-    path = f"{tmp_path}:{os.environ['PATH']}"
-    for status, ends in ("0", 0), ("1", 0), ("2", 2), ("127", 2):
-        environment = {**os.environ, "PATH": path, "STATUS": status}
+    environment = {**os.environ, "PATH": f"{stub.parent}:{os.environ['PATH']}"}
+    cannot = f"exec {sys.executable} -c 'import nowhere'"
+    for code, ends in {
+        "echo Success: no issues found in 1 source file": 0,
+        "echo 'a.py:1: error: No  [misc]'; echo Found 1 error in 1 file; exit 1": 1,
+        cannot: 2,
+        "exit 2": 2,
+        "echo 'Found 1 error in 1 file (errors prevented further checking)'; exit 2": 2,
+        "exit 127": 2,
+    }.items():
+        stub.write_text(f"#!/bin/sh\n{code}\n")
+        stub.chmod(0o755)
         command = ["sh", "-c", f"{check}\ncheck"]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
-        assert done.returncode == ends, status
+        assert done.returncode == ends, code
+    assert subprocess.run(["sh", "-c", cannot], capture_output=True).returncode == 1
     assert filtered(tmp_path, "") == 0

@@ -82,6 +82,8 @@ def test_every_library_runs_on_the_floor(snippet: ModuleType) -> None:
         (">=3.8,!=3.9.*,<4", "3.8"),
         ("~=3.10", "3.10"),
         (">=3.11.5", "3.11.5"),
+        (">3.9,<4", "3.9"),
+        ("==3.12.*", "3.12"),
         (None, "3"),
     ],
 )
@@ -147,7 +149,7 @@ def test_a_low_floor_keeps_an_old_release(tmp_path: Path) -> None:
 
 @pytest.mark.holds(
     "Write the floor once, as requires-python: pip and uv refuse to install the project on an older Python.",
-    "Its lock alone they install there.",
+    "Its lock alone they install there, if each package in it runs there.",
     "pip answers it with an older release that has no bound, and uv installs the newest all the same.",
 )
 def test_pip_and_uv_refuse_an_older_python_and_differ_on_an_upper_bound(tmp_path: Path) -> None:
@@ -178,6 +180,9 @@ def test_pip_and_uv_refuse_an_older_python_and_differ_on_an_upper_bound(tmp_path
         [*command, f"--find-links={tmp_path}"], cwd=tmp_path, capture_output=True, text=True
     )
     assert "Would install capped-1.0" in done.stdout
+    (tmp_path / "requirements.txt").write_text("capped==1.0\nfuture==1.0\n")
+    refused = uv(tmp_path, "install", python, *lock)
+    assert "+ capped" not in refused and "requires Python >=3.99" in " ".join(refused.split())
 
 
 @pytest.mark.holds(
@@ -289,26 +294,18 @@ def test_the_program_ends_red_on_a_python_that_has_ended(
 
 
 @pytest.mark.proves(f"{FOLDER}/watch.yml")
-@pytest.mark.parametrize(
-    "file", [SNIPPETS / FOLDER / "watch.yml", ROOT / ".github/workflows/watch.yml"]
-)
-def test_a_schedule_runs_the_program_and_no_change_does(file: Path, tmp_path: Path) -> None:
-    workflow = yaml.load(file.read_text(), yaml.BaseLoader)  # noqa: S506  it makes texts alone, so `on` stays one
-    assert sorted(workflow["on"]) == ["schedule", "workflow_dispatch"]
-    command = workflow["jobs"]["pythons"]["steps"][-1]["run"].split()
-    assert [Path(word).name for word in command[:3]] == ["python3", "ends.py", "pythons.toml"]
-    assert {Path(word).name for word in command[3:]} == {"pyproject.toml"}
+def test_a_schedule_runs_the_program_and_no_change_does(tmp_path: Path) -> None:
+    files = [SNIPPETS / FOLDER / "watch.yml", ROOT / ".github/workflows/watch.yml"]
+    for file in files:
+        workflow = yaml.load(file.read_text(), yaml.BaseLoader)  # noqa: S506  it makes texts alone, so `on` stays one
+        assert sorted(workflow["on"]) == ["schedule", "workflow_dispatch"]
+        command = workflow["jobs"]["pythons"]["steps"][-1]["run"].split()
+        assert [Path(word).name for word in command[:3]] == ["python3", "ends.py", "pythons.toml"]
+        assert {Path(word).name for word in command[3:]} == {"pyproject.toml"}
+    audit = ["--offline", "--no-progress", "--no-config", "--persona=auditor", "--cache-dir"]
     for each in (
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
-        [
-            "zizmor",
-            "--offline",
-            "--no-progress",
-            "--no-config",
-            "--persona=auditor",
-            "--cache-dir",
-            str(tmp_path),
-        ],
+        ["zizmor", *audit, str(tmp_path)],
     ):
-        done = subprocess.run([*each, str(file)], capture_output=True, text=True)
+        done = subprocess.run([*each, *map(str, files)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -287,6 +287,7 @@ def build_wheel(folder, *_):
 @pytest.mark.holds(
     "Take wheels alone, with --no-build or --only-binary :all:.",
     "A source distribution is built by packages that the lock doesn't name, so code without a hash runs at the install.",
+    "So it does for your own package: lock what builds it, and install with --no-build-isolation.",
 )
 @pytest.mark.proves(f"{FOLDER}/uv.sh")
 def test_a_source_distribution_runs_what_no_hash_names(shell: Shell, tmp_path: Path) -> None:
@@ -317,6 +318,17 @@ def test_a_source_distribution_runs_what_no_hash_names(shell: Shell, tmp_path: P
         assert done.returncode == 0 and ran.exists(), done.stdout
         assert {each.lower() for each in shell.packages()} == {"ledger"}
         ran.unlink()
+    own, mine = tmp_path / "own", ["uv", "pip", "install", "--python", ".venv", "--no-deps"]
+    own.mkdir()
+    (own / "pyproject.toml").write_text(project)
+    shell.run("uv", "venv", "--clear")
+    assert shell.run(*mine, "--no-build-isolation", own).returncode and not ran.exists()
+    assert shell.run(*mine, own).returncode == 0 and ran.exists()
+    (shell.folder / "locked.txt").write_text(
+        f"backend==1.0 --hash=sha256:{hashlib.sha256(backend.read_bytes()).hexdigest()}\n"
+    )
+    shell.run(*uv.split(), "locked.txt")
+    assert shell.run(*mine, "--no-build-isolation", own).returncode == 0
     for file_ in source, backend:
         file_.unlink()
 
@@ -461,6 +473,7 @@ def test_it_imports_every_module(
     "Without the name of a package it ends red, and where it finds no file.",
     "It imports the package beside it before an installed one, so keep it apart from your sources in the image.",
     "It runs what a file does at its import, and leaves out __main__.py.",
+    "A file that ends the program at its import turns it red, as sys.exit() does.",
 )
 @pytest.mark.proves(f"{FOLDER}/verify.py")
 def test_no_package_is_refused(
@@ -479,6 +492,12 @@ def test_no_package_is_refused(
         runpy.run_path(file, run_name="__main__")
     assert green.value.code == 0
     assert "json.decoder" in capsys.readouterr().out
+    (tmp_path / "stops").mkdir()
+    (tmp_path / "stops/__init__.py").write_text("import sys\nsys.exit()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "argv", [file, "stops"])
+    with pytest.raises(ImportError, match="stops"):
+        runpy.run_path(file, run_name="__main__")
     apart, beside = tmp_path / "installed", tmp_path / "source"
     for folder in apart, beside:
         (folder / "invoices").mkdir(parents=True)
@@ -499,3 +518,5 @@ def test_no_package_is_refused(
     assert verified() == "from the source\ninvoices\n0"
     shutil.rmtree(beside / "invoices")
     assert verified() == "invoices\n0"
+    (apart / "invoices/main.py").write_text("import sys\nsys.exit()\n")
+    assert verified().endswith("ImportError: invoices\n1")

@@ -24,7 +24,6 @@ pytestmark = pytest.mark.timeout(1200)  # seconds: the first waits for all else,
 
 
 INSTRUCTIONS = [
-    "Copy its LICENSE into the project before you give away the code or an image of it, and say under what licence your own part is.",
     "Start here when you begin a service, so that its first week doesn't go into settings, migrations and gates.",
     "Make the project with one command, and see a test of your own fail before you change anything.",
     "If you don't know what to call it, take the plural of what it stores.",
@@ -35,6 +34,7 @@ INSTRUCTIONS = [
     "In the folder of the project, add the test and run it:",
     "Add them, run the test again, pass the gates that each commit passes, and commit:",
     "Begin in the folder that holds the playbook:",
+    "Copy its LICENSE into the project before you give away the code or an image of it, and say under what licence your own part is.",
     "Search the files of the project and their names for the old name:",
 ]
 
@@ -51,6 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place.at(tmp_path_factory.mktemp("project"))
 
 
+RED = "def test_red() -> None:\n    assert not 1\n"
 GREEN = (
     '"""A test of nothing, with an import in vain."""\n\nimport os\n\n\ndef test() -> None: ...\n'
 )
@@ -137,6 +138,21 @@ def test_a_copy_keeps_the_audience_of_its_tokens(walk: Walk, place: Place) -> No
     assert re.findall(told, new, re.MULTILINE) == ["orders"]
 
 
+@pytest.mark.service(
+    "tests/survival/test_run.py::test_run_leaves_the_schema_of_your_own_database[base-0001]"
+)
+@pytest.mark.holds(
+    "make run never migrates a database of your own: where that lacks a migration, the run names it and ends.",
+)
+@pytest.mark.proves(f"{FOLDER}/run.sh")
+def test_it_leaves_a_database_of_your_own(walk: Walk, place: Place) -> None:
+    assert "Ended." in walk["run.sh"].stdout
+    asked = "make run"
+    assert asked in (SNIPPETS / FOLDER / "run.sh").read_text()
+    started = (place.folder / "orders/dev/run.py").read_text()
+    assert "Your database was left as it is. It lacks these migrations:" in started
+
+
 @pytest.mark.holds(
     "The first start builds the environment:",
     "It prints the address of the service, and Ctrl-C ends it.",
@@ -208,23 +224,24 @@ def test_then_it_is_green_and_in_the_history(walk: Walk, place: Place) -> None:
 @pytest.mark.holds(
     "Each command waits for the one before: while the test or a gate is red, nothing is committed.",
 )
-@pytest.mark.parametrize("red", ["the test", "a gate"])
 @pytest.mark.proves(f"{FOLDER}/green.sh")
-def test_what_is_red_is_not_committed(place: Place, red: str) -> None:
-    folder = place.folder / red.replace(" ", "-")
+def test_what_is_red_is_not_committed(place: Place) -> None:
+    folder = place.folder / "red"
     folder.mkdir()
     (folder / "playbook").symlink_to(place.folder / "playbook")
     assert place.make("orders", f"{folder}/orders").returncode == 0
-    other = Place(folder)
-    installed = other.install(folder / "orders")
-    test = folder / "orders/tests/test_name.py"
-    test.write_text("def test_red() -> None:\n    assert not 1\n" if red == "the test" else GREEN)
-    done = other.ended("sh", SNIPPETS / FOLDER / "green.sh", cwd=folder / "orders", **installed)
-    assert done.returncode, done.stdout
-    assert ("xs lint: failed" in done.stdout) == (red == "a gate"), done.stdout
-    counted = other.ended("git", "rev-list", "--count", "main", cwd=folder / "orders")
-    assert counted.stdout == "1\n"
-    assert other.ended("git", "diff", "--cached", "--quiet", cwd=folder / "orders").returncode == 0
+    other, orders = Place(folder), folder / "orders"
+    installed = other.install(orders)
+    for red, code in ("the test", RED), ("a gate", GREEN):
+        (orders / "tests/test_name.py").write_text(code)
+        done = other.ended("sh", SNIPPETS / FOLDER / "green.sh", cwd=orders, **installed)
+        assert done.returncode, done.stdout
+        assert ("1 failed" in done.stdout) == (red == "the test"), done.stdout
+        assert ("xs lint: failed" in done.stdout) == (red == "a gate"), done.stdout
+        counted = other.ended("git", "rev-list", "--count", "main", cwd=orders)
+        assert counted.stdout == "1\n"
+        assert other.ended("git", "diff", "--cached", "--quiet", cwd=orders).returncode == 0
+        assert other.ended("git", "restore", "src", cwd=orders).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the page on structure claims: the tree is the service's, and its layers are held."""
 
 import ast
+import os
 import re
 import subprocess
 import sysconfig
@@ -309,7 +310,8 @@ def test_what_puts_the_folder_of_the_project_on_the_path(
     if more:
         (tmp_path / more).touch()
     command = [f"{sysconfig.get_path('scripts')}/pytest", "--quiet", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    bare = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True)
     assert done.returncode == status, done.stdout
     assert ("No module named 'rates'" in done.stdout) == (more is None)
 

@@ -314,22 +314,24 @@ def test_hooks_run_the_smallest_tiers() -> None:
     "mypy reads each file of its files, so it finds what a small change breaks in a file that the change doesn't touch.",
     "Without check_untyped_defs, which strict sets, mypy skips the body of a function without annotations.",
 )
-def test_types_find_what_breaks_elsewhere(tmp_path: Path) -> None:
-    told = []
-    (tmp_path / "orders.py").write_text("from prices import total\n\nfee: int = total() + 1\n")
-    for made in "int", "str":
-        (tmp_path / "prices.py").write_text(f"def total() -> {made}:\n    return {made}()\n")
-        options = ["--no-incremental", "--config-file=", str(tmp_path)]
-        told.append(api.run(options))
-    assert [status for _, _, status in told] == [0, 1]
-    assert "orders.py:3: error: " in told[1][0]
-    assert "prices.py" not in told[1][0]
-    (tmp_path / "orders.py").write_text("from prices import total\n\ndef fee(): total() + 1\n")
+def test_types_find_what_breaks_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for state, made in ("before", "int"), ("after", "str"):
+        (tmp_path / state).mkdir()
+        orders, prices = (tmp_path / state / f"{name}.py" for name in ("orders", "prices"))
+        orders.write_text(f"from {state}.prices import total\n\nfee: int = total() + 1\n")
+        prices.write_text(f"def total() -> {made}:\n    return {made}()\n")
+    bare = "from after.prices import total\n\ndef fee(): total() + 1\n"
+    (tmp_path / "after/bare.py").write_text(bare)
+    options = ["--no-incremental", "--config-file=", "--explicit-package-bases"]
     setting = "check_untyped_defs"
-    found = [
-        "Unsupported operand types" in api.run([*options, *more])[0]
+    told = [
+        api.run([*options, *more, "before", "after"])[0]
         for more in ([], [f"--{setting.replace('_', '-')}"], ["--strict"])
     ]
+    assert told[0].startswith("after/orders.py:3: error: ")
+    assert "before/" not in told[0] and "prices.py" not in told[0]
+    found = ["after/bare.py:3: error: Unsupported operand types" in each for each in told]
     assert found == [False, True, True]
     named = tomllib.loads((SNIPPETS / "service/pyproject.toml").read_text())["tool"]["mypy"]
     assert {"src", "tests"} <= {*named["files"]}
