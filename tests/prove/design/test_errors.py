@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.testclient import TestClient
+from pydantic import BaseModel, Field, field_validator
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 from tests.engine.pages import ROOT, SNIPPETS
@@ -273,7 +275,7 @@ OTHERS = "GET /nowhere", "DELETE /orders/7", "GET /orders/x", "GET /orders/7"
 
 @pytest.mark.holds(
     "This app answers these, and each exception of an endpoint that has no handler, as problem details, the shape of RFC 9457:",
-    "invalid tells which fields are wrong, and leaves out what the client sent: error.errors() repeats a password in input.",
+    "invalid tells which fields are wrong, and leaves out input, in which error.errors() repeats a password.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/problems.py"], indirect=True)
 def test_every_error_is_a_problem(snippet: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
@@ -305,6 +307,52 @@ def test_every_error_is_a_problem(snippet: ModuleType, caplog: pytest.LogCapture
     )
     assert (shown, said) == problem(499, "Error", detail="told")[1:]
     assert [(status, said) for status, _, said in empty] == [(204, ""), (304, "")]
+
+
+class Card(BaseModel):
+    kind: Literal["card"]
+
+
+class Bill(BaseModel):
+    kind: Literal["bill"]
+    secret: str = ""
+
+    @field_validator("secret")
+    @classmethod
+    def refuse(cls, secret: str) -> str:
+        """Refuse each secret, and tell it."""
+        raise ValueError(f"{secret} is too short")
+
+
+@pytest.mark.holds(
+    "What the client sent can still stand in loc, as the name of a field, and in msg, by a validator of yours or a union: put no value into a message.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/problems.py"], indirect=True)
+@pytest.mark.parametrize(
+    ("sent", "where"),
+    [
+        ({"hunter2": {}}, "loc"),
+        ({"way": {"kind": "hunter2"}}, "msg"),
+        ({"way": {"kind": "bill", "secret": "hunter2"}}, "msg"),
+        ({"way": {"kind": "card"}, "price": "hunter2"}, None),
+    ],
+)
+def test_where_a_problem_repeats_what_was_sent(
+    snippet: ModuleType, sent: dict[str, object], where: str | None
+) -> None:
+    class Payment(BaseModel, extra="forbid"):
+        way: Card | Bill = Field(Card(kind="card"), discriminator="kind")
+        price: int = 0
+
+    async def pay(payment: Any) -> None:
+        """Take a payment."""
+
+    pay.__annotations__["payment"] = Payment
+    snippet.app.post("/payments")(pay)
+    told = TestClient(snippet.app).post("/payments", json=sent)
+    assert told.status_code == 422
+    (fault,) = told.json()["errors"]
+    assert [key for key in fault if "hunter2" in str(fault[key])] == ([where] if where else [])
 
 
 def problem(status: int, title: str, **more: str) -> Answer:
