@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError, PendingRollbackError
+from sqlalchemy.exc import IntegrityError, InterfaceError, PendingRollbackError
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from tests.parts.tables import filled, stored
@@ -95,13 +95,16 @@ def test_two_imports_wait_in_one_order(snippet: ModuleType, database: str) -> No
 
 
 @pytest.mark.holds(
-    "The insert of sqlalchemy.dialects.postgresql stores a long list with one statement, if it ends in on_conflict_do_nothing.",
+    "The insert of sqlalchemy.dialects.postgresql stores a list at once, if it ends in on_conflict_do_nothing.",
+    "Give execute the list as its second argument: in values, asyncpg takes 32767 fields of all rows together.",
     "Tell it the name of the constraint as constraint, or the statement hides what another unique constraint refuses.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/savepoint.py"], indirect=True)
-def test_one_statement_stores_a_list(snippet: ModuleType, database: str) -> None:
-    user, ran = snippet.User, list[str]()
-    rows = [{"email": f"{number % 300}@example.org"} for number in range(600)]
+def test_a_list_is_stored_at_once(
+    snippet: ModuleType, database: str, record_property: Callable[[str, object], None]
+) -> None:
+    user, ran, most = snippet.User, list[str](), 32767
+    rows = [{"email": f"{number % 300}@example.org"} for number in range(most + 1)]
 
     async def import_all() -> int:
         async with filled(snippet, database) as engine:
@@ -109,8 +112,11 @@ def test_one_statement_stores_a_list(snippet: ModuleType, database: str) -> None
                 engine.sync_engine, "after_cursor_execute", lambda *told: ran.append(told[2])
             )
             async with async_sessionmaker(engine).begin() as session:
-                await session.execute(insert(user).values(rows).on_conflict_do_nothing())
+                await session.execute(insert(user).on_conflict_do_nothing(), rows)
             assert len(ran) == 1
+            async with async_sessionmaker(engine)() as session:
+                with pytest.raises(InterfaceError, match=f"cannot exceed {most}"):
+                    await session.execute(insert(user).values(rows).on_conflict_do_nothing())
             (count,) = await stored(engine, snippet, "SELECT count(*) FROM {}.users")
             async with async_sessionmaker(engine).begin() as session:
                 other = {"id": 1, "email": "ann@example.org"}
@@ -121,6 +127,7 @@ def test_one_statement_stores_a_list(snippet: ModuleType, database: str) -> None
             return int(count)
 
     assert asyncio.run(import_all()) == 300
+    record_property("figure", f"{most} fields")
 
 
 @pytest.mark.parametrize(
