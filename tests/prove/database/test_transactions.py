@@ -371,6 +371,18 @@ def test_two_users_give_to_each_other(snippet: ModuleType, database: str) -> Non
     assert (ann, bob) == (3, 7)
 
 
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/ordered.py"], indirect=True)
+def test_nobody_gives_more_than_there_is(snippet: ModuleType, database: str) -> None:
+    async def give() -> int:
+        users = snippet.User(id=1, points=5), snippet.User(id=2, points=5)
+        async with filled(snippet, database, *users) as engine:
+            with pytest.raises(IntegrityError, match="ck_users_points"):
+                await snippet.give(async_sessionmaker(engine), 1, 2, 6)
+            return int((await read(engine, snippet.User, 2)).points)
+
+    assert asyncio.run(give()) == 5
+
+
 @pytest.mark.holds(
     "PostgreSQL looks for such a deadlock when a statement has waited for deadlock_timeout, 1 second by default, and ends one of the transactions.",
 )
