@@ -5,9 +5,13 @@ import io
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +36,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import service as accounts
+from tests.parts.keeper import kept
 from tests.parts.postgres import connected
+from tests.parts.server import free_port
+from tests.parts.system import missing
 
 FOLDER = "database/migrations"
 BASE = """
@@ -449,6 +456,56 @@ def test_others_write_while_an_index_is_built(
             return await answered(writer, ADD.format(2, 2), watch, behind=pid)
 
     assert asyncio.run(build()), "a writer waits for the index"
+
+
+@pytest.fixture
+def pooler(postgres: Any, tmp_path: Path) -> Callable[[str], AbstractContextManager[str]]:
+    """What starts PgBouncer before the server; skip where the service's tests are skipped too."""
+    if absent := missing("pooler"):
+        pytest.skip(f"install {', '.join(absent)} to run it")  # CI requires it
+    user = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root
+
+    @contextmanager
+    def started(*settings: str) -> Iterator[str]:
+        base, port = Path(tempfile.mkdtemp(prefix="pooler-")), free_port()
+        told = [f"listen_port={port}", "listen_addr=127.0.0.1", "unix_socket_dir=", *settings]
+        server = f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=postgres\n"
+        lines = [server, "[pgbouncer]", "auth_type=any", *told]
+        (base / "settings.ini").write_text("\n".join(lines))
+        if user:
+            shutil.chown(base, user)
+        command = [str(shutil.which("pgbouncer")), "settings.ini"]
+        accepts = partial(socket.create_connection, ("127.0.0.1", port))
+        with kept(command, base, "INT", lambda: accepts().close(), user=user):
+            yield f"postgresql://postgres@127.0.0.1:{port}/"
+
+    return started
+
+
+@pytest.mark.holds(
+    "Connect to the server itself, not to PgBouncer: it refuses lock_timeout, drops it where ignore_startup_parameters names it, and with pool_mode=transaction hands a SET to other clients.",
+)
+def test_a_pooler_takes_no_limit(pooler: Any, database: str) -> None:
+    name = database.rpartition("/")[2]
+    mode, dropped = "pool_mode=transaction", "ignore_startup_parameters=lock_timeout"
+
+    async def limit(address: str, *said: str, **settings: str) -> str:
+        told = {"server_settings": settings, "statement_cache_size": 0}
+        connection = await asyncpg.connect(address + name, **told)
+        try:
+            for statement in said:
+                await connection.execute(statement)
+            return str(await connection.fetchval("SHOW lock_timeout"))
+        finally:
+            await connection.close()
+
+    refused = pytest.raises(asyncpg.ProtocolViolationError, match=r"parameter: lock_timeout$")
+    with pooler(mode) as address, refused:
+        asyncio.run(limit(address, lock_timeout="3s"))
+    with pooler(mode, dropped) as address:
+        assert asyncio.run(limit(address, lock_timeout="3s")) == "0"
+        assert asyncio.run(limit(address, "SET lock_timeout = '7s'")) == "7s"
+        assert asyncio.run(limit(address)) == "7s"  # of another client
 
 
 VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_users_name'::regclass"
