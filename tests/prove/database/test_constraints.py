@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError, InterfaceError, PendingRollbackError
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from tests.parts.tables import filled, stored
+from tests.parts.tables import WAITING, filled, stored
 from tests.prove.twins import dont
 
 FOLDER = "database/constraints"
@@ -80,7 +80,7 @@ def test_two_imports_wait_in_one_order(snippet: ModuleType, database: str) -> No
                 first.add(snippet.User(email=ann))
                 await first.flush()
                 second = asyncio.create_task(snippet.import_users(sessions, [bob, ann]))
-                while not await watching.scalar(RACED.WAITING):
+                while not await watching.scalar(WAITING):
                     assert not second.done()
                 await first.execute(text("SET LOCAL lock_timeout = '50ms'"))
                 first.add(snippet.User(email=bob))

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlalchemy.orm.exc import StaleDataError
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import rules
+from tests.parts import clock, rules
 from tests.parts.postgres import column
-from tests.parts.tables import filled, stored
+from tests.parts.tables import WAITING, filled, stored
 from tests.prove.twins import dont
 
 FOLDER = "database/transactions"
@@ -509,7 +509,7 @@ def test_a_second_write_waits(database: str) -> None:
         async with beside.connect() as watching, engine.begin() as first:
             await first.execute(take)
             waiting = asyncio.create_task(second())
-            while not await watching.scalar(RACED.WAITING):
+            while not await watching.scalar(WAITING):
                 pass
             order.append("the first commits")
             await first.commit()
@@ -520,36 +520,42 @@ def test_a_second_write_waits(database: str) -> None:
     assert asyncio.run(write_twice()) == ["the first commits", "the second writes"]
 
 
-def test_a_race_looks_at_its_own_database_and_leaves_nothing(postgres: Any, database: str) -> None:
-    other = f"postgresql+asyncpg:{postgres.create()}"
+@pytest.mark.holds(
+    "Copy race into a test of your own: it lets two calls read before either of them writes, if the read is the first statement of each.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/lost.py"], indirect=True)
+def test_a_race_looks_at_its_own_calls_and_leaves_nothing(
+    snippet: ModuleType, database: str
+) -> None:
     lock = text("SELECT pg_advisory_xact_lock(1)")
 
-    async def look() -> list[int]:
-        own, its = (
-            create_async_engine(each, isolation_level="AUTOCOMMIT") for each in (database, other)
-        )
-        engine = create_async_engine(other)
+    async def look() -> tuple[list[Any], list[int]]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=1)) as engine:
+            other, sessions = create_async_engine(database), async_sessionmaker(engine)
+            beside = other.execution_options(isolation_level="AUTOCOMMIT")
 
-        async def wait() -> None:
-            async with engine.begin() as second:
-                await second.execute(lock)
+            async def wait() -> None:
+                async with other.begin() as second:
+                    await second.execute(lock)
 
-        async with own.connect() as here, its.connect() as there, engine.begin() as first:
-            await first.execute(lock)
-            waiting = asyncio.create_task(wait())
-            while not await there.scalar(RACED.WAITING):
-                pass
-            counts = [await here.scalar(RACED.WAITING)]
-            await first.commit()
+            async def late() -> None:
+                for _ in range(20):
+                    await asyncio.sleep(clock.POLL)  # as if it did something else first
+                await snippet.buy(sessions, 1)
+
+            async with beside.connect() as watching, other.begin() as first:
+                await first.execute(lock)
+                waiting = asyncio.create_task(wait())  # another test, on the same database
+                while not await watching.scalar(WAITING):
+                    pass
+                ended = await RACED.race(engine, snippet.buy(sessions, 1), late())
             await waiting
-        await RACED.race(engine, wait())
-        heard = engine.sync_engine.dispatch
-        counts += [len(heard.before_cursor_execute), len(heard.after_cursor_execute)]
-        for each in (own, its, engine):
-            await each.dispose()
-        return counts
+            heard = engine.sync_engine.dispatch
+            left = [len(heard.before_cursor_execute), len(heard.after_cursor_execute)]
+            await other.dispose()
+            return ended, left
 
-    assert asyncio.run(look()) == [0, 0, 0]
+    assert asyncio.run(look()) == ([None, None], [0, 0])
 
 
 @pytest.mark.holds(
