@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
@@ -822,24 +823,34 @@ def test_the_template_takes_the_limited_engine(
     assert asyncio.run(ask()) == "3s"
 
 
+CURRENT = """
+import re, sys
+from pathlib import Path
+from alembic.config import main
+
+_, url, *init = sys.argv
+main(init)
+settings = Path("alembic.ini")
+told = re.sub("(?m)^sqlalchemy.url = .*$", f"sqlalchemy.url = {url}", settings.read_text())
+settings.write_text(told)
+main(["current"])
+"""
+
+
 @pytest.mark.holds(
     "Create the folder with alembic init --template async migrations: with the default template, a URL with asyncpg raises sqlalchemy.exc.MissingGreenlet.",
 )
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [(["--template", "async"], ""), ([], "sqlalchemy.exc.MissingGreenlet")],
-)
-def test_the_default_template_has_no_asynchronous_engine(
-    database: str, tmp_path: Path, options: list[str], error: str
-) -> None:
-    subprocess.run(["alembic", "init", *options, "migrations"], cwd=tmp_path, check=True)
+def test_the_default_template_has_no_asynchronous_engine(database: str, tmp_path: Path) -> None:
     assert "asyncpg" in database
-    settings = tmp_path / "alembic.ini"
-    url = re.compile(r"^sqlalchemy.url = .*$", re.MULTILINE)
-    settings.write_text(url.sub(f"sqlalchemy.url = {database}", settings.read_text()))
-    told = subprocess.run(["alembic", "current"], cwd=tmp_path, capture_output=True, text=True)
-    assert bool(told.returncode) == bool(error)
-    assert error in told.stderr
+    told = list[str]()
+    for command_line in "alembic init --template async migrations", "alembic init migrations":
+        folder = tmp_path / str(len(told))
+        folder.mkdir()
+        program = [sys.executable, "-c", CURRENT, database, *command_line.split()[1:]]
+        ended = subprocess.run(program, cwd=folder, capture_output=True, text=True)
+        told.append("".join(re.findall(r"^sqlalchemy\.exc\.\w+", ended.stderr, re.MULTILINE)))
+        assert bool(ended.returncode) == bool(told[-1]), ended.stderr
+    assert told == ["", "sqlalchemy.exc.MissingGreenlet"]
 
 
 def lint(sql: str, *options: str) -> set[str]:
@@ -851,15 +862,30 @@ def lint(sql: str, *options: str) -> set[str]:
     return {each["rule_name"] for each in json.loads(told.stdout)}
 
 
-def written(revisions: str) -> str:
-    """Return what migrations of the service tell a database, as SQL."""
+WRITTEN = """
+import sys
+from alembic.config import main
+
+for revisions in sys.argv[1:]:
+    main(["upgrade", revisions, "--sql"])
+    print(chr(0), flush=True)
+"""
+
+
+def written(*revisions: str) -> list[str]:
+    """Return what migrations of the service tell a database, as SQL, for each range of them."""
     home = accounts.SERVICE
     environment = {**os.environ, "PYTHONPATH": f"{home}/src:{home}"}
-    command_line = [f"{accounts.BIN}/alembic", "upgrade", revisions, "--sql"]
     told = subprocess.run(
-        command_line, cwd=home, env=environment, capture_output=True, text=True, check=True
+        [f"{accounts.BIN}/python", "-c", WRITTEN, *revisions],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return told.stdout
+    *each, _ = told.stdout.split("\0\n")
+    return each
 
 
 @pytest.mark.holds(
@@ -873,8 +899,10 @@ def written(revisions: str) -> str:
 def test_a_linter_refuses_what_stops_others_and_passes_the_service(
     alembic: Config, tmp_path: Path
 ) -> None:
-    assert not lint(written("0005:head"))
-    assert "SET lock_timeout = '" not in written("base:head")
+    newest, whole, renaming = written("0005:head", "base:head", "0002:0005")
+    assert "0008" in newest
+    assert not lint(newest)
+    assert "SET lock_timeout = '" not in whole
     (tmp_path / "squawk.toml").write_text((SNIPPETS / FOLDER / "squawk.toml").read_text())
     linted = "squawk --config squawk.toml"
     for command_line, passes in {
@@ -884,7 +912,7 @@ def test_a_linter_refuses_what_stops_others_and_passes_the_service(
         ended = subprocess.run(command_line, shell=True, cwd=tmp_path)  # noqa: S602  it stands above
         assert (ended.returncode == 0) == passes
     contract = {"ban-drop-column", "ban-drop-constraint", "ban-drop-function"}
-    assert lint(written("0002:0005")) == contract
+    assert lint(renaming) == contract
     planted = Path(str(alembic.get_main_option("script_location")), "versions/next.py")
     for name, rule in {
         "rename.py": "renaming-column",
@@ -951,7 +979,11 @@ Table("users", metadata, Column("id", Integer, primary_key=True), name)
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/compared.py"], indirect=True)
 def test_a_renaming_is_not_seen(
-    snippet: ModuleType, alembic: Config, database: str, tmp_path: Path
+    snippet: ModuleType,
+    alembic: Config,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = dict[str, Any]()
     exec(MODELS, names)  # noqa: S102  it stands above
@@ -961,18 +993,15 @@ def test_a_renaming_is_not_seen(
         async with engine.connect() as connection:
             return list(await connection.run_sync(snippet.differences, names["metadata"]))
 
-    (tmp_path / "models.py").write_text(MODELS)
-    settings, env = tmp_path / "alembic.ini", tmp_path / "migrations/env.py"
-    url = re.compile(r"^sqlalchemy.url = .*$", re.MULTILINE)
-    settings.write_text(url.sub(f"sqlalchemy.url = {database}", settings.read_text()))
+    (tmp_path / "renamed_models.py").write_text(MODELS)
+    env = tmp_path / "migrations/env.py"
     target = "target_metadata = None"
     assert target in env.read_text()
     env.write_text(
-        env.read_text().replace(target, "from models import metadata as target_metadata")
+        env.read_text().replace(target, "from renamed_models import metadata as target_metadata")
     )
-    subprocess.run(
-        ["alembic", "revision", "--autogenerate", "-m", "rename"], cwd=tmp_path, check=True
-    )
+    monkeypatch.syspath_prepend(tmp_path)
+    command.revision(alembic, "rename", autogenerate=True)
     (made,) = tmp_path.glob("migrations/versions/*_rename.py")
     upgrade = made.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
     assert re.findall(r"op\.(\w+)\('users'", upgrade) == ["add_column", "drop_column"]
