@@ -322,21 +322,18 @@ def test_repeatable_read_refuses_the_second_write(snippet: ModuleType, database:
     "Where SQL calculates the new value and a CheckConstraint refuses a wrong one, you need no lock of your own: see less in whole.py.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/locked.py"], indirect=True)
-def test_an_update_that_calculates_loses_nothing(
-    snippet: ModuleType, postgres: Any, database: str
-) -> None:
+def test_an_update_that_calculates_loses_nothing(snippet: ModuleType, database: str) -> None:
     whole = importlib.import_module("snippets.database.transactions.whole")
 
-    async def race(address: str, stock: int) -> tuple[int, list[Any]]:
-        async with filled(whole, address, whole.Item(id=1, stock=stock)) as engine:
+    async def race(stock: int) -> tuple[int, list[Any]]:
+        async with filled(whole, database, whole.Item(id=1, stock=stock)) as engine:
             sessions = async_sessionmaker(engine)
             orders = (whole.place_order(sessions, user, 1) for user in (7, 8))
             ended = await RACED.race(engine, *orders)
             return int((await read(engine, whole.Item, 1)).stock), ended
 
-    addresses = [f"postgresql+asyncpg:{postgres.create()}" for _ in range(2)]
-    assert asyncio.run(race(addresses[0], 10)) == (8, [None, None])
-    left, ended = asyncio.run(race(addresses[1], 1))
+    assert asyncio.run(race(10)) == (8, [None, None])
+    left, ended = asyncio.run(race(1))
     (refused,) = filter(None, ended)
     assert left == 0
     assert "ck_items_stock" in str(refused)
