@@ -35,6 +35,7 @@ INSTRUCTIONS = [
     "If you have a cache, look for an old total long after a new order, and for requests that wait for minutes.",
     "Give each value in the cache an expiry, each question to the cache a timeout, and each key the user whose data it holds.",
     "If you don't know whether you need a cache, leave it out, and see Write queries whose cost a test can see first.",
+    "Install redis, sqlalchemy[asyncio] and asyncpg.",
     "Choose SECONDS by what a wrong total costs.",
     "Don't keep a value without an expiry",
     "Don't delete the key before the commit",
@@ -53,7 +54,6 @@ INSTRUCTIONS = [
     "Measure whether the database bears all requests, as it must while the cache is away.",
     "Leave a silent cache alone",
     "Copy these checks, and run each with an empty cache on a user without orders.",
-    "Install redis, sqlalchemy[asyncio] and asyncpg.",
 ]
 
 
