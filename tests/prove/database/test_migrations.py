@@ -20,7 +20,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from alembic import command
-from alembic.config import Config
+from alembic.config import CommandLine, Config
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -1001,7 +1001,8 @@ def test_a_renaming_is_not_seen(
         env.read_text().replace(target, "from renamed_models import metadata as target_metadata")
     )
     monkeypatch.syspath_prepend(tmp_path)
-    command.revision(alembic, "rename", autogenerate=True)
+    told = CommandLine().parser.parse_args(["revision", "--autogenerate", "-m", "rename"])
+    command.revision(alembic, told.message, autogenerate=told.autogenerate)
     (made,) = tmp_path.glob("migrations/versions/*_rename.py")
     upgrade = made.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
     assert re.findall(r"op\.(\w+)\('users'", upgrade) == ["add_column", "drop_column"]
