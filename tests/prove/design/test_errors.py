@@ -361,6 +361,8 @@ def test_where_a_problem_repeats_what_was_sent(
     async def pay(payment: Any) -> None:
         """Take a payment."""
 
+    with pytest.raises(ValueError, match="hunter2"):
+        Bill.refuse("hunter2")
     pay.__annotations__["payment"] = Payment
     snippet.app.post("/payments")(pay)
     told = TestClient(snippet.app).post("/payments", json=sent)
