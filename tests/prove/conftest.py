@@ -119,7 +119,14 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say of a snippet's failure where, why and what to do."""
-    report, session = (yield), item.config.stash[STATE]
+    option, xfail = item.config.option, item.get_closest_marker("xfail")
+    style, raises = option.tbstyle, xfail and xfail.kwargs.get("raises")
+    if call.excinfo and raises and raises.matches(call.excinfo.value):
+        option.tbstyle = "native"  # nobody reads it, and else each file of the stack is parsed
+    try:
+        report, session = (yield), item.config.stash[STATE]
+    finally:
+        option.tbstyle = style
     path = snippet_of(item)
     if path and report.skipped and hasattr(report, "wasxfail") and call.when != "call":
         report.outcome = "failed"  # in a fixture or on import: that is not what was declared
@@ -133,7 +140,7 @@ def pytest_runtest_makereport(
             report.outcome, report.longrepr = "failed", refused
             return report
     if path and report.failed:
-        if not item.get_closest_marker("xfail"):
+        if not xfail:
             cure = "Mend the snippet, or the test if the claim has changed"
             said = refusal(item, "fails its test", cure)
         elif call.excinfo is None:

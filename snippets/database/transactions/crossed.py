@@ -1,7 +1,7 @@
 import asyncio
 import os
 
-from sqlalchemy import MetaData, select
+from sqlalchemy import CheckConstraint, MetaData, select
 from sqlalchemy.ext.asyncio import (
     AsyncSession,
     async_sessionmaker,
@@ -23,6 +23,7 @@ class User(Base):
     __tablename__ = "users"
     id: Mapped[int] = mapped_column(primary_key=True)
     points: Mapped[int]
+    __table_args__ = (CheckConstraint("points >= 0", name="ck_users_points"),)
 
 
 # endregion

@@ -24,7 +24,7 @@ async def race(engine: AsyncEngine, *calls: Coroutine[Any, Any, Any]) -> Any:
 # region what holds a second statement
 WAITING = text("""
 SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND wait_event_type = 'Lock'
+WHERE pid = ANY(CAST(:pids AS int[])) AND wait_event_type = 'Lock'
 """)
 
 
@@ -32,17 +32,19 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 def held(
     engine: AsyncEngine, watching: AsyncEngine, tasks: list[asyncio.Task[Any]]
 ) -> Iterator[None]:
-    begun = set[object]()
+    begun, pids = set[object](), set[int]()
 
     async def meet(_: object) -> None:
         async with watching.connect() as beside:
             while len(begun) < len(tasks) and not any(t.done() for t in tasks):
-                if await beside.scalar(WAITING):
+                if await beside.scalar(WAITING, {"pids": [*pids]}):
                     break
 
     def before(connection: Any, *_: object) -> None:
+        lent = connection.connection.dbapi_connection
+        pids.add(lent.driver_connection.get_server_pid())
         if connection in begun and len(begun) < len(tasks):
-            connection.connection.dbapi_connection.run_async(meet)
+            lent.run_async(meet)
 
     def after(connection: Any, *_: object) -> None:
         begun.add(connection)

@@ -20,7 +20,6 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.parts import clock, rules
-from tests.parts.postgres import Postgres
 from tests.parts.server import free_port
 from tests.prove.twins import dont
 
@@ -36,6 +35,7 @@ INSTRUCTIONS = [
     "If you have a cache, look for an old total long after a new order, and for requests that wait for minutes.",
     "Give each value in the cache an expiry, each question to the cache a timeout, and each key the user whose data it holds.",
     "If you don't know whether you need a cache, leave it out, and see Write queries whose cost a test can see first.",
+    "Install redis, sqlalchemy[asyncio] and asyncpg.",
     "Choose SECONDS by what a wrong total costs.",
     "Don't keep a value without an expiry",
     "Don't delete the key before the commit",
@@ -54,7 +54,6 @@ INSTRUCTIONS = [
     "Measure whether the database bears all requests, as it must while the cache is away.",
     "Leave a silent cache alone",
     "Copy these checks, and run each with an empty cache on a user without orders.",
-    "Install redis, sqlalchemy[asyncio] and asyncpg.",
 ]
 
 
@@ -536,14 +535,14 @@ CHECKS = ("check_expiry", "check_order", "check_users")
     "All are green on aside.py, and on untimed.py too: none of them sees a cache that hangs.",
 )
 @pytest.mark.proves(f"{FOLDER}/checked.py")
-def test_what_each_check_sees(valkey: str, postgres: Postgres) -> None:
+def test_what_each_check_sees(valkey: str, database: str) -> None:
     said = {
         ("unexpiring", "check_expiry"): "a key has no expiry",
         ("early", "check_order"): "the total is 100",
         ("shared", "check_users"): "totals: [100, 100]",
     }
 
-    async def run(name: str, check: str, database: str) -> str:
+    async def run(name: str, check: str) -> str:
         module = importlib.import_module(f"snippets.database.caching.{name}")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "PATIENCE", 30.0, raising=False)
@@ -557,13 +556,15 @@ def test_what_each_check_sees(valkey: str, postgres: Postgres) -> None:
                     await getattr(CHECKED, check)(mine, *more)
                 except AssertionError as error:
                     return str(error).partition("\n")[0]
+                finally:
+                    async with engine.begin() as connection:
+                        await connection.execute(text("DROP TABLE orders"))
         return ""
 
     for path in ALL:
         for check in CHECKS:
             name = Path(path).stem
-            database = f"postgresql+asyncpg:{postgres.create()}"
-            found = asyncio.run(run(name, check, database))
+            found = asyncio.run(run(name, check))
             assert found == said.get((name, check), ""), (name, check)
 
 

@@ -7,12 +7,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from asyncpg import InterfaceError  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy import event, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from tests.parts.tables import filled, stored
+from tests.parts.postgres import connected
+from tests.parts.tables import WAITING, filled, stored
 from tests.prove.twins import dont
 
 FOLDER = "database/constraints"
@@ -80,7 +82,7 @@ def test_two_imports_wait_in_one_order(snippet: ModuleType, database: str) -> No
                 first.add(snippet.User(email=ann))
                 await first.flush()
                 second = asyncio.create_task(snippet.import_users(sessions, [bob, ann]))
-                while not await watching.scalar(RACED.WAITING):
+                while not await watching.scalar(WAITING):
                     assert not second.done()
                 await first.execute(text("SET LOCAL lock_timeout = '50ms'"))
                 first.add(snippet.User(email=bob))
@@ -95,13 +97,16 @@ def test_two_imports_wait_in_one_order(snippet: ModuleType, database: str) -> No
 
 
 @pytest.mark.holds(
-    "The insert of sqlalchemy.dialects.postgresql stores a long list with one statement, if it ends in on_conflict_do_nothing.",
+    "The insert of sqlalchemy.dialects.postgresql stores a list at once, if it ends in on_conflict_do_nothing.",
+    "Give execute the list as its second argument: in values, asyncpg takes 32767 fields of all rows together.",
     "Tell it the name of the constraint as constraint, or the statement hides what another unique constraint refuses.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/savepoint.py"], indirect=True)
-def test_one_statement_stores_a_list(snippet: ModuleType, database: str) -> None:
-    user, ran = snippet.User, list[str]()
-    rows = [{"email": f"{number % 300}@example.org"} for number in range(600)]
+def test_a_list_is_stored_at_once(
+    snippet: ModuleType, database: str, record_property: Callable[[str, object], None]
+) -> None:
+    user, ran, most = snippet.User, list[str](), 32767
+    rows = [{"id": 1 + n, "email": f"{n % 300}@example.org"} for n in range(most // 2 + 1)]
 
     async def import_all() -> int:
         async with filled(snippet, database) as engine:
@@ -109,8 +114,13 @@ def test_one_statement_stores_a_list(snippet: ModuleType, database: str) -> None
                 engine.sync_engine, "after_cursor_execute", lambda *told: ran.append(told[2])
             )
             async with async_sessionmaker(engine).begin() as session:
-                await session.execute(insert(user).values(rows).on_conflict_do_nothing())
+                await session.execute(insert(user).on_conflict_do_nothing(), rows)
             assert len(ran) == 1
+            both = insert(user).values(rows[:2]).compile(dialect=engine.dialect)
+            assert len(both.params) == 4  # a field of each row is an argument of the statement
+            async with connected(database.replace("+asyncpg", "")) as connection:
+                with pytest.raises(InterfaceError, match=f"arguments cannot exceed {most}"):
+                    await connection.fetch("SELECT", *range(most + 1))
             (count,) = await stored(engine, snippet, "SELECT count(*) FROM {}.users")
             async with async_sessionmaker(engine).begin() as session:
                 other = {"id": 1, "email": "ann@example.org"}
@@ -121,6 +131,7 @@ def test_one_statement_stores_a_list(snippet: ModuleType, database: str) -> None
             return int(count)
 
     assert asyncio.run(import_all()) == 300
+    record_property("figure", f"{most} fields")
 
 
 @pytest.mark.parametrize(

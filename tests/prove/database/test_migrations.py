@@ -5,9 +5,14 @@ import io
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +20,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from alembic import command
-from alembic.config import Config
+from alembic.config import CommandLine, Config
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -32,7 +37,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import service as accounts
+from tests.parts.keeper import kept
 from tests.parts.postgres import connected
+from tests.parts.server import free_port
+from tests.parts.system import missing
 
 FOLDER = "database/migrations"
 BASE = """
@@ -189,11 +197,12 @@ def test_the_release_that_runs_goes_on(snippet: ModuleType, alembic: Config, dat
 
 
 @pytest.mark.holds(
-    "A SELECT * of that release fails once in each process, so name the columns of a query.",
+    "In each process of that release the next SELECT * fails, and so does each that runs beside it: name the columns of a query.",
 )
+@pytest.mark.parametrize("beside", [1, 2])
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/expand.py"], indirect=True)
-def test_a_query_of_all_columns_fails_once(
-    snippet: ModuleType, alembic: Config, database: str
+def test_a_query_of_all_columns_fails_until_one_has_failed(
+    snippet: ModuleType, alembic: Config, database: str, beside: int
 ) -> None:
     every_column: Any = text("SELECT * FROM users")
     named = select(Table("users", MetaData(), Column("id", Integer), Column("name", String)))
@@ -207,17 +216,25 @@ def test_a_query_of_all_columns_fails_once(
                 for connection in used:
                     await connection.execute(query)
         await asyncio.to_thread(command.upgrade, alembic, "head")
-        for query in (named, *[every_column] * 3, named):
-            async with engine.connect() as connection:
-                try:
-                    said.append(",".join((await connection.execute(query)).keys()))
-                except DBAPIError as error:
-                    said.append(type(error.orig and error.orig.__cause__).__name__)
+        for count, query in ((1, named), (beside, every_column), (3, every_column), (1, named)):
+            ready = asyncio.Barrier(count)
+
+            async def ask(query: Any = query, ready: Any = ready) -> str:
+                async with engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))  # so that it has begun
+                    await ready.wait()
+                    try:
+                        return ",".join((await connection.execute(query)).keys())
+                    except DBAPIError as error:
+                        return type(error.orig and error.orig.__cause__).__name__
+
+            said += await asyncio.gather(*(ask() for _ in range(count)))
         await engine.dispose()
         return said
 
     known, every = "id,name", "id,name,display_name"
-    assert asyncio.run(old()) == [known, "InvalidCachedStatementError", every, every, known]
+    fails = ["InvalidCachedStatementError"] * beside
+    assert asyncio.run(old()) == [known, *fails, *[every] * 3, known]
 
 
 @pytest.mark.holds(
@@ -248,7 +265,7 @@ WAITING = pytest.param(
 
 
 @pytest.mark.holds(
-    "After 3 seconds, a migration in a transaction gives up with LockNotAvailableError and changes nothing, and the readers go on.",
+    "After 3 seconds at one lock, a migration in a transaction gives up with LockNotAvailableError and changes nothing, and the readers go on.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/limited.py", WAITING], indirect=True)
 def test_readers_are_answered_while_a_report_runs(
@@ -440,6 +457,56 @@ def test_others_write_while_an_index_is_built(
             return await answered(writer, ADD.format(2, 2), watch, behind=pid)
 
     assert asyncio.run(build()), "a writer waits for the index"
+
+
+@pytest.fixture
+def pooler(postgres: Any, tmp_path: Path) -> Callable[[str], AbstractContextManager[str]]:
+    """What starts PgBouncer before the server; skip where the service's tests are skipped too."""
+    if absent := missing("pooler"):
+        pytest.skip(f"install {', '.join(absent)} to run it")  # CI requires it
+    user = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root
+
+    @contextmanager
+    def started(*settings: str) -> Iterator[str]:
+        base, port = Path(tempfile.mkdtemp(prefix="pooler-")), free_port()
+        told = [f"listen_port={port}", "listen_addr=127.0.0.1", "unix_socket_dir=", *settings]
+        server = f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=postgres\n"
+        lines = [server, "[pgbouncer]", "auth_type=any", *told]
+        (base / "settings.ini").write_text("\n".join(lines))
+        if user:
+            shutil.chown(base, user)
+        command = [str(shutil.which("pgbouncer")), "settings.ini"]
+        accepts = partial(socket.create_connection, ("127.0.0.1", port))
+        with kept(command, base, "INT", lambda: accepts().close(), user=user):
+            yield f"postgresql://postgres@127.0.0.1:{port}/"
+
+    return started
+
+
+@pytest.mark.holds(
+    "Connect to the server itself, not to PgBouncer: it refuses lock_timeout, drops it where ignore_startup_parameters names it, and with pool_mode=transaction hands a SET to other clients.",
+)
+def test_a_pooler_takes_no_limit(pooler: Any, database: str) -> None:
+    name = database.rpartition("/")[2]
+    mode, dropped = "pool_mode=transaction", "ignore_startup_parameters=lock_timeout"
+
+    async def limit(address: str, *said: str, **settings: str) -> str:
+        told = {"server_settings": settings, "statement_cache_size": 0}
+        connection = await asyncpg.connect(address + name, **told)
+        try:
+            for statement in said:
+                await connection.execute(statement)
+            return str(await connection.fetchval("SHOW lock_timeout"))
+        finally:
+            await connection.close()
+
+    refused = pytest.raises(asyncpg.ProtocolViolationError, match=r"parameter: lock_timeout$")
+    with pooler(mode) as address, refused:
+        asyncio.run(limit(address, lock_timeout="3s"))
+    with pooler(mode, dropped) as address:
+        assert asyncio.run(limit(address, lock_timeout="3s")) == "0"
+        assert asyncio.run(limit(address, "SET lock_timeout = '7s'")) == "7s"
+        assert asyncio.run(limit(address)) == "7s"  # of another client
 
 
 VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_users_name'::regclass"
@@ -756,24 +823,34 @@ def test_the_template_takes_the_limited_engine(
     assert asyncio.run(ask()) == "3s"
 
 
+CURRENT = """
+import re, sys
+from pathlib import Path
+from alembic.config import main
+
+_, url, *init = sys.argv
+main(init)
+settings = Path("alembic.ini")
+told = re.sub("(?m)^sqlalchemy.url = .*$", f"sqlalchemy.url = {url}", settings.read_text())
+settings.write_text(told)
+main(["current"])
+"""
+
+
 @pytest.mark.holds(
     "Create the folder with alembic init --template async migrations: with the default template, a URL with asyncpg raises sqlalchemy.exc.MissingGreenlet.",
 )
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [(["--template", "async"], ""), ([], "sqlalchemy.exc.MissingGreenlet")],
-)
-def test_the_default_template_has_no_asynchronous_engine(
-    database: str, tmp_path: Path, options: list[str], error: str
-) -> None:
-    subprocess.run(["alembic", "init", *options, "migrations"], cwd=tmp_path, check=True)
+def test_the_default_template_has_no_asynchronous_engine(database: str, tmp_path: Path) -> None:
     assert "asyncpg" in database
-    settings = tmp_path / "alembic.ini"
-    url = re.compile(r"^sqlalchemy.url = .*$", re.MULTILINE)
-    settings.write_text(url.sub(f"sqlalchemy.url = {database}", settings.read_text()))
-    told = subprocess.run(["alembic", "current"], cwd=tmp_path, capture_output=True, text=True)
-    assert bool(told.returncode) == bool(error)
-    assert error in told.stderr
+    told = list[str]()
+    for command_line in "alembic init --template async migrations", "alembic init migrations":
+        folder = tmp_path / str(len(told))
+        folder.mkdir()
+        program = [sys.executable, "-c", CURRENT, database, *command_line.split()[1:]]
+        ended = subprocess.run(program, cwd=folder, capture_output=True, text=True)
+        told.append("".join(re.findall(r"^sqlalchemy\.exc\.\w+", ended.stderr, re.MULTILINE)))
+        assert bool(ended.returncode) == bool(told[-1]), ended.stderr
+    assert told == ["", "sqlalchemy.exc.MissingGreenlet"]
 
 
 def lint(sql: str, *options: str) -> set[str]:
@@ -785,15 +862,30 @@ def lint(sql: str, *options: str) -> set[str]:
     return {each["rule_name"] for each in json.loads(told.stdout)}
 
 
-def written(revisions: str) -> str:
-    """Return what migrations of the service tell a database, as SQL."""
+WRITTEN = """
+import sys
+from alembic.config import main
+
+for revisions in sys.argv[1:]:
+    main(["upgrade", revisions, "--sql"])
+    print(chr(0), flush=True)
+"""
+
+
+def written(*revisions: str) -> list[str]:
+    """Return what migrations of the service tell a database, as SQL, for each range of them."""
     home = accounts.SERVICE
     environment = {**os.environ, "PYTHONPATH": f"{home}/src:{home}"}
-    command_line = [f"{accounts.BIN}/alembic", "upgrade", revisions, "--sql"]
     told = subprocess.run(
-        command_line, cwd=home, env=environment, capture_output=True, text=True, check=True
+        [f"{accounts.BIN}/python", "-c", WRITTEN, *revisions],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return told.stdout
+    *each, _ = told.stdout.split("\0\n")
+    return each
 
 
 @pytest.mark.holds(
@@ -807,8 +899,10 @@ def written(revisions: str) -> str:
 def test_a_linter_refuses_what_stops_others_and_passes_the_service(
     alembic: Config, tmp_path: Path
 ) -> None:
-    assert not lint(written("0005:head"))
-    assert "SET lock_timeout = '" not in written("base:head")
+    newest, whole, renaming = written("0005:head", "base:head", "0002:0005")
+    assert "0008" in newest
+    assert not lint(newest)
+    assert "SET lock_timeout = '" not in whole
     (tmp_path / "squawk.toml").write_text((SNIPPETS / FOLDER / "squawk.toml").read_text())
     linted = "squawk --config squawk.toml"
     for command_line, passes in {
@@ -818,7 +912,7 @@ def test_a_linter_refuses_what_stops_others_and_passes_the_service(
         ended = subprocess.run(command_line, shell=True, cwd=tmp_path)  # noqa: S602  it stands above
         assert (ended.returncode == 0) == passes
     contract = {"ban-drop-column", "ban-drop-constraint", "ban-drop-function"}
-    assert lint(written("0002:0005")) == contract
+    assert lint(renaming) == contract
     planted = Path(str(alembic.get_main_option("script_location")), "versions/next.py")
     for name, rule in {
         "rename.py": "renaming-column",
@@ -885,7 +979,11 @@ Table("users", metadata, Column("id", Integer, primary_key=True), name)
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/compared.py"], indirect=True)
 def test_a_renaming_is_not_seen(
-    snippet: ModuleType, alembic: Config, database: str, tmp_path: Path
+    snippet: ModuleType,
+    alembic: Config,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = dict[str, Any]()
     exec(MODELS, names)  # noqa: S102  it stands above
@@ -895,18 +993,16 @@ def test_a_renaming_is_not_seen(
         async with engine.connect() as connection:
             return list(await connection.run_sync(snippet.differences, names["metadata"]))
 
-    (tmp_path / "models.py").write_text(MODELS)
-    settings, env = tmp_path / "alembic.ini", tmp_path / "migrations/env.py"
-    url = re.compile(r"^sqlalchemy.url = .*$", re.MULTILINE)
-    settings.write_text(url.sub(f"sqlalchemy.url = {database}", settings.read_text()))
+    (tmp_path / "renamed_models.py").write_text(MODELS)
+    env = tmp_path / "migrations/env.py"
     target = "target_metadata = None"
     assert target in env.read_text()
     env.write_text(
-        env.read_text().replace(target, "from models import metadata as target_metadata")
+        env.read_text().replace(target, "from renamed_models import metadata as target_metadata")
     )
-    subprocess.run(
-        ["alembic", "revision", "--autogenerate", "-m", "rename"], cwd=tmp_path, check=True
-    )
+    monkeypatch.syspath_prepend(tmp_path)
+    told = CommandLine().parser.parse_args(["revision", "--autogenerate", "-m", "rename"])
+    command.revision(alembic, told.message, autogenerate=told.autogenerate)
     (made,) = tmp_path.glob("migrations/versions/*_rename.py")
     upgrade = made.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
     assert re.findall(r"op\.(\w+)\('users'", upgrade) == ["add_column", "drop_column"]

@@ -694,7 +694,8 @@ def test_a_silent_server_is_left(
 
 
 @pytest.mark.holds(
-    "A connection that dies inside a transaction is no longer mended: its request fails, and stores nothing.",
+    "A connection that dies inside a transaction is no longer mended, and its request fails.",
+    "Nothing is stored then, unless the connection dies in the commit: then look for the order before you store it again.",
 )
 def test_a_connection_that_dies_in_a_transaction_is_not_replaced(database: str) -> None:
     async def ask() -> int:
@@ -707,6 +708,33 @@ def test_a_connection_that_dies_in_a_transaction_is_not_replaced(database: str) 
 
     assert asyncio.run(ask()) == 500
     assert stored(OWN, database) == []
+
+
+@pytest.mark.holds(
+    "Nothing is stored then, unless the connection dies in the commit: then look for the order before you store it again.",
+)
+def test_a_connection_that_dies_in_the_commit_may_have_stored(
+    small: Postgres, database: str
+) -> None:
+    own = f"postgresql+asyncpg:{small.create()}"
+
+    async def order() -> None:
+        settings = {"server_settings": {"synchronous_commit": "on"}}
+        engine = create_async_engine(own, connect_args=settings)
+        async with async_sessionmaker(engine)() as session:
+            await OWN.place_orders([2], session)
+
+    async def kill() -> None:
+        async with filled(own), connected(own.replace("+asyncpg", "")) as other:
+            request = asyncio.create_task(order())
+            while not await other.fetchval(SYNCED):
+                pass  # until it commits
+            await killed(own, "wait_event = 'SyncRep'")
+            with pytest.raises(DBAPIError):
+                await request
+
+    asyncio.run(kill())
+    assert stored(OWN, own) == [2]
 
 
 OLDER = """

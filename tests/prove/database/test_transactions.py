@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlalchemy.orm.exc import StaleDataError
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import rules
+from tests.parts import clock, rules
 from tests.parts.postgres import column
-from tests.parts.tables import filled, stored
+from tests.parts.tables import WAITING, filled, stored
 from tests.prove.twins import dont
 
 FOLDER = "database/transactions"
@@ -322,21 +322,18 @@ def test_repeatable_read_refuses_the_second_write(snippet: ModuleType, database:
     "Where SQL calculates the new value and a CheckConstraint refuses a wrong one, you need no lock of your own: see less in whole.py.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/locked.py"], indirect=True)
-def test_an_update_that_calculates_loses_nothing(
-    snippet: ModuleType, postgres: Any, database: str
-) -> None:
+def test_an_update_that_calculates_loses_nothing(snippet: ModuleType, database: str) -> None:
     whole = importlib.import_module("snippets.database.transactions.whole")
 
-    async def race(address: str, stock: int) -> tuple[int, list[Any]]:
-        async with filled(whole, address, whole.Item(id=1, stock=stock)) as engine:
+    async def race(stock: int) -> tuple[int, list[Any]]:
+        async with filled(whole, database, whole.Item(id=1, stock=stock)) as engine:
             sessions = async_sessionmaker(engine)
             orders = (whole.place_order(sessions, user, 1) for user in (7, 8))
             ended = await RACED.race(engine, *orders)
             return int((await read(engine, whole.Item, 1)).stock), ended
 
-    addresses = [f"postgresql+asyncpg:{postgres.create()}" for _ in range(2)]
-    assert asyncio.run(race(addresses[0], 10)) == (8, [None, None])
-    left, ended = asyncio.run(race(addresses[1], 1))
+    assert asyncio.run(race(10)) == (8, [None, None])
+    left, ended = asyncio.run(race(1))
     (refused,) = filter(None, ended)
     assert left == 0
     assert "ck_items_stock" in str(refused)
@@ -369,6 +366,18 @@ def test_two_users_give_to_each_other(snippet: ModuleType, database: str) -> Non
     for error in filter(None, errors):
         raise error
     assert (ann, bob) == (3, 7)
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/ordered.py"], indirect=True)
+def test_nobody_gives_more_than_there_is(snippet: ModuleType, database: str) -> None:
+    async def give() -> int:
+        users = snippet.User(id=1, points=5), snippet.User(id=2, points=5)
+        async with filled(snippet, database, *users) as engine:
+            with pytest.raises(IntegrityError, match="ck_users_points"):
+                await snippet.give(async_sessionmaker(engine), 1, 2, 6)
+            return int((await read(engine, snippet.User, 2)).points)
+
+    assert asyncio.run(give()) == 5
 
 
 @pytest.mark.holds(
@@ -497,7 +506,7 @@ def test_a_second_write_waits(database: str) -> None:
         async with beside.connect() as watching, engine.begin() as first:
             await first.execute(take)
             waiting = asyncio.create_task(second())
-            while not await watching.scalar(RACED.WAITING):
+            while not await watching.scalar(WAITING):
                 pass
             order.append("the first commits")
             await first.commit()
@@ -508,36 +517,42 @@ def test_a_second_write_waits(database: str) -> None:
     assert asyncio.run(write_twice()) == ["the first commits", "the second writes"]
 
 
-def test_a_race_looks_at_its_own_database_and_leaves_nothing(postgres: Any, database: str) -> None:
-    other = f"postgresql+asyncpg:{postgres.create()}"
+@pytest.mark.holds(
+    "Copy race into a test of your own: it lets two calls read before either of them writes, if the read is the first statement of each.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/lost.py"], indirect=True)
+def test_a_race_looks_at_its_own_calls_and_leaves_nothing(
+    snippet: ModuleType, database: str
+) -> None:
     lock = text("SELECT pg_advisory_xact_lock(1)")
 
-    async def look() -> list[int]:
-        own, its = (
-            create_async_engine(each, isolation_level="AUTOCOMMIT") for each in (database, other)
-        )
-        engine = create_async_engine(other)
+    async def look() -> tuple[list[Any], list[int]]:
+        async with filled(snippet, database, snippet.Item(id=1, stock=1)) as engine:
+            other, sessions = create_async_engine(database), async_sessionmaker(engine)
+            beside = other.execution_options(isolation_level="AUTOCOMMIT")
 
-        async def wait() -> None:
-            async with engine.begin() as second:
-                await second.execute(lock)
+            async def wait() -> None:
+                async with other.begin() as second:
+                    await second.execute(lock)
 
-        async with own.connect() as here, its.connect() as there, engine.begin() as first:
-            await first.execute(lock)
-            waiting = asyncio.create_task(wait())
-            while not await there.scalar(RACED.WAITING):
-                pass
-            counts = [await here.scalar(RACED.WAITING)]
-            await first.commit()
+            async def late() -> None:
+                for _ in range(20):
+                    await asyncio.sleep(clock.POLL)  # as if it did something else first
+                await snippet.buy(sessions, 1)
+
+            async with beside.connect() as watching, other.begin() as first:
+                await first.execute(lock)
+                waiting = asyncio.create_task(wait())  # another test, on the same database
+                while not await watching.scalar(WAITING):
+                    pass
+                ended = await RACED.race(engine, snippet.buy(sessions, 1), late())
             await waiting
-        await RACED.race(engine, wait())
-        heard = engine.sync_engine.dispatch
-        counts += [len(heard.before_cursor_execute), len(heard.after_cursor_execute)]
-        for each in (own, its, engine):
-            await each.dispose()
-        return counts
+            heard = engine.sync_engine.dispatch
+            left = [len(heard.before_cursor_execute), len(heard.after_cursor_execute)]
+            await other.dispose()
+            return ended, left
 
-    assert asyncio.run(look()) == [0, 0, 0]
+    assert asyncio.run(look()) == ([None, None], [0, 0])
 
 
 @pytest.mark.holds(

@@ -1,5 +1,6 @@
 """What the page on jobs claims."""
 
+import functools
 import json
 import re
 import subprocess
@@ -27,13 +28,29 @@ ADDRESS = (
     "tests/test_verification.py::test_a_mail_goes_to_the_address_that_the_user_has_when_it_is_sent"
 )
 FOR_GOOD = "tests/test_relay.py::test_a_mail_server_that_stays_away_ends_with_people"
-HOLDS = "hold_seconds", "mail_timeout"
 HOUR = "tests/test_relay.py::test_a_mail_server_that_is_down_for_an_hour_costs_no_mail"
 WORKER = "tests/test_worker.py"
 KILLED = "tests/survival/test_worker.py::test_a_killed_worker_loses_nothing"
 KEPT = "tests/test_tasks.py::test_a_process_keeps_its_connection"
 REFUSED = r"assert \(500, 1, 1\) == \(201, 1, 1\)"  # the status, the users, the messages
 AGAIN = r"assert 4 == 1"
+TOLD = """
+import json
+import celery
+from accounts import tasks
+from accounts.config import Settings
+
+settings, plain = Settings.model_construct(), celery.Celery(set_as_current=False)
+print(json.dumps({
+    "made": tasks.process.cache_info().currsize,
+    "pool": plain.conf.worker_pool,
+    "late": plain.conf.task_acks_late,
+    "expires": str(plain.conf.result_expires),
+    "broker": plain.connection_for_write().as_uri(),
+    "hold": settings.hold_seconds,
+    "mail": settings.mail_timeout,
+}))
+"""
 COROUTINE = """
 import celery.app.trace
 
@@ -143,7 +160,7 @@ def test_a_task_sends_its_mails(service: Holds, patch: str | None) -> None:
 )
 @pytest.mark.proves(f"{FOLDER}/coroutine.patch")
 def test_a_coroutine_is_no_result() -> None:
-    stored, dropped = told_of_celery(COROUTINE).splitlines()
+    stored, dropped = ran_with_celery()[COROUTINE].splitlines()
     assert "Object of type coroutine is not JSON serializable" in stored
     assert dropped.startswith("<coroutine object send at ")
 
@@ -191,8 +208,7 @@ def test_a_process_keeps_a_runner(service: Holds) -> None:
     service()
     project = tomllib.loads((SERVICE / "pyproject.toml").read_text())["project"]
     assert "celery[redis]" in project["dependencies"]
-    made = "from accounts import tasks; print(tasks.process.cache_info().currsize)"
-    assert told_of_celery(made) == "0"
+    assert told_of_celery()["made"] == 0
     told = (SOURCE / "tasks.py").read_text()
     each = told.partition("\nasync def deliver(")[2]
     assert each.partition("async with sessions() as session:")[2].count(".deliver(message_id)") == 1
@@ -208,8 +224,8 @@ def test_a_process_keeps_a_runner(service: Holds) -> None:
 )
 @pytest.mark.proves(TASKS)
 def test_a_runner_is_for_one_task_at_a_time() -> None:
-    assert asked_of_celery("celery.Celery().conf.worker_pool") == "prefork"
-    told = told_of_celery(THREADS).splitlines()
+    assert told_of_celery()["pool"] == "prefork"
+    told = ran_with_celery()[THREADS].splitlines()
     assert told == ["This event loop is already running", "sent", "sent"]
 
 
@@ -268,8 +284,7 @@ def test_the_worker_claims_a_message(service: Holds, record_property: Any) -> No
     (first,) = re.findall(r"\[\(0, (\d+)\), \(1, 120\), \(3, 480\), \(9, 3600\)\]", told)
     assert "for _ in range(4))" in body(f"{WORKER}::test_workers_with_one_message_send_one_mail")
     record_property("figure", f"{int(first) // 60} minute")
-    holds = "from accounts.config import Settings as S; s = S.model_construct(); print({})"
-    held, may = (float(told_of_celery(holds.format(f"s.{n}"))) for n in HOLDS)
+    held, may = told_of_celery()["hold"], told_of_celery()["mail"]
     assert held == may * 1.5
     record_property("figure", f"{held:g} seconds")
     assert "`python -m accounts.outbox` lists it" in (SOURCE / "outbox.py").read_text()
@@ -346,8 +361,7 @@ def test_a_broker_that_is_silent_is_given_up(service: Holds, record_property: An
 @pytest.mark.holds("Without broker_url, Celery looks for RabbitMQ on its own machine.")
 @pytest.mark.proves(BROKER)
 def test_where_celery_looks_for_a_broker() -> None:
-    address = asked_of_celery("celery.Celery().connection_for_write().as_uri()")
-    assert re.fullmatch(r"amqp://.*@localhost:5672//", address)
+    assert re.fullmatch(r"amqp://.*@localhost:5672//", told_of_celery()["broker"])
     assert '"broker_url": settings' in (SOURCE / "broker.py").read_text()
 
 
@@ -378,8 +392,8 @@ def test_one_scheduler_does_a_job(service: Holds, record_property: Any) -> None:
     "Or a worker is killed in the middle of a mail, and nobody sends the mail again.",
 )
 def test_celery_forgets_a_task_early_and_a_result_late() -> None:
-    assert asked_of_celery("celery.Celery().conf.task_acks_late") == "False"
-    assert asked_of_celery("celery.Celery().conf.result_expires") == "1 day, 0:00:00"
+    told = told_of_celery()
+    assert (told["late"], told["expires"]) == (False, "1 day, 0:00:00")
 
 
 @pytest.mark.holds(
@@ -403,16 +417,20 @@ def test_the_service_starts_its_processes(service: Holds) -> None:
         assert f'"{name}": {json.dumps(words)},' in started
 
 
-def asked_of_celery(expression: str) -> str:
-    """Return what Celery says."""
-    return told_of_celery(f"import celery; print({expression})")
+def told_of_celery() -> dict[str, Any]:
+    """Return what Celery and the service say of themselves."""
+    told: dict[str, Any] = json.loads(ran_with_celery()[TOLD])
+    return told
 
 
-def told_of_celery(code: str) -> str:
-    """Return what code prints in the environment of the service, where Celery is installed."""
+@functools.cache
+def ran_with_celery() -> dict[str, str]:
+    """Return what each program prints in the environment of the service, which has Celery."""
+    programs = TOLD, COROUTINE, THREADS  # in one process, as their imports take long
+    code = "print(chr(0), flush=True)\n".join(programs)
     done = subprocess.run([BIN / "python", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return dict(zip(programs, done.stdout.split("\0\n"), strict=True))
 
 
 @pytest.mark.holds(

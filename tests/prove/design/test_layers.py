@@ -3,9 +3,11 @@
 import ast
 import asyncio
 import contextlib
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -80,10 +82,12 @@ def test_a_rule_holds_for_every_caller(snippet: ModuleType, record_property: Any
         snippet.import_orders([0])
 
 
-def found(base: Path, *patches: str) -> list[str]:
+@functools.cache
+def found(*patches: str) -> list[str]:
     """Return what `lint-imports` finds in a copy of the service."""
     try:
-        Copy(base, *patches).run("layers", LINT, "")
+        with TemporaryDirectory() as folder:
+            Copy(Path(folder, "copy"), *patches).run("layers", LINT, "")
     except GateError as error:
         return [line.replace("-   ", "- ") for line in str(error).splitlines()]
     return []
@@ -95,8 +99,8 @@ def found(base: Path, *patches: str) -> list[str]:
     "lint-imports refuses each of them:",
 )
 @pytest.mark.proves(f"{FOLDER}/upward.out")
-def test_an_import_upward_is_refused(tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    told = found(tmp_path / "copy", f"{FOLDER}/upward.patch")
+def test_an_import_upward_is_refused(pytestconfig: pytest.Config) -> None:
+    told = found(f"{FOLDER}/upward.patch")
     told = sorted(line for line in told if " -> " in line)  # it tells them in any order
     hold_lines(f"{FOLDER}/upward.out", told, pytestconfig.option.update_examples)
     assert [line.removeprefix("- ") for line in told] == UPWARD
@@ -115,8 +119,8 @@ def test_an_import_upward_is_refused(tmp_path: Path, pytestconfig: pytest.Config
         ),
     ],
 )
-def test_imports_lead_down(tmp_path: Path, patch: str | None) -> None:
-    if told := found(tmp_path / "copy", *[patch] if patch else []):
+def test_imports_lead_down(patch: str | None) -> None:
+    if told := found(*[patch] if patch else []):
         raise GateError("\n".join(told))
 
 
