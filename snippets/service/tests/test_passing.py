@@ -35,6 +35,12 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @pytest.fixture
+def settings(settings: ServerSettings) -> ServerSettings:
+    """Settings with which a busy machine is no outage."""
+    return settings.model_copy(update={"pool_timeout": 30, "statement_timeout": 30})
+
+
+@pytest.fixture
 async def beside(database_url: str) -> AsyncIterator[Connection]:
     """A connection beside the service."""
     connection = await asyncpg.connect(database_url)
