@@ -1,8 +1,8 @@
 // What test_access.py asks of a page: loaded once, it stays while the tab walks the site.
 
 const ACTIVE = "a[href], button, input, select, summary, textarea, [tabindex]";
-// Material's tabs are radio buttons, of which Tab visits one and the arrows the others.
-const TABS = ".tabbed-set > input, .tabbed-labels *, .tabbed-control, .tabbed-control *";
+// Material's tabs are radio buttons, of which Tab visits one; the arrows visit and show the others.
+const TABS = ".tabbed-set > input, .tabbed-labels, .tabbed-labels *, .tabbed-control, .tabbed-control *";
 const all = (selector) => [...document.querySelectorAll(selector)];
 const frames = () => new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen)));
 

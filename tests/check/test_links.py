@@ -4,12 +4,14 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import tenacity
@@ -21,6 +23,7 @@ from tests.engine.pages import ROOT
 from tests.parts.server import free_port
 from tests.watch import links
 
+Result = TypeVar("Result")
 PAGE = '<h1 id="top">Here</h1><a name="old">There</a><p id="a b">Space</p>'
 ANSWERS = {
     "/page": (200, {}),
@@ -101,11 +104,23 @@ def files(tmp_path: Path) -> Path:
     return file
 
 
+def aside(call: Callable[[], Result]) -> Result:
+    """Return what a call returns that needs a thread without an event loop: the browser has one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call).result()
+
+
 def told(*urls: str, trusted: ssl.SSLContext | None = None) -> list[links.Answer]:
     """Return what becomes of some links, in their order."""
-    answers = asyncio.run(links.asked({*urls}, trusted or ssl.create_default_context()))
+    asked = links.asked({*urls}, trusted or ssl.create_default_context())
+    answers = aside(lambda: asyncio.run(asked))
     assert answers.keys() == {*urls}
     return [answers[url] for url in urls]
+
+
+def ended(*arguments: str) -> int:
+    """Return the status of the command."""
+    return aside(lambda: links.main([*arguments]))
 
 
 def test_each_link_is_judged_by_what_is_there() -> None:
@@ -172,7 +187,7 @@ def test_the_report_names_place_and_cure_and_the_cache_spares_what_was_good(
     site: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = tmp_path / "links.json"
-    assert links.main(["--cache", str(cache)]) == 1
+    assert ended("--cache", str(cache)) == 1
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(": ")[0] for line in said[:-1]] == ["docs/a.md:4"]
     assert said[0].endswith("/gone: it answers 404. Mend the link, or drop what it holds.")
@@ -181,9 +196,9 @@ def test_the_report_names_place_and_cure_and_the_cache_spares_what_was_good(
     (good,) = json.loads(cache.read_text())
     assert good.endswith("/page#top")
     (tmp_path / "docs/a.md").write_text(f"# A\n\n[Good]({good})\n")
-    assert links.main(["--cache", str(cache)]) == 0
+    assert ended("--cache", str(cache)) == 0
     assert site.count("/page") == 1
-    assert links.main(["--cache", str(cache), "--days", "0"]) == 0
+    assert ended("--cache", str(cache), "--days", "0") == 0
     assert site.count("/page") == 2
 
 

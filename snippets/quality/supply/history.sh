@@ -9,8 +9,8 @@ git commit --quiet --all --message "Delete the password"
 scan() { # each version of each file of a repository, under each of its names
   rm -rf versions && mkdir versions && found=0
   test "$(git -C "$1" rev-parse --is-shallow-repository)" = false || return
-  git -C "$1" -c core.quotePath=off log --all -m --raw --no-abbrev --no-renames \
-    --diff-filter=d --ignore-submodules --format= |
+  git -C "$1" -c core.quotePath=off log --all -m --raw --no-abbrev \
+    --no-renames --diff-filter=d --ignore-submodules --format= |
     cut -d' ' -f4- | sort -u | while read -r object _ path; do
     mkdir -p "versions/$object"
     git -C "$1" cat-file blob "$object" > "versions/$object/${path##*/}" || exit
