@@ -165,19 +165,22 @@ def some(
         ):
             suite = shlex.split(GATES["suite"].format(coverage="--cov"))[1:]
             told = pytest_in(SERVICE, folder, "suite", *suite)
-            if left := named - recorded(folder).ended.keys():
-                those(left, folder, measured=True)
+            begun = {test.partition("[")[0] for test in recorded(folder).ended}
+            if left := named - begun:
+                those(left, folder, "left", measured=True)
         found = recorded(folder)
     found.whole, (found.status, found.said) = whole, told
     return found
 
 
-def those(tests: set[str], folder: Path, *, measured: bool) -> tuple[int, str]:
+def those(
+    tests: set[str], folder: Path, name: str = "those", *, measured: bool
+) -> tuple[int, str]:
     """Run some tests where the service stands, but for those that aren't there."""
     asked = {test: test for test in tests}
     while True:
         arguments = sorted({*asked.values()}) or ["--collect-only"]  # which imports, at least
-        told = pytest_in(SERVICE, folder, "those", *arguments, measured=measured)
+        told = pytest_in(SERVICE, folder, name, *arguments, measured=measured)
         gone = re.findall(r"not found: (\S+)$", told[1], re.MULTILINE)
         names = {test: name.partition("[")[0] for test, name in asked.items()}  # as it says them
         lost = {t for t, name in names.items() if any(path.endswith(name) for path in gone)}
