@@ -173,9 +173,7 @@ def some(
     return found
 
 
-def those(
-    tests: set[str], folder: Path, name: str = "those", *, measured: bool
-) -> tuple[int, str]:
+def those(tests: set[str], folder: Path, name: str = "those", *, measured: bool) -> tuple[int, str]:
     """Run some tests where the service stands, but for those that aren't there."""
     asked = {test: test for test in tests}
     while True:
