@@ -25,6 +25,7 @@ from tests.engine.plugin import MARK
 from tests.mutate.mutants import Mutant
 from tests.mutate.session import suite
 from tests.parts.copies import copied
+from tests.parts.warden import marked
 from tests.refuse.suite import warm
 
 TYPES, BLOCK, TEST, TIME = "types or lint", "its block", "a test", "the time limit"
@@ -119,10 +120,10 @@ class Trial:
             self.process.terminate()
             self.process.join(GRACE)
             self.process.kill()
+        family += marked(MARK, pid) if pid else []
         for process in psutil.process_iter() if pid else []:
-            with contextlib.suppress(psutil.Error, OSError):
-                marked = process.environ().get(MARK, "").startswith(f"{pid} ")
-                if marked or os.getsid(process.pid) == pid:
+            with contextlib.suppress(OSError):
+                if os.getsid(process.pid) == pid:
                     family.append(process)
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -14,6 +14,7 @@ from tests.engine import pages
 from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
+from tests.parts.warden import marked
 from tests.prove import account, agreed, claims, contents, escapes, holding, prose, style, twins
 
 
@@ -138,14 +139,12 @@ def test_every_escape_tells_its_reason(pytestconfig: pytest.Config) -> None:
 
 
 def test_nothing_is_left_running() -> None:
-    for process in psutil.process_iter():
+    for process in marked(MARK, os.getpid()):
         try:
-            session, _, item = process.environ().get(MARK, "").partition(" ")
-            if session != str(os.getpid()) or process.status() == psutil.STATUS_ZOMBIE:
-                continue
+            item = process.environ()[MARK].partition(" ")[2]
             command = " ".join(process.cmdline())
             process.kill()
-        except psutil.Error:
+        except (psutil.Error, KeyError):  # it has ended meanwhile
             continue
         file, _, name = item.partition("::")
         line = re.match(r"line (\d+)", name)
