@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 
 from tests.engine.ledger import LEDGER
 from tests.engine.pages import ROOT
+from tests.parts.schemas import LIGHT
 from tests.parts.system import LISTS, listed
 from tests.prove import unwanted
 
@@ -51,7 +53,13 @@ def test_what_the_service_brings_along_keeps_its_schema(schema: str, name: str) 
 def validate(file: Path, schema: str = "github-workflows") -> subprocess.CompletedProcess[str]:
     """Hold a file against a schema that check-jsonschema brings along."""
     command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", str(file)]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, env={**os.environ, **LIGHT}, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("schema", ["github-workflows", "dependabot", "compose-spec"])
+def test_no_schema_needs_what_its_check_starts_without(schema: str) -> None:
+    home = resources.files("check_jsonschema") / "builtin_schemas/vendor"
+    assert not re.search(r'"format":\s*"', (home / f"{schema}.json").read_text())
 
 
 def audit(workflow: Path, cache: Path) -> subprocess.CompletedProcess[str]:

@@ -1,5 +1,6 @@
 """What the page on versions of Python claims."""
 
+import os
 import re
 import runpy
 import subprocess
@@ -20,6 +21,7 @@ from tests.engine.pages import ROOT, SNIPPETS
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
 from tests.parts import service
+from tests.parts.schemas import LIGHT
 from tests.parts.wheels import wheel
 from tests.prove import pythons
 
@@ -306,5 +308,6 @@ def test_a_schedule_runs_the_program_and_no_change_does(tmp_path: Path) -> None:
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
         ["zizmor", *audit, str(tmp_path)],
     ):
-        done = subprocess.run([*each, *map(str, files)], capture_output=True, text=True)
+        command = [*each, *map(str, files)]
+        done = subprocess.run(command, env={**os.environ, **LIGHT}, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

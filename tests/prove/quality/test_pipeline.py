@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.engine.pages import ROOT, SNIPPETS
+from tests.engine.pages import SNIPPETS
 from tests.engine.plugin import STATE
 from tests.engine.run import Run
+from tests.parts.schemas import LIGHT
 from tests.parts.service import SERVICE, ended
 
 FOLDER = "quality/pipeline"
 WORKFLOW = SERVICE / ".github/workflows/test.yml"
-WITHOUT = ROOT / "tests/parts/without"
 WORDS = {5: "five"}
 WALKS = [["audit.sh", "planted.sh"], ["piped.sh", "stale.sh"], ["laptop.sh", "rehearse.sh"]]
 Walk = dict[str, subprocess.CompletedProcess[str]]
@@ -62,7 +62,7 @@ def run(folder: Path, *command: str | Path, **changed: str) -> subprocess.Comple
         "GIT_CONFIG_NOSYSTEM": "1",
         "NO_COLOR": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(WITHOUT),  # check-jsonschema starts in a fifth of the time
+        **LIGHT,
         "UV_CACHE_DIR": str(folder.parent / "uv"),
         "XDG_CACHE_HOME": str(folder.parent / "cache"),
     }
