@@ -1,5 +1,6 @@
 """A server in a folder of its own: it ends with the session, also when that is killed."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ KEEPER = (
     'stop=$1 bin=$2 base=$3; shift 3; "$bin" "$@" & read -r _; kill -$stop $!; wait; rm -rf "$base"'
 )
 ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C"}
+USER = "nobody" if os.geteuid() == 0 else None  # whom a server runs as that refuses to be root
 
 
 @contextmanager

