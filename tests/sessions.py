@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from tests.engine.pages import ROOT
+from tests.parts.signals import ENDS
 
 PROVE = ["docs", "tests/prove", "tests/service"]  # has work for two processors
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
@@ -99,7 +100,7 @@ def end_with_starter(pipe: int) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Run the sessions, and return the status of the first that fails."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's job in the background ignores one
+    for number in ENDS:  # a shell's job in the background ignores one
         signal.signal(number, signal.default_int_handler)
     starter, _, pipe = os.environ.get(STARTER, "").partition(" ")
     if starter == str(os.getppid()):

@@ -38,10 +38,7 @@ def load(file: Path | None = None) -> dict[str, Any]:
 
 
 def text(ledger: dict[str, Any]) -> str:
-    """Return the ledger as it is written, so that a template of the site may include it.
-
-    Its digest comes first, and nothing in it reads as a tag of a template.
-    """
+    """Return the ledger as it is written: its digest first, and no tag of a template in it."""
     told = json.dumps({"digest": ledger["digest"], **ledger}, indent=1)
     return re.sub(r"\{(?=[{%#])", r"\\u007b", told)
 

@@ -12,6 +12,7 @@ from sybil.integration.pytest import SybilItem
 from tests.engine import ledger
 from tests.engine.pages import DOCS, ROOT, Block, RefusedError, parse, test_of
 from tests.engine.proof import Session
+from tests.parts.signals import uninterrupted
 
 MARK = "PLAYBOOK_ITEM"  # in the environment of each process that an item starts
 STATE = pytest.StashKey[Session]()
@@ -163,4 +164,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         proof.batch.process.kill()  # when pytest ends before it does
         proof.batch.process.join()
     if (proof.batch or proof.told) and not proof.updating:
-        ledger.write(proof)
+        with uninterrupted():
+            ledger.write(proof)

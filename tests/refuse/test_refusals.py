@@ -1,6 +1,5 @@
 """Each way to break the playbook is refused, with one message, and changes nothing."""
 
-import functools
 import json
 import os
 import re
@@ -21,10 +20,19 @@ from tests.sessions import interrupt
 
 pytestmark = pytest.mark.refusal
 LEDGER = "docs/ledger.json"
-ENDLESS = """
-
+ENDLESS = """\
 def test_that_gives_time_to_interrupt_it() -> None:
-    __import__("signal").pause()
+    signal, ledger = __import__("signal"), __import__("tests.engine.ledger").engine.ledger
+    write = ledger.text
+
+    def impatiently(told: dict[str, object]) -> str:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        return write(told)
+
+    ledger.text = impatiently
+    __import__("pathlib").Path("paused").touch()
+    signal.pause()
 """
 
 
@@ -66,27 +74,22 @@ def test_a_partial_run_updates_its_own_blocks_only(answer: Answer) -> None:
     assert runs.isdisjoint({run["id"] for run in before["runs"]})
 
 
-def missing(file: Path) -> bool:
-    """Tell whether a file isn't there."""
-    return not file.exists()
-
-
 @pytest.mark.recorded
 def test_an_interrupted_run_leaves_no_proof(tmp_path: Path) -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-    command = [sys.executable, "-m", "pytest", "--quiet", "docs/concurrency/blocking.md"]
+    begun = ["tests/prove/test_paused.py", "docs/concurrency/blocking.md"]
+    command = [sys.executable, "-m", "pytest", "--quiet", *begun]
     sessions = {}
     for number in numbers:
         copy = copied(tmp_path / number.name, ledger=True)
-        with (copy / "tests/prove/concurrency/test_blocking.py").open("a") as tests:
-            tests.write(ENDLESS)
+        (copy / "tests/prove/test_paused.py").write_text(ENDLESS)
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         sessions[number] = subprocess.Popen(
             command, cwd=copy, env=environment, stdout=subprocess.DEVNULL
         )
     for number, session in sessions.items():
-        ledger = tmp_path / number.name / LEDGER
-        clock.wait(functools.partial(missing, ledger))  # it takes it away when it begins
+        clock.wait((tmp_path / number.name / "paused").exists)
+        assert not (tmp_path / number.name / LEDGER).exists()  # it takes it away when it begins
         session.send_signal(number)
     for number, session in sessions.items():
         interrupt(session, number)
