@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 from pydantic import PositiveInt, TypeAdapter, ValidationError
-from sqlalchemy import orm, select
+from sqlalchemy import Engine, orm, select
 from sqlalchemy.exc import InvalidRequestError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
@@ -67,19 +69,27 @@ JUDGEMENTS = [
 def test_what_is_in_the_session_hides_the_error() -> None:
     loaded = importlib.import_module("snippets.decide.stack.loaded")
     assert 'lazy="raise_on_sql"' in (SNIPPETS / FOLDER / "loaded.py").read_text()
-    engine = loaded.filled()
-    with orm.Session(engine) as session:
+    with filled(loaded) as engine, orm.Session(engine) as session:
         found = session.scalars(select(loaded.Order)).all()
         with pytest.raises(InvalidRequestError, match="raise_on_sql"):
             _ = found[0].customer
-    with orm.Session(engine) as session:
+    with filled(loaded) as engine, orm.Session(engine) as session:
         session.add(loaded.Order(customer=loaded.Customer(name="Ada")))
         session.commit()
         kept = session.scalars(select(loaded.Customer)).all()
         found = session.scalars(select(loaded.Order)).all()
         assert {order.customer for order in found} <= {*kept}
     lazily = importlib.import_module("snippets.decide.stack.lazy")
-    assert len(lazily.names(lazily.filled())) == 10  # where the loaded one raises, this one asks
+    with filled(lazily) as engine:
+        assert len(lazily.names(engine)) == 10  # where the loaded one raises, this one asks
+
+
+@contextmanager
+def filled(snippet: ModuleType) -> Iterator[Engine]:
+    """Return the engine of a snippet's database, and close its connections at the end."""
+    engine = snippet.filled()
+    yield engine
+    engine.dispose()
 
 
 def answered(app: Any, order: dict[str, Any]) -> tuple[int, Any]:
@@ -157,14 +167,13 @@ def test_an_asynchronous_view_of_flask_holds_its_thread(tmp_path: Path) -> None:
 def queries(snippet: ModuleType, orders: int = 10) -> int:
     """Return how many queries it takes to name the customers of some orders."""
     counted = importlib.import_module("snippets.decide.stack.counted")
-    engine = snippet.filled()
-    with snippet.orm.Session(engine) as session:
-        for order in session.scalars(select(snippet.Order).offset(orders)).all():
-            session.delete(order)
-        session.commit()
-    with counted.sent(engine) as statements:
-        assert len(snippet.names(engine)) == orders
-    engine.dispose()
+    with filled(snippet) as engine:
+        with snippet.orm.Session(engine) as session:
+            for order in session.scalars(select(snippet.Order).offset(orders)).all():
+                session.delete(order)
+            session.commit()
+        with counted.sent(engine) as statements:
+            assert len(snippet.names(engine)) == orders
     return len(statements)
 
 
@@ -206,14 +215,15 @@ def test_what_sqlalchemy_sends_and_refuses(database: str) -> None:
         for name in ("lazy", "loaded")
     )
     assert [queries(lazy), queries(loaded)] == [11, 2]
-    engine, counted = loaded.filled(), importlib.import_module("snippets.decide.stack.counted")
+    counted = importlib.import_module("snippets.decide.stack.counted")
     joined = select(loaded.Order).options(loaded.orm.joinedload(loaded.Order.customer))
-    with counted.sent(engine) as statements, loaded.orm.Session(engine) as session:
-        assert len([order.customer.name for order in session.scalars(joined)]) == 10
-    assert len(statements) == 1
-    with pytest.raises(KeyError), counted.sent(engine) as failed:
-        raise KeyError
-    assert loaded.names(engine) and not failed, "a test that fails leaves it behind"
+    with filled(loaded) as engine:
+        with counted.sent(engine) as statements, loaded.orm.Session(engine) as session:
+            assert len([order.customer.name for order in session.scalars(joined)]) == 10
+        assert len(statements) == 1
+        with pytest.raises(KeyError), counted.sent(engine) as failed:
+            raise KeyError
+        assert loaded.names(engine) and not failed, "a test that fails leaves it behind"
     with pytest.raises(AttributeError, match="custmer"):
         select(lazy.Order.custmer)
 

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -369,6 +370,15 @@ def test_addresses_come_through_a_downgrade(
     assert found == ["ann@x.org", "bob@x.org", None]
 
 
+@contextmanager
+def in_memory() -> Iterator[sa.Connection]:
+    """Return a connection to an empty SQLite, and close it at the end."""
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
 @pytest.mark.holds(
     "if_not_exists is there since Alembic 1.16, fails on SQLite, and leaves a column of another type as it is.",
 )
@@ -386,7 +396,7 @@ def test_a_column_that_exists_is_left(
         operations = Operations(MigrationContext.configure(connection))
         operations.add_column("users", email, if_not_exists=True)
 
-    with sa.create_engine("sqlite://").connect() as connection:
+    with in_memory() as connection:
         connection.execute(sa.text("CREATE TABLE users (id integer)"))
         with pytest.raises(sa.exc.OperationalError, match="syntax error"):
             add(connection)
@@ -408,7 +418,7 @@ def test_a_column_that_exists_is_left(
 def test_a_generated_downgrade_drops() -> None:
     users = sa.MetaData()
     sa.Table("users", users, sa.Column("email", sa.String(200)), sa.Column("id", sa.Integer))
-    with sa.create_engine("sqlite://").connect() as connection:
+    with in_memory() as connection:
         connection.execute(sa.text("CREATE TABLE users (id integer)"))
         made = autogenerate.produce_migrations(MigrationContext.configure(connection), users)
     assert made.downgrade_ops
