@@ -79,11 +79,15 @@ function showSummary(element, told) {
   const sum = (key) => proofs.reduce((total, proof) => total + proof[key].length, 0);
   const passed = proofs.filter((proof) => proof.outcome === "passed").length;
   const run = told.ledger.runs.at(-1);
+  const theirs = blocks.length < ids.length ? "their " : "";
   const sentences = [`${passed} of ${ids.length} blocks of this site proven, `
-    + `${sum("executed")} of ${sum("executable")} executable lines run${run ? `, last on ${pythonsOf(shared(blocks), run)}, ${day(run.date)}` : ""}.`];
+    + `${sum("executed")} of ${theirs}${sum("executable")} executable lines run${run ? `, last on ${pythonsOf(shared(blocks), run)}, ${day(run.date)}` : ""}.`];
   const claims = told.ledger.claims ?? [];
   const held = claims.filter((claim) => claim.outcome === "passed").length;
-  if (claims.length) sentences.push(`${held} of ${claims.length} sentences held.`);
+  const pages = [...new Set(ids.map((id) => id.split(":")[0]))];
+  const withClaims = pages.filter((page) => claims.some((claim) => claim.page === `${page}.md`));
+  const part = withClaims.length < pages.length ? `, on ${withClaims.length} of ${pages.length} pages` : "";
+  if (claims.length) sentences.push(`${held} of ${claims.length} sentences held${part}.`);
   if (told.state === "other") sentences.push("The ledger is of another build of the site than this page: reload it.");
   element.textContent = sentences.join(" ");
 }

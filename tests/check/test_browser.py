@@ -1,6 +1,7 @@
 """The site as a reader meets it, in Chromium."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,7 @@ def test_instant_navigation_keeps_the_proofs_and_the_figures(
     summary = page.locator("[data-ledger]")
     expect(summary).to_contain_text(f"{len(proofs)} of {len(proofs)} blocks of this site proven")
     expect(summary).to_contain_text(f"{lines} of {lines} executable lines run")
+    expect(summary).to_contain_text(re.compile(r"\d sentences held\.$"))
     for name, path in (("Give every call a timeout", TIMEOUTS), ("Add a page", "contributing/")):
         page.locator("article").get_by_role("link", name=name).first.click()
         expect(page.locator("details.proof.passed").first).to_be_visible()

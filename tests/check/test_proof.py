@@ -75,12 +75,14 @@ def test_totals_are_of_what_the_site_shows(
     gone = [block for block in lacking["blocks"] if block["page"] == f"{ID}.md"]
     lacking["blocks"] = [block for block in lacking["blocks"] if block not in gone]
     lacking["blocks"].append({**gone[0], "id": "elsewhere:1", "page": "elsewhere.md"})
+    lacking["claims"] = [one for one in lacking["claims"] if one["page"] != f"{ID}.md"]
     answer(page, lacking)
     page.goto(address)
-    all_ = len(recorded["blocks"])
-    expect(page.locator("[data-ledger]")).to_contain_text(
-        f"{all_ - len(gone)} of {all_} blocks of this site proven"
-    )
+    all_, pages = len(recorded["blocks"]), len({block["page"] for block in recorded["blocks"]})
+    summary = page.locator("[data-ledger]")
+    expect(summary).to_contain_text(f"{all_ - len(gone)} of {all_} blocks of this site proven")
+    expect(summary).to_contain_text("of their ")
+    expect(summary).to_contain_text(f"sentences held, on {pages - 1} of {pages} pages.")
 
 
 @pytest.mark.parametrize(
