@@ -38,7 +38,7 @@ parts: $(READY)  ## Start the database and the server that blocks need, and prin
 	@$(BIN)/python -m tests.parts
 
 test: $(READY) $(SERVICE_READY)  ## Prove every block, then check the site against the ledger.
-	$(BIN)/pytest
+	$(BIN)/pytest $(if $(ONLY),--only=$(ONLY))
 
 check: $(READY) $(SERVICE_READY)  ## Prove one page alone: make check PAGE=concurrency/timeouts
 	@test -n "$(PAGE)" || { echo "Name a page: make check PAGE=concurrency/timeouts" >&2; exit 2; }

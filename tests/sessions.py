@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +27,7 @@ PROVE = ["docs", "tests/prove", "tests/service"]  # has work for two processors
 ASIDE = ["tests/check", "tests/refuse", "-m", "not recorded"]
 CHECK = ["tests/check", "tests/refuse", "-m", "recorded and not walk"]
 WALK = ["tests/check", "-m", "walk"]
+PARTS = {"prove": [PROVE], "aside": [ASIDE], "check": [CHECK, WALK]}  # a machine may run one each
 STARTER = "PLAYBOOK_STARTER"  # the process that started a session, and a pipe that ends with it
 MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it has a name of its own
 ROOM = 4 * 1024**3  # bytes, twice what the sessions need
@@ -97,6 +98,11 @@ def end_with_starter(pipe: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let several machines share the sessions: `check` needs the ledger that `prove` wrote."""
+    parser.addoption("--only", choices=sorted(PARTS), help="run these sessions and no others")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Run the sessions, and return the status of the first that fails."""
@@ -108,10 +114,19 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.args_source is config.ArgsSource.ARGS or config.option.help:
         return None
     told = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-    with scratch(), session(*told, *ASIDE, aside=True) as aside:
-        with session(*told, *PROVE) as prove:
-            if status := prove.status():
+    with scratch():
+        if only := config.option.only:
+            return together(told, *PARTS[only])
+        with session(*told, *ASIDE, aside=True) as aside:
+            if status := together(told, *PARTS["prove"]):
                 return status
-        with session(*told, *WALK, aside=True) as walk, session(*told, *CHECK) as check:
-            ends = [each.status() for each in (check, walk, aside)]  # each says what it found
+            ends = [together(told, *PARTS["check"]), aside.status()]  # each says what it found
             return next(filter(None, ends), 0)
+
+
+def together(told: list[str], first: list[str], *others: list[str]) -> int:
+    """Run some sessions side by side, and return the status of the first that fails."""
+    with ExitStack() as stack:
+        kept = [stack.enter_context(session(*told, *other, aside=True)) for other in others]
+        shown = stack.enter_context(session(*told, *first))
+        return next(filter(None, [each.status() for each in (shown, *kept)]), 0)

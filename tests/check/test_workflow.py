@@ -17,6 +17,7 @@ from tests.engine.pages import ROOT
 from tests.parts.schemas import LIGHT
 from tests.parts.system import LISTS, listed
 from tests.prove import unwanted
+from tests.sessions import ASIDE, CHECK, PARTS, PROVE, WALK
 
 SCRIPT = ROOT / ".ci/run"
 SERVICE = ROOT / "snippets/service"
@@ -70,8 +71,8 @@ def audit(workflow: Path, cache: Path) -> subprocess.CompletedProcess[str]:
 
 
 def altered(folder: Path, old: str, new: str) -> Path:
-    """Write a copy of the workflow with what a pattern finds replaced."""
-    text, count = re.subn(old, new, TEST.read_text(), flags=re.MULTILINE)
+    """Write a copy of the workflow with the first that a pattern finds replaced."""
+    text, count = re.subn(old, new, TEST.read_text(), count=1, flags=re.MULTILINE)
     assert count == 1, old
     copy = folder / "test.yml"
     copy.write_text(text)
@@ -140,13 +141,30 @@ def test_a_workflow_that_may_too_much_is_refused(
 
 
 def test_the_workflow_runs_the_script_and_keeps_the_ledger() -> None:
-    (job,) = yaml.safe_load(TEST.read_text())["jobs"].values()
-    *_, runs, keeps = job["steps"]
-    assert runs["run"] == "bash .ci/run"
+    test, check = yaml.safe_load(TEST.read_text())["jobs"].values()
+    matrix = test["strategy"]["matrix"]
+    *_, runs, keeps = test["steps"]
+    assert (runs["run"], runs["env"]) == ('bash .ci/run "$PART"', {"PART": "${{ matrix.part }}"})
+    assert keeps["if"] == "matrix.part == 'prove'"
     assert keeps["uses"].startswith("actions/upload-artifact@")
     assert keeps["with"]["name"] == "ledger-${{ matrix.python }}"  # one of each: names are unique
     assert ROOT / keeps["with"]["path"] == LEDGER
     assert keeps["with"]["if-no-files-found"] == "error"
+    *_, fetches, checks = check["steps"]
+    assert (check["needs"], check["strategy"]["matrix"]) == ("test", {"python": matrix["python"]})
+    assert fetches["uses"].startswith("actions/download-artifact@")
+    name = keeps["with"]["name"]
+    assert fetches["with"] == {"name": name, "path": str(LEDGER.parent.relative_to(ROOT))}
+    assert sorted([*matrix["part"], checks["run"].split()[-1]]) == sorted(PARTS)
+    assert checks["run"] == "bash .ci/run check"
+
+
+def test_the_parts_are_the_whole() -> None:
+    parts = [one for sessions in PARTS.values() for one in sessions]
+    assert sorted(parts) == sorted([PROVE, ASIDE, CHECK, WALK])
+    where = {str(path) for one in parts for path in one if "/" in path or path == "docs"}
+    rooms = {f"tests/{room.name}" for room in (ROOT / "tests").iterdir() if [*room.glob("test_*")]}
+    assert where == {"docs", "tests/service"} | rooms
 
 
 def test_nothing_is_published_before_each_python_is_green() -> None:

@@ -164,7 +164,7 @@ def test_sections_of_the_service_are_proven_by_its_tests() -> None:
     "pytest tests/check builds the site and holds it against the ledger, as the reader's browser does again.",
 )
 def test_the_sessions_are_these() -> None:
-    assert "tests/prove" in MAKEFILE and "\n\t$(BIN)/pytest\n" in MAKEFILE
+    assert "tests/prove" in MAKEFILE and "\n\t$(BIN)/pytest $(if $(ONLY)," in MAKEFILE
     assert sessions.PROVE == ["docs", "tests/prove", "tests/service"]
     assert sessions.CHECK[:2] == ["tests/check", "tests/refuse"]
     assert ledger.LEDGER.is_relative_to(DOCS)
