@@ -23,6 +23,7 @@ from tests.engine.run import Run
 from tests.prove import places, pythons, style
 from tests.prove.sentences import plain, sentences
 from tests.prove.steps import PAGE, steps, take, take_back
+from tests.sessions import PARTS
 
 ORDER = runpy.run_path(str(SNIPPETS / "contributing/tests/prove/concurrency/test_order.py"))
 INSTRUCTIONS = [
@@ -58,7 +59,7 @@ INSTRUCTIONS = [
     "Mend what is refused: a refusal names the file and the line, the reason, and what to do.",
     "When all is green, look at the page in the browser.",
     "Send it",
-    "Run make test until it is green, then send the branch and open a pull request:",
+    "Run make test yourself first where you changed what other pages use, such as tests/parts/.",
 ]
 pytestmark = pytest.mark.timeout(300)  # the first waits for sessions of their own
 CLAIM = ORDER["test_each_order_has_its_own_total"]
@@ -224,6 +225,20 @@ def test_the_navigation_leads_to_the_page(site: Path) -> None:
     assert [(here / link / "index.html").resolve() for link in named] == [
         site / page.relative_to("docs").with_suffix("") / "index.html"
     ]
+
+
+@pytest.mark.holds(
+    "Send the branch and open a pull request: its workflow runs .ci/run, which proves all pages.",
+)
+@pytest.mark.proves("contributing/send.sh")
+def test_the_workflow_of_a_pull_request_proves_all() -> None:
+    workflow = yaml.safe_load(pythons.WORKFLOWS[0].read_text())
+    assert "pull_request" in workflow[True]  # what YAML makes of `on`
+    jobs = [(job, job["steps"]) for job in workflow["jobs"].values()]
+    runs = [step["run"] for _, steps in jobs for step in steps if ".ci/run" in step.get("run", "")]
+    assert runs == ['bash .ci/run "$PART"', "bash .ci/run check"]
+    assert {*jobs[0][0]["strategy"]["matrix"]["part"], "check"} == {*PARTS}
+    assert (ROOT / ".ci/run").read_text().endswith('\nmake test ${1:+"ONLY=$1"}\n')
 
 
 @pytest.mark.proves("contributing/send.sh")

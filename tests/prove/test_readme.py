@@ -18,6 +18,7 @@ from tests.refuse.sections import SECTIONS
 
 INSTRUCTIONS = [
     "Run it",
+    "Give it an hour on two processors.",
     "Run .ci/run on Debian to install what the tests need of the system, and to test all.",
     "Run make book to write the pages as Markdown beside the site: one book, a file for each page, and an index for language models.",
     "Run make publish VERSION=1.2 on a tagged commit to push its site into the branch that your host serves.",
