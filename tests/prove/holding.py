@@ -19,7 +19,7 @@ import pytest
 
 from tests.engine.pages import ROOT, Block, RefusedError, test_of
 from tests.engine.proof import Session
-from tests.prove import agreed, claims, matches, prose
+from tests.prove import agreed, claims, matches, prose, says
 from tests.prove.claims import Declared, refusal
 from tests.prove.sentences import Sentence, plain, sentences
 from tests.pythons import newer
@@ -276,7 +276,9 @@ class Judge:
             reason = f"what holds it uses nothing that its section shows ({shown})"
             cure = f"Let {min(names)} use it, or move the sentence to another section"
             return [refusal(sentence, reason, cure)]
-        return self.hold_words(sentence, sorted(names), blocks)
+        return self.unsaid(sentence, sorted(names)) or self.hold_words(
+            sentence, sorted(names), blocks
+        )
 
     def hold_words(
         self, sentence: Sentence, names: list[str], blocks: list[Block]
@@ -305,6 +307,15 @@ class Judge:
                 cure = "Show it in a block of the page, or use it in the test"
                 return [refusal(sentence, f"{names[0]} knows no `{code}`", cure)]
             self.codes.add(code)
+        return []
+
+    def unsaid(self, sentence: Sentence, names: list[str]) -> list[RefusedError]:
+        """Return the refusal of a sentence that lacks what the run of its tests gives."""
+        for name in names:
+            held = [t for t, told in self.claims.items() if name in {c.function for c in told}]
+            if told := says.missed(says.recorded(self.items[name]), held).get(sentence.text):
+                cure = f"Mend the sentence, or the words that {name} records of its run"
+                return [refusal(sentence, f"the run says {told!r}, and this doesn't", cure)]
         return []
 
     def failed(self, tests: list[Declared]) -> bool:

@@ -15,6 +15,7 @@ from tests.engine.pages import SNIPPETS, RefusedError
 
 FEW = 3  # characters, such as a status
 RAISES = {"raises", "warns", "RaisesExc", "RaisesGroup"}
+NOUNS = {"figure": "figure", "says": "text"}
 MEASURED = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 
 
@@ -75,13 +76,16 @@ def loose(file: Path) -> list[RefusedError]:
 
 
 def unmeasured(file: Path) -> list[RefusedError]:
-    """Return the refusals of figures that no run can change."""
+    """Return the refusals of figures, and of words that a run says, which no run can change."""
     found = []
     for name, call in calls(file):
         figure = call.args[1] if name == "record_property" and len(call.args) == 2 else None
         if figure and not any(isinstance(node, MEASURED) for node in ast.walk(figure)):
-            reason = f"the figure {ast.unparse(figure)} is written, and not measured"
-            cure = 'Make it of what the test measured: record_property("figure", f"{count} calls")'
+            kind = ast.literal_eval(call.args[0])
+            reason = f"the {NOUNS[kind]} {ast.unparse(figure)} is written, and not measured"
+            cure = (
+                f'Make it of what the test measured: record_property("{kind}", f"{{count}} calls")'
+            )
             found.append(RefusedError(file, figure.lineno, reason, cure))
     return found
 

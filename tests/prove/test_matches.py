@@ -46,6 +46,8 @@ def test_a_match_of_anything_is_refused(match: str, says: str | None) -> None:
         ('record_property("figure", f"{3} calls")', "is written, and not measured"),
         ('record_property("figure", f"{count} calls")', None),
         ('record_property("figure", str(len(calls)))', None),
+        ('record_property("says", "it ends with status 3")', "is written, and not measured"),
+        ('record_property("says", f"it ends with status {status}")', None),
     ],
 )
 def test_a_loose_match_and_a_figure_that_is_written_are_refused(

@@ -107,7 +107,7 @@ case(
 )
 case(
     "weakened assertion",
-    in_test("    assert asyncio.run(first(snippet)) == 7\n", ""),
+    in_test('    record_property("says", f"the call for {ended} ends first")\n', ""),
     test="test_each_order_has_its_own_total no longer asserts",
 )
 case(
@@ -115,6 +115,12 @@ case(
     on_page("although the call", "although 9 times the call"),
     in_test("although the call", "although 9 times the call"),
     page="give no figure '9 times'",
+)
+case(
+    "order turned round in sentence and mark alike, and the run knows it",
+    on_page("`B2` ends", "`A1` ends"),
+    in_test("call for B2 ends", "call for A1 ends"),
+    page="the run says 'the call for B2 ends first', and this doesn't: 'Each order",
 )
 case(
     "name replaced in sentence and mark alike",
