@@ -287,6 +287,7 @@ class Judge:
         told = [source(self.file, name) for name in names]
         items = [item for name in names for item in self.items[name]]
         given = {str(v) for i in items for key, v in i.user_properties if key == "figure"}
+        told += says.recorded(items)
         texts = "\n".join([*told, *(block.text for block in blocks)])
         where = f"{names[0]} and the blocks of its section"
         for figure in prose.figures_in(sentence.markdown, sentence.text):

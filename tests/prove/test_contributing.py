@@ -92,8 +92,10 @@ def test_the_pythons_are_those_that_are_tested(record_property: Callable[[str, s
 
 
 @pytest.mark.parametrize("snippet", TWINS, indirect=True)
-def test_the_shown_test_holds(snippet: ModuleType) -> None:
-    CLAIM(snippet)
+def test_the_shown_test_holds(
+    snippet: ModuleType, record_property: Callable[[str, object], None]
+) -> None:
+    CLAIM(snippet, record_property)
 
 
 @dataclass
