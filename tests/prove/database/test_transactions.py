@@ -11,7 +11,12 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm.exc import StaleDataError
 
 from tests.engine.pages import SNIPPETS
@@ -252,7 +257,7 @@ def test_a_statement_does_not_know_the_version(snippet: ModuleType, database: st
     "A lock holds no row that isn't there yet: for a limit on the orders of a user, lock the user.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/locked.py"], indirect=True)
-def test_what_a_lock_holds(snippet: ModuleType, database: str) -> None:
+def test_what_a_lock_holds(snippet: ModuleType, database: str, record_property: Any) -> None:
     table = "CREATE TABLE orders (item_id int REFERENCES {}.items, user_id int)"
 
     async def lock(engine: AsyncEngine, statement: str, *, whole: bool) -> str:
@@ -285,7 +290,9 @@ def test_what_a_lock_holds(snippet: ModuleType, database: str) -> None:
             ]
 
     waits = "LockNotAvailableError"
-    assert asyncio.run(ask()) == [waits, "", waits, ""]
+    found = asyncio.run(ask())
+    assert found == [waits, "", waits, ""]
+    record_property("says", f"{'without' if found[0] else 'with'} key_share they wait")
 
 
 @pytest.mark.holds(
@@ -312,7 +319,9 @@ def test_a_lock_does_not_read_again(snippet: ModuleType, database: str) -> None:
     "A transaction alone doesn't help: PostgreSQL's default isolation level is READ COMMITTED.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/lost.py"], indirect=True)
-def test_one_after_the_other_sells_one(snippet: ModuleType, database: str) -> None:
+def test_one_after_the_other_sells_one(
+    snippet: ModuleType, database: str, record_property: Any
+) -> None:
     async def one_after_the_other() -> str:
         async with filled(snippet, database, snippet.Item(id=1, stock=1)) as engine:
             sessions = async_sessionmaker(engine)
@@ -322,7 +331,9 @@ def test_one_after_the_other_sells_one(snippet: ModuleType, database: str) -> No
             (level,) = await stored(engine, snippet, "SHOW default_transaction_isolation")
             return str(level)
 
-    assert asyncio.run(one_after_the_other()) == "READ COMMITTED".lower()
+    level = asyncio.run(one_after_the_other()).upper()
+    assert level == "READ COMMITTED"
+    record_property("says", f"PostgreSQL's default isolation level is {level}")
 
 
 @pytest.mark.holds(
@@ -379,11 +390,23 @@ async def exchange(snippet: ModuleType, database: str) -> list[Any]:
     [f"{FOLDER}/ordered.py", dont(f"{FOLDER}/crossed.py", "deadlock detected", error=DBAPIError)],
     indirect=True,
 )
-def test_two_users_give_to_each_other(snippet: ModuleType, database: str) -> None:
+def test_two_users_give_to_each_other(
+    snippet: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
+    asked, scalars = list[str](), AsyncSession.scalars
+
+    async def noted(session: AsyncSession, statement: Any) -> Any:
+        asked.append(str(statement))
+        return await scalars(session, statement)
+
+    monkeypatch.setattr(AsyncSession, "scalars", noted)
     *errors, ann, bob = asyncio.run(exchange(snippet, database))
     for error in filter(None, errors):
         raise error
     assert (ann, bob) == (3, 7)
+    (ordered,) = {told.rpartition("ORDER BY ")[2].split(" FOR UPDATE")[0] for told in asked}
+    end = "higher" if ordered.endswith(" DESC") else "lower"
+    record_property("says", f"locks the user with the {end} number first")
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/ordered.py"], indirect=True)

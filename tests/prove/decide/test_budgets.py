@@ -156,7 +156,7 @@ def test_a_run_without_the_service_breaks_its_budget(tmp_path: Path) -> None:
     "The timeout in load.py is shorter, and makes a failure of each request that hangs.",
 )
 @pytest.mark.proves(f"{FOLDER}/load.py")
-def test_a_request_that_hangs_breaks_the_budget(tmp_path: Path) -> None:
+def test_a_request_that_hangs_breaks_the_budget(tmp_path: Path, record_property: Any) -> None:
     code = (HOME / "orders.py").read_text()
     hangs = code.replace("asyncio.sleep(2)", "asyncio.Event().wait()")
     assert hangs != code
@@ -166,6 +166,8 @@ def test_a_request_that_hangs_breaks_the_budget(tmp_path: Path) -> None:
     (given,) = re.findall(r"timeout=(\d+)", load)
     (waits,) = re.findall(r'(?m)^stop-timeout = "(\d+)s".*\n', budget)
     assert int(given) < int(waits)
+    how = "shorter" if int(given) < int(waits) else "longer"
+    record_property("says", f"The timeout in load.py is {how}")
     (tmp_path / "ends.py").write_text(ENDS.replace("SLOWEST", "0"))
     enough = [f"--locustfile={tmp_path}/load.py,{tmp_path}/ends.py", "--run-time=120s"]
     ended = list[Done]()
@@ -216,9 +218,13 @@ print("a session", issubclass(locust.clients.HttpSession, requests.Session))
     "Set requests near the rate times the duration: each user of Locust is a closed loop, so a service that pauses gets fewer, and the run is broken.",
 )
 @pytest.mark.proves(f"{FOLDER}/load.py")
-def test_the_judge_knows_milliseconds_and_a_shortfall(limits: list[str]) -> None:
+def test_the_judge_knows_milliseconds_and_a_shortfall(
+    limits: list[str], record_property: Any
+) -> None:
     told = ["before 1500", "after 1549", "200 None", "broken: fewer than 190 requests", "180 1"]
     assert limits[:-1] == told
+    asked, taken = (each.split()[1] for each in limits[:2])
+    record_property("says", f"Locust takes {taken} ms for {asked} unless")
     options = tomllib.loads((HOME / "budget.toml").read_text())
     rate, turn = 4, 0.25  # of each customer: requests a second, seconds
     assert f"constant_throughput({rate})" in (HOME / "load.py").read_text()
@@ -354,5 +360,6 @@ def test_the_picture_is_drawn_from_both_loops(
 )
 def test_a_page_of_many_requests_meets_the_slowest_often(record_property: Any) -> None:
     ten, slowest = 10, 0.01
-    assert round(1 - (1 - slowest) ** ten, 2) == 0.10
+    met = 1 - (1 - slowest) ** ten
+    record_property("says", f"{met:.0%} wait for one of the slowest {slowest:.0%}")
     record_property("figure", f"{slowest:.0%}")

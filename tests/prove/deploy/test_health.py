@@ -339,5 +339,7 @@ def test_the_probes_ask_what_is_there(record_property: Any) -> None:
     record_property("figure", f"{waits}")
     start = probes["startupProbe"]
     assert start["periodSeconds"] * start["failureThreshold"] == 60
+    for probe, most in ("livenessProbe", 30), ("readinessProbe", 10):  # seconds of silence
+        assert probes[probe]["periodSeconds"] * probes[probe]["failureThreshold"] == most
     assert "time=datetime.now(UTC)" in health
     assert datetime.now(UTC).isoformat().endswith("+00:00")

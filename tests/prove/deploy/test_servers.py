@@ -186,9 +186,13 @@ async def endless(limit: int | None) -> bool:
     "Without --timeout-graceful-shutdown=20, uvicorn waits for an open stream however long it takes.",
 )
 @pytest.mark.proves(f"{FOLDER}/uvicorn.sh")
-def test_an_open_stream_is_waited_for() -> None:
-    assert "--timeout-graceful-shutdown=20" in command("uvicorn")
-    assert [clock.run(endless(limit)) for limit in (20, None)] == [True, False]
+def test_an_open_stream_is_waited_for(record_property: Any) -> None:
+    option = "--timeout-graceful-shutdown=20"
+    assert option in command("uvicorn")
+    ended = [clock.run(endless(limit)) for limit in (20, None)]
+    assert ended == [True, False]
+    how = "Without" if ended[0] else "With"
+    record_property("says", f"{how} {option}, uvicorn waits for an open stream")
     assert uvicorn.Config("orders:app").timeout_graceful_shutdown is None
 
 
@@ -254,8 +258,11 @@ def test_an_app_that_is_not_there(tmp_path: Path, record_property: Any) -> None:
     with serving(lost, HERE) as served:
         end = served.ended()
     record_property("figure", f"status {end}")
+    record_property("says", f"With one process, uvicorn app:app ends with status {end}")
     with serving(f"{lost.strip()} --workers=2", HERE) as served:
-        assert served.ended() == 0
+        end = served.ended()
+        record_property("says", f"then ends with status {end}")
+        assert end == 0
         assert "Uvicorn running on" in served.said()
 
 
@@ -340,6 +347,8 @@ def test_a_loop_that_stands_still_ends_its_process(odd: Path, record_property: A
     told = (HERE / "served.py").read_text()
     default = CONFIG.Timeout.default
     assert f"timeout = {default}" in told
+    (limit,) = re.findall(r"--timeout-graceful-shutdown=(\d+)", command("uvicorn"))
+    assert f"graceful_timeout = {limit}" in told
     record_property("figure", f"{default} seconds")
 
 
@@ -400,6 +409,8 @@ def test_who_is_late_with_a_report_is_killed(record_property: Any) -> None:
     half = worker.config.timeout_notify
     assert half == 15
     record_property("figure", f"{half:.0f} seconds")
+    share = {limit: "all", limit / 2: "half", limit * 2: "twice"}[half]
+    record_property("says", f"reports once in {share} of --timeout")
     between = asyncio.run(pause(half))
     assert between >= half
     assert killed(between + half)

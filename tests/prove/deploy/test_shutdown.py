@@ -387,11 +387,14 @@ def test_a_stream_is_told_to_end(snippet: ModuleType, guard: list[int]) -> None:
     assert (done, guard) == (True, [signal.SIGTERM])
 
 
+LIMITS = r"range\((\d+)\)", r"sleep\(([\d.]+)\)", r"requests (\d+) s", r"\.timeout\((\d+)\)"
+
+
 @pytest.mark.holds(
     "told.py is green, and early.py and replaced.py are red, as is a stream that stays open for a minute.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/checked.py"], indirect=True)
-def test_the_check_tells_them_apart(snippet: ModuleType) -> None:
+def test_the_check_tells_them_apart(snippet: ModuleType, record_property: Any) -> None:
     found = dict[str, str]()
 
     async def verdict(url: str) -> str:
@@ -404,6 +407,10 @@ def test_the_check_tells_them_apart(snippet: ModuleType) -> None:
     for name in "told.py", "early.py", "replaced.py":
         found[name] = clock.run(served(planted(name), verdict))[0]
     assert found == {"told.py": "green", "early.py": "red", "replaced.py": "red"}
+    told = Path(str(snippet.__file__)).read_text()
+    times, pause, late, most = (float(re.findall(each, told)[0]) for each in LIMITS)
+    assert times * pause == late
+    record_property("says", f"stays open for {'a minute' if most == 60 else most}")
 
 
 def planted(name: str, old: str = "", new: str = "") -> Any:

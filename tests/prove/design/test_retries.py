@@ -109,14 +109,17 @@ LOOKED = pytest.param(
     "Look at UNIQUE: the database takes each key of a user once.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/once.py", LOOKED], indirect=True)
-def test_two_at_once_store_one_order(snippet: ModuleType, database: str) -> None:
+def test_two_at_once_store_one_order(
+    snippet: ModuleType, database: str, record_property: Any
+) -> None:
     async def two() -> tuple[list[int], int]:
         async with orders(snippet, database) as (engine, holder):
             both = [
                 asyncio.create_task(snippet.place_order(engine, 1, "key", "book")) for _ in range(2)
             ]
             await waiting(holder, 2)
-            assert not any(task.done() for task in both)
+            how = "fails" if any(task.done() for task in both) else "waits"
+            record_property("says", f"the second {how} in the database until the first is")
             await holder.execute(RELEASE)
             return await asyncio.gather(*both), await holder.scalar(COUNT)
 
@@ -365,6 +368,14 @@ def test_both_look_the_same_to_the_caller(arrives: bool) -> None:
     assert (clock.run(give_up()), shop.placed) == ("TimeoutError()", ["book"] * arrives)
 
 
+SAID = {
+    503: "sends the request {times} times at most",
+    422: "An answer such as {status} is raised at once",
+    500: "A {status} is raised at once too",
+    409: "So is a {status}: add it",
+}
+
+
 @pytest.mark.holds(
     "tenacity sends the request 4 times at most, and asyncio.timeout ends all of it after 20 seconds.",
     "An answer such as 422 is raised at once, as the same request would get it again.",
@@ -383,6 +394,8 @@ def test_tries_are_limited(
     with pytest.raises(aiohttp.ClientResponseError) as raised:
         order(snippet, shop)
     assert (raised.value.status, len(shop.times)) == (status, tries)
+    if told := SAID.get(status):
+        record_property("says", told.format(status=status, times=len(shop.times)))
     assert snippet.passes(raised.value) == (tries > 1)
 
 
@@ -390,7 +403,9 @@ def test_tries_are_limited(
     "tenacity sends the request 4 times at most, and asyncio.timeout ends all of it after 20 seconds.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/retrying.py"], indirect=True)
-def test_all_tries_have_an_end(snippet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_tries_have_an_end(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
     async def hang(*_: object) -> int:
         await asyncio.Event().wait()
         return 0
@@ -401,7 +416,9 @@ def test_all_tries_have_an_end(snippet: ModuleType, monkeypatch: pytest.MonkeyPa
         return clock.now()
 
     monkeypatch.setattr(snippet, "send", hang)
-    assert clock.run(end()) == pytest.approx(20)
+    limit = clock.run(end())
+    assert limit == pytest.approx(20)
+    record_property("says", f"asyncio.timeout ends all of it after {limit:.0f} seconds")
 
 
 def waits(strategy: Any, tries: int) -> list[float]:
@@ -511,10 +528,14 @@ REPOSITORY = "service/src/accounts/repositories/idempotency_repository.py"
 def test_the_service_takes_a_key_once(service: Callable[[], None], record_property: Any) -> None:
     service()
     told = (SNIPPETS / "service" / TESTS).read_text()
-    for name in ("a_key_of_another_request_is", "who_waits_too_long"):
+    for name, case in {
+        "a_key_of_another_request_is": "With another body, the key",
+        "who_waits_too_long": "A second request that waits too long",
+    }.items():
         body = told.partition(f"def test_{name}")[2]
         status = re.findall(r"status_code(?:, .*)? == \(?(\d+)", body)[0]
         record_property("figure", status)
+        record_property("says", f"{case} is answered {status}")
 
 
 @pytest.mark.holds(

@@ -464,10 +464,12 @@ def test_what_happens_without_the_rule(family: str, tmp_path: Path) -> None:
     "Without select, Ruff chooses the rules, and misses 14 of these 29 faults, such as the lost task.",
 )
 @pytest.mark.proves("service/pyproject.toml")
-def test_what_ruff_does_not_choose(planted: Path) -> None:
+def test_what_ruff_does_not_choose(
+    planted: Path, record_property: Callable[[str, object], None]
+) -> None:
     found = ruff(planted, "--isolated")
     missed = [f for f, told_of in FAMILIES.items() if told_of.code not in found.get(f, ())]
-    assert (len(missed), len(FAMILIES)) == (14, 29)
+    record_property("says", f"misses {len(missed)} of these {len(FAMILIES)} faults")
     assert "RUF" in missed
     assert "select" in LINT
 
@@ -538,8 +540,12 @@ def test_pylint_has_the_width_of_the_formatter(tools: dict[str, dict[str, str]])
     "flake8 doesn't read pyproject.toml without a plugin, so a limit that stands there changes nothing.",
 )
 @pytest.mark.proves(f"{FOLDER}/limits.sh")
-def test_two_limits_are_two_gates(walk: Walk, tmp_path: Path) -> None:
+def test_two_limits_are_two_gates(
+    walk: Walk, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     first, wide, slice_, readme, again, hook, last = told(walk, "limits.sh")
+    code = slice_.split()[1]
+    record_property("says", f"{code} speaks against the formatter at either limit")
     assert (first, last) == ("black: green", "with one file of settings: green")
     assert " E501 " in wide and "> 79 characters" in wide
     assert " E203 " in slice_ and slice_ == again

@@ -321,10 +321,13 @@ def test_two_heads_are_refused(shop: Shop) -> None:
     "alembic heads needs no database: it reads the files of the release before.",
 )
 @pytest.mark.proves(f"{FOLDER}/named.sh")
-def test_the_revision_of_the_release_before_is_named(walk: Walk, shop: Shop) -> None:
+def test_the_revision_of_the_release_before_is_named(
+    walk: Walk, shop: Shop, record_property: Callable[[str, str], None]
+) -> None:
     assert walk["named.sh"] == ["the schema is that of 0001", "v1.2.2 finds its revision"]
     shop.run("shop", "git", "switch", "--quiet", "--detach", "v1.2.2")
-    assert shop.run("nowhere", "alembic", "heads").stdout == "0001 (head)\n"
+    needs = "no" if shop.run("nowhere", "alembic", "heads").stdout == "0001 (head)\n" else "a"
+    record_property("says", f"alembic heads needs {needs} database")
     assert "does not exist" in shop.run("nowhere", "psql").stderr
 
 
@@ -398,8 +401,9 @@ def test_a_column_that_exists_is_left(
 
     with in_memory() as connection:
         connection.execute(sa.text("CREATE TABLE users (id integer)"))
-        with pytest.raises(sa.exc.OperationalError, match="syntax error"):
+        with pytest.raises(sa.exc.OperationalError, match="syntax error") as refused:
             add(connection)
+    record_property("says", f"fails on {'SQLite' if 'sqlite3' in str(refused.value) else ''}, and")
 
     async def leave() -> None:
         engine = create_async_engine(database)
@@ -486,7 +490,9 @@ def test_a_dump_has_no_roles(walk: Walk, shop: Shop) -> None:
     "psql goes on after an error in a file, or in what it is piped, unless you set ON_ERROR_STOP.",
 )
 @pytest.mark.proves(f"{FOLDER}/piped.sh")
-def test_a_backup_that_failed_is_green(walk: Walk, shop: Shop) -> None:
+def test_a_backup_that_failed_is_green(
+    walk: Walk, shop: Shop, record_property: Callable[[str, str], None]
+) -> None:
     assert walk["piped.sh"][:2] == ["the backup is green", "the restore is green"]
     assert walk["piped.sh"][2] == 'ERROR:  relation "users" does not exist'
     assert walk["piped.sh"][3].endswith("permission denied for table users")
@@ -495,12 +501,18 @@ def test_a_backup_that_failed_is_green(walk: Walk, shop: Shop) -> None:
         told = f"echo 'SELECT nothing; SELECT 5' | psql --set={option} --tuples-only"
         done = shop.run("shop", "sh", "-c", told)
         assert done.returncode == status
+        if status:
+            record_property("says", f"unless you set {option.partition('=')[0]}")
         assert ("5" in done.stdout) == (status == 0)
         (shop.folder / "two.sql").write_text("SELECT nothing;\nSELECT 5;\n")
         options = f"--set={option}", "--tuples-only", "--file=two.sql"
         assert ("5" in shop.run("shop", "psql", *options).stdout) == (status == 0)
     for setting, status in {"": 0, "set -o pipefail; ": 1}.items():
-        assert shop.run("shop", "bash", "-c", f"{setting}false | true").returncode == status
+        ended = shop.run("shop", "bash", "-c", f"{setting}false | true").returncode
+        assert ended == status
+        if not setting:
+            which = "first" if ended else "last"
+            record_property("says", f"Without pipefail, a pipe ends as its {which} command does")
 
 
 @pytest.mark.holds(
