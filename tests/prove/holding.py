@@ -102,15 +102,33 @@ def source(file: Path, name: str) -> str:
 
 
 def checks(file: Path, name: str) -> list[str]:
-    """Return what a test asserts, each as it is written, and the constants in it."""
+    """Return what a test asserts, each as it is written, its cases, and the constants in them."""
     found, names = list[str](), set[str]()
     for node in (inner for outer in reached(file, name) for inner in ast.walk(outer)):
-        told = node.test if isinstance(node, ast.Assert) else node
-        called = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2]
-        if isinstance(node, ast.Assert) or called in ASSERTS:
+        if (told := asserted(node)) or (told := cases(node)):
             found.append(written(told))
             names |= {n.id for n in ast.walk(told) if isinstance(n, ast.Name)}
     return found + [text for constant, text in constants(file).items() if constant in names]
+
+
+def asserted(node: ast.AST) -> ast.AST | None:
+    """Return what a statement, or a call, asserts."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ASSERTS:
+        return node
+    return node.test if isinstance(node, ast.Assert) else None
+
+
+def cases(node: ast.AST) -> ast.AST | None:
+    """Return what a test is parametrized with, or what a loop that asserts goes through."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="parametrize"), args=[_, told, *_]):
+            return told
+        case ast.For(iter=told, body=body):
+            inner = (each for statement in body for each in ast.walk(statement))
+            given = any(isinstance(each, ast.Constant) for each in ast.walk(told))
+            return told if given and any(map(asserted, inner)) else None
+        case _:
+            return None
 
 
 def recorded(file: Path) -> dict[str, list[str]]:
