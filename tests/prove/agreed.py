@@ -4,7 +4,8 @@ What a block does, its tests hold. What it says, in a comment or a docstring, no
 no test holds what nobody thought of. So the record beside a page's test keeps a short digest of
 each paragraph of its programs, and who changes one is sent to the sentences beside it, once. It
 tells of a change and proves nothing: `make update` takes it over. The order of the sentences is
-agreed in the same way, for "it" and "then" mean what stands before them.
+agreed in the same way, for "it" and "then" mean what stands before them, and so is the text of
+those that rest on a link alone.
 """
 
 import difflib
@@ -16,7 +17,7 @@ import tomllib
 from pathlib import Path
 
 from tests.engine.pages import ROOT, SNIPPETS, Block, RefusedError, test_of
-from tests.prove import prose
+from tests.prove import claims, prose
 from tests.prove.sentences import sentences
 
 PROGRAMS = {".py", ".sh", ".toml", ".yml", ".conf"}  # the rest is an output, or drawn
@@ -87,6 +88,19 @@ def moved(page: Path) -> list[RefusedError]:
     return []
 
 
+def linked(page: Path) -> list[RefusedError]:
+    """Return the refusal of the first sentence that only its link holds, and that is another."""
+    signs = {*itertools.chain(*record(page, ORDER))}
+    known = {claim.text for claim in claims.declared(ROOT / test_of(page))}
+    for one in sentences(page) if signs else ():
+        sourced = one.text not in known and claims.of_itself(one) == "sourced"
+        if sourced and digest(one.text) not in signs:
+            reason = f"only its link holds {one.text!r}, and it isn't what was agreed"
+            cure = "Read there what it says; `make update` records the sentence"
+            return [RefusedError(page, one.line, reason, cure)]
+    return []
+
+
 def changed(page: Path) -> list[RefusedError]:
     """Return the refusals of programs and of an order that aren't what they were.
 
@@ -94,7 +108,7 @@ def changed(page: Path) -> list[RefusedError]:
     """
     if MUTATED in os.environ:
         return []
-    found, known = moved(page), kept(page)
+    found, known = [*moved(page), *linked(page)], kept(page)
     for path, block in shown(page).items():
         told = paragraphs(SNIPPETS / path)
         now = [sign for _, sign in told]

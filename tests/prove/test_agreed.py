@@ -85,3 +85,24 @@ def test_a_sentence_that_moves_is_told(
     told = [str(refused) for refused in agreed.moved(page)]
     assert [first in each for each in told if first] == [True] * bool(first)
     assert bool(told) == bool(first)
+
+
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        ("Before version 9", None),
+        ("Since version 9", ":3: only its link holds 'Since version 9, pytest ignores that.'"),
+    ],
+)
+def test_a_sentence_that_a_link_holds_is_read_again(
+    new: str, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, link = tmp_path / "page.md", "[pytest](https://docs.pytest.org/en/stable/changelog.html)"
+    page.write_text(f"# A\n\nBefore version 9, {link} ignores that.\n")
+    rows = [row.split() for row in agreed.renewed(page)[agreed.ORDER]]
+    monkeypatch.setattr(agreed, "record", lambda *_: rows)
+    monkeypatch.setattr(agreed, "test_of", lambda _: "tests/nowhere.py")
+    page.write_text(page.read_text().replace("Before version 9", new))
+    refused = [str(each) for each in agreed.linked(page)]
+    assert len(refused) == bool(told)
+    assert all(told in each for each in refused if told)
