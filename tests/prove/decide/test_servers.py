@@ -19,6 +19,7 @@ from tests.engine.needs import modules
 from tests.engine.pages import SNIPPETS
 from tests.parts import clock, pictures
 from tests.parts.server import beside
+from tests.prove.holding import NUMBERS
 
 FOLDER = "decide/servers"
 ALONE = 200  # calls of one caller
@@ -120,6 +121,9 @@ def test_all_calls_wait_at_once(
     calls = runs[server]["calls"]
     record_property("figure", f"{40 - calls:g} stand")
     assert calls == 40, f"{calls} of 40 calls wait at once"
+    kind, number = server.split(",")[0], NUMBERS[int(server.split()[1])]
+    record_property("says", f"await a database or another service | {kind}")
+    record_property("says", f"All {calls:g} of 40 calls wait at once, in {number} process")
 
 
 @pytest.mark.holds(
@@ -178,7 +182,10 @@ def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool, boo
 @pytest.mark.proves(f"{FOLDER}/servers.json")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/held.py"], indirect=True)
 def test_each_server_has_its_places(
-    snippet: ModuleType, runs: dict[str, dict[str, float]], pytestconfig: pytest.Config
+    snippet: ModuleType,
+    runs: dict[str, dict[str, float]],
+    pytestconfig: pytest.Config,
+    record_property: Any,
 ) -> None:
     assert snippet.CALLERS == 40
     assert all(run["calls"] >= 1 for run in runs.values())
@@ -201,6 +208,9 @@ def test_each_server_has_its_places(
         f"{FOLDER}/servers", runs, shape, wanted, pytestconfig.option.update_examples
     )
     assert shape(runs) == wanted
+    taken = all(runs[name]["calls"] == places for name, (places, _) in snippet.SERVERS.items())
+    when = "when" if taken else "before"
+    record_property("says", f"The remote service answers {when} all places are taken")
 
 
 BLOCKS = """

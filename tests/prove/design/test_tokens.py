@@ -42,8 +42,6 @@ INSTRUCTIONS = [
     "Keep what is open to everybody in a router of its own, and name it in a test.",
     "Look the user up after the token was verified, and answer 401 where the user is gone.",
     "Give the rights of a user in claims that only the issuer writes, and refuse the request where a right is missing.",
-    "Add the new key to every process, last in the list.",
-    "Move the new key to the front, when every process has it.",
     "Wait until the last token of the old key has ended.",
     "Remove the old key.",
     "Keep secrets out of it, and let it end soon.",
@@ -241,6 +239,8 @@ def test_a_user_that_is_gone_is_refused(service: Holds, record_property: Any) ->
 @pytest.mark.holds(
     "Replace a key while its tokens are in use",
     "Each process has a list of keys, and the first key that can sign signs.",
+    "Add the new key to every process, last in the list.",
+    "Move the new key to the front, when every process has it.",
     "A process that doesn't have the new key refuses its tokens, so no step may be left out.",
     "At each step, processes before it and after it accept each other's tokens, as the service's test shows:",
     "A header names the key in its field kid, if the issuer writes it: jwt.encode doesn't by itself.",
@@ -250,8 +250,15 @@ def test_a_user_that_is_gone_is_refused(service: Holds, record_property: Any) ->
     "tests/test_tokens.py::test_a_wrong_token_is_refused[a key that nobody knows]",
 )
 @pytest.mark.proves("service/tests/test_access.py")
-def test_a_key_is_replaced(service: Holds) -> None:
+def test_a_key_is_replaced(service: Holds, record_property: Any) -> None:
     service()
+    told = (SNIPPETS / "service/tests/test_access.py").read_text()
+    (steps,) = re.findall(r"steps = \[(.*)\]", told)
+    _, added, moved, _ = (re.findall(r"\w+", step) for step in steps.split("], ["))
+    place = {0: "first", 1: "last"}[added.index("NEW")]
+    record_property("says", f"Add the new key to every process, {place} in the list")
+    end, when = {0: "front", 1: "end"}[moved.index("NEW")], "when" if "NEW" in added else "before"
+    record_property("says", f"Move the new key to the {end}, {when} every process has it")
     named = jwt.encode({"sub": "7"}, KEY, headers={"kid": "new"})
     assert jwt.get_unverified_header(named)["kid"] == "new"
     assert "kid" not in jwt.get_unverified_header(jwt.encode({"sub": "7"}, KEY))
