@@ -20,7 +20,15 @@ from tests.engine.pages import ROOT, SNIPPETS, Block, RefusedError, test_of
 from tests.prove import claims, prose
 from tests.prove.sentences import sentences
 
-PROGRAMS = {".py", ".sh", ".toml", ".yml", ".conf"}  # the rest is an output, or drawn
+PROGRAMS = {
+    ".py",
+    ".sh",
+    ".sql",
+    ".toml",
+    ".ini",
+    ".yml",
+    ".conf",
+}  # the rest is an output, or drawn
 MUTATED = "PLAYBOOK_MUTATED"  # in the environment: a mutant's own tests must tell of it
 PARAGRAPH = re.compile(r"(?:.*\S.*(?:\n|$))+")
 BLOCKS, ORDER = "blocks", "order"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.pages import DOCS, SNIPPETS
-from tests.prove import agreed
+from tests.prove import agreed, prose
 
 PAGE = DOCS / "concurrency/timeouts.md"
 SHOWN = "concurrency/timeouts/bounded.py"
@@ -53,6 +53,14 @@ def test_who_edits_nothing_but_imports_hears_nothing(
     old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not edited(old, new, tmp_path, monkeypatch)
+
+
+def test_the_text_of_each_kind_of_file_is_agreed_or_made() -> None:
+    made = {".out", ".json", ".md", ".patch"}  # by a run, by a test, or against the service
+    for page in prose.pages():
+        for block in prose.blocks(page):
+            if not block.path.startswith("service/"):
+                assert Path(block.path).suffix in agreed.PROGRAMS | made, block.path
 
 
 def test_a_mutant_is_left_to_its_own_tests(monkeypatch: pytest.MonkeyPatch) -> None:
