@@ -1,4 +1,4 @@
-"""Hold what leads somewhere: the navigation, numbered headings, links and pictures."""
+"""Hold what leads somewhere: the navigation, numbered headings, tabs, links and pictures."""
 
 import functools
 import re
@@ -9,11 +9,12 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from tests.engine.pages import DOCS, ROOT, RefusedError
-from tests.prove import claims
+from tests.prove import claims, prose
 from tests.prove.sentences import LINK, plain, prose_lines
 
 HEADING = re.compile(r"(#+) (.+?)(?: \{[^{}]*\})?$")
 COUNTED = re.compile(r"(?:Step )?(\d+)[.:] ")
+TAB = re.compile(r'=== "(?P<name>[^"]+)"')
 REFERENCE = re.compile(r"\[[^\]]+\]: (\S+)")
 HOME = "index.md"  # what the navigation calls as it likes
 NO_MATTER = {
@@ -72,6 +73,24 @@ def counted(page: Path) -> list[RefusedError]:
                 return [RefusedError(page, line, reason, f"Write {wanted}, or mend the order")]
             last[level] = wanted
     return []
+
+
+def tabbed(page: Path) -> list[RefusedError]:
+    """Refuse a tab that shows no block with each word of its name, in its text or its path."""
+    lines, found = page.read_text().splitlines(), list[RefusedError]()
+    for start, line in enumerate(lines, start=1):
+        if not (tab := TAB.fullmatch(line)):
+            continue
+        end = next(
+            (n for n, text in enumerate(lines[start:], start) if text[:1].strip()), len(lines)
+        )
+        shown = [f"{b.path}\n{b.text}" for b in prose.blocks(page) if start < b.line <= end]
+        words = set(re.findall(r"\w+", tab["name"].lower())) - {"and"}
+        named = (set(re.findall(r"[a-z0-9]+", text.lower())) for text in shown)
+        if not any(words <= every for every in named):
+            reason = f"the tab {tab['name']!r} shows no block that has its name"
+            found.append(RefusedError(page, start, reason, "Show its own block, or rename it"))
+    return found
 
 
 def links(page: Path) -> Iterator[tuple[int, str, str, bool]]:
@@ -162,5 +181,6 @@ def led(page: Path) -> list[RefusedError]:
 
 
 def hold(page: Path) -> list[RefusedError]:
-    """Return what speaks against the place of a page and against its numbers."""
-    return [*(titled(page) if page.is_relative_to(DOCS) else []), *counted(page)]
+    """Return what speaks against the place of a page, its numbers and its tabs."""
+    own = titled(page) if page.is_relative_to(DOCS) else []
+    return [*own, *counted(page), *tabbed(page)]

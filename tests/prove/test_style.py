@@ -1,5 +1,6 @@
 """The house style: what it refuses, and what else than pages it holds."""
 
+import itertools
 import re
 import subprocess
 from pathlib import Path
@@ -187,6 +188,21 @@ def test_a_link_or_a_number_is_refused(tmp_path: Path, text: str, says: str | No
     told = [str(each) for each in [*places.led(there), *places.counted(there)]]
     assert len(told) == bool(says), told
     assert not says or says in told[0]
+
+
+def test_tabs_whose_names_are_exchanged_are_refused(tmp_path: Path) -> None:
+    exchanged = 0
+    for tabs in prose.pages():
+        text = tabs.read_text()
+        for one, other in itertools.pairwise(re.findall(r'(?m)^=== "(.+)"$', text)):
+            bad = tmp_path / f"{exchanged}.md"
+            edit = text.replace(f'=== "{one}"', "\0").replace(f'=== "{other}"', f'=== "{one}"')
+            bad.write_text(edit.replace("\0", f'=== "{other}"'))
+            told = "".join(str(refused) for refused in places.tabbed(bad))
+            assert "shows no block that has its name" in told, (one, other)
+            exchanged += 1
+        assert not places.tabbed(tabs)
+    assert exchanged
 
 
 def test_comments_and_docstrings_of_snippets_are_spelt_right() -> None:
