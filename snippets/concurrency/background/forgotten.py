@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 # region the table and the mail service
 engine = create_async_engine(os.environ["DATABASE_URL"])
-USERS = text("CREATE TABLE IF NOT EXISTS users (email text PRIMARY KEY)")
-ADD_USER = text("INSERT INTO users VALUES (:email)")
+SIGNUPS = text("CREATE TABLE IF NOT EXISTS signups (email text PRIMARY KEY)")
+ADD_USER = text("INSERT INTO signups VALUES (:email)")
 sent: list[str] = []
 
 
@@ -18,7 +18,7 @@ sent: list[str] = []
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Create the table at the start, and close the connections at the end."""
     async with engine.begin() as connection:
-        await connection.execute(USERS)
+        await connection.execute(SIGNUPS)
     yield
     await engine.dispose()
 

@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 # region the tables and the statements
 engine = create_async_engine(os.environ["DATABASE_URL"])
-USERS = text("CREATE TABLE IF NOT EXISTS users (email text PRIMARY KEY)")
+SIGNUPS = text("CREATE TABLE IF NOT EXISTS signups (email text PRIMARY KEY)")
 JOBS = text(
     "CREATE TABLE IF NOT EXISTS jobs (id serial PRIMARY KEY, email text,"
     " tries integer DEFAULT 0, due timestamptz DEFAULT now())"
 )
-ADD_USER = text("INSERT INTO users VALUES (:email)")
+ADD_USER = text("INSERT INTO signups VALUES (:email)")
 ADD_JOB = text("INSERT INTO jobs (email) VALUES (:email)")
 
 
@@ -21,7 +21,7 @@ ADD_JOB = text("INSERT INTO jobs (email) VALUES (:email)")
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Create the tables at the start, and close the connections at the end."""
     async with engine.begin() as connection:
-        await connection.execute(USERS)
+        await connection.execute(SIGNUPS)
         await connection.execute(JOBS)
     yield
     await engine.dispose()

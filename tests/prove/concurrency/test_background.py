@@ -53,7 +53,7 @@ INSTRUCTIONS = [
     "Take a broker such as Valkey or RabbitMQ, with a library such as Celery, for priorities, schedules, or more jobs than the database should carry.",
     "Let the table of jobs feed it.",
     "Search for transactional outbox, the name of this pattern, to read what others do.",
-    "Run Ruff's RUF006 over the block that stores the job, and over the one that forgets it:",
+    "Install ruff, and run its rule RUF006 over the block that stores the job, and over the one that forgets it:",
     "Write two tests of your own use case:",
     "Stop the process after the response, start a worker, and look for the mail.",
     "Let one mail fail, and look for the next one.",
@@ -67,9 +67,9 @@ JUDGEMENTS = [
 ]
 
 
-def loaded(name: str) -> ModuleType:
-    """Return a block of the page, imported anew, for the database of this test."""
-    spec = importlib.util.spec_from_file_location(name, SNIPPETS / FOLDER / f"{name}.py")
+def loaded(name: str, folder: str = FOLDER) -> ModuleType:
+    """Return a block of a page, imported anew, for the database of this test."""
+    spec = importlib.util.spec_from_file_location(name, SNIPPETS / folder / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -102,7 +102,7 @@ def run(database: str, *steps: Any) -> list[Any]:
     async def tables(engine: AsyncEngine) -> None:
         signup = loaded("signup")
         async with engine.begin() as connection:
-            await connection.execute(signup.USERS)
+            await connection.execute(signup.SIGNUPS)
             await connection.execute(signup.JOBS)
 
     asyncio.run(step(tables))
@@ -203,7 +203,28 @@ def test_the_app_creates_its_tables_at_each_start(snippet: Any, database: str) -
                 await snippet.sign_up(email)
 
     asyncio.run(start_and_end())
-    assert column(database, "SELECT email FROM users ORDER BY email") == [ANN, BOB]
+    assert column(database, "SELECT email FROM signups ORDER BY email") == [ANN, BOB]
+
+
+@pytest.mark.parametrize("other_first", [True, False])
+@pytest.mark.parametrize(
+    "snippet", [f"{FOLDER}/signup.py", f"{FOLDER}/forgotten.py"], indirect=True
+)
+def test_a_reader_of_another_page_may_keep_its_database(
+    snippet: Any, database: str, other_first: bool
+) -> None:
+    async def sign_up() -> None:
+        snippet.engine = create_async_engine(database)
+        async with snippet.lifespan(snippet.app):
+            await snippet.sign_up(ANN)
+
+    async def create() -> None:
+        users: Any = loaded("users", "concurrency/endpoints")
+        async with users.lifespan(users.app), users.sessions() as session:
+            await users.create_user(users.UserCreate(name="Ann"), session)
+
+    for use in (create, sign_up) if other_first else (sign_up, create):
+        asyncio.run(use())
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/worker.py"], indirect=True)
@@ -302,7 +323,7 @@ def test_the_user_is_stored_and_the_welcome_is_lost(
         await sign_up(engine, module=snippet)
 
     run(database, request)
-    assert (column(database, "SELECT email FROM users"), snippet.sent) == ([ANN], [])
+    assert (column(database, "SELECT email FROM signups"), snippet.sent) == ([ANN], [])
     assert caplog.messages == []
 
 
@@ -332,7 +353,7 @@ def test_a_sign_up_that_fails_leaves_no_job(snippet: ModuleType, database: str) 
             await sign_up(engine, module=snippet)
 
     run(database, twice)
-    assert column(database, "SELECT email FROM users") == [ANN]
+    assert column(database, "SELECT email FROM signups") == [ANN]
     assert column(database, "SELECT email FROM jobs") == [ANN]
 
 
@@ -349,7 +370,7 @@ def test_a_job_that_cannot_be_stored_leaves_no_user(
             await sign_up(engine, module=snippet)
 
     run(database, fail)
-    assert column(database, "SELECT count(*) FROM users") == [0]
+    assert column(database, "SELECT count(*) FROM signups") == [0]
 
 
 @pytest.mark.holds(
@@ -536,7 +557,7 @@ def test_a_message_beside_the_transaction_can_be_sent_without_the_user(
         with pytest.raises(IntegrityError):
             await publish(engine)
         async with engine.connect() as connection:
-            return await connection.scalar(text("SELECT count(*) FROM users")) or 0
+            return await connection.scalar(text("SELECT count(*) FROM signups")) or 0
 
     assert run(database, users) == [0]
     assert broker == [ANN]
