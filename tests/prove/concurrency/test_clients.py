@@ -42,7 +42,7 @@ INSTRUCTIONS = [
     "Try the app with a small remote service:",
     "Save the service that stands under Check as misbehaving.py beside app.py, and run uvicorn misbehaving:app in their folder.",
     "In a second terminal, set UPSTREAM_URL to that service's address with export UPSTREAM_URL=http://127.0.0.1:8000, and run uvicorn --port 8001 app:app.",
-    "Open http://127.0.0.1:8001/me twice.",
+    "Open http://127.0.0.1:8001/me twice within 5 seconds.",
     "Don't: open a client for each call",
     "Don't: limit the read alone",
     "Don't: take an error for data",
@@ -128,6 +128,28 @@ def test_the_app_runs_as_the_page_says(
     assert first == second
     assert re.sub(r'\d+"', '53122"', first) == '{"name":"127.0.0.1:53122"}'
     assert uvicorn.Config("misbehaving:app").port == 8000
+
+
+@pytest.mark.holds(
+    "After 5 seconds uvicorn closes an idle connection, and the next answer names a new one.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/app.py"], indirect=True)
+def test_a_reader_who_waits_sees_a_new_connection(
+    snippet: ModuleType, record_property: Any
+) -> None:
+    idle = uvicorn.Config(MISBEHAVING).timeout_keep_alive
+    record_property("figure", f"{idle} seconds")
+
+    async def names(pause: float) -> set[str]:
+        found = set[str]()
+        async with lived(snippet, MISBEHAVING) as reader:
+            for _ in range(2):
+                async with reader.get("/me") as said:
+                    found.add(await said.text())
+                await clock.passed(pause)
+        return found
+
+    assert [len(clock.run(names(pause))) for pause in (idle - 1, idle + 1)] == [1, 2]
 
 
 @pytest.mark.holds(
