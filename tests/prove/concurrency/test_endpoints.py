@@ -29,7 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from tests.engine.pages import ROOT, SNIPPETS
 from tests.parts.postgres import column
-from tests.parts.server import beside, commanded, serving
+from tests.parts.server import asked, beside, commanded, serving
 
 FOLDER = "concurrency/endpoints"
 LOCKED_OUT = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -595,6 +595,22 @@ def test_what_expire_on_commit_does_not_keep(database: str) -> None:
         asyncio.run(read("id", rolled_back=True))
     with pytest.raises(MissingGreenlet):
         asyncio.run(read("members", rolled_back=False))
+
+
+@pytest.mark.holds(
+    "The browser fetches that page's script from another host, so without a network the page stays empty.",
+)
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/users.py"], indirect=True)
+def test_the_page_that_sends_requests_needs_a_network(snippet: ModuleType, database: str) -> None:
+    ((status, _, page),) = asked(snippet.app, "GET /docs")
+    assert status == 200
+    assert [urlsplit(source).scheme for source in re.findall(r'<script src="(.*?)"', page)] == [
+        "https"
+    ]
+    shown = page.partition("<body>")[2]
+    for hidden in r"<script.*?</script>", r"<!--.*?-->", r"<[^>]*>":
+        shown = re.sub(hidden, "", shown, flags=re.DOTALL)
+    assert not shown.strip(), "it has content of its own"
 
 
 def test_uvicorn_serves_it_by_name(database: str) -> None:
