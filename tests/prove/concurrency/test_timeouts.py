@@ -37,7 +37,7 @@ INSTRUCTIONS = [
     "For a call that changes something, set the client's own timeout below yours, and send a key that makes a second try harmless.",
     "Put the timeout around the group, or note it in an except* block and raise your HTTPException below the block.",
     "Catch it only to clean up, and raise it again.",
-    "Run it over the two versions above:",
+    "Install ruff, and run it over the two versions above:",
     "Call your own code under a short timeout in a test to find what hides deeper.",
 ]
 
@@ -84,7 +84,7 @@ def test_the_caller_is_free_at_the_limit(snippet: ModuleType) -> None:
 
 @pytest.mark.holds(
     "The timer belongs to the event loop, and time.sleep held the loop, so the call ended before the timer could fire.",
-    "No exception and no log line tells of it, and every other task waited as long.",
+    "No exception tells of it, no log line outside of asyncio's debug mode does, and every other task waited as long.",
 )
 @pytest.mark.parametrize(
     "snippet",
@@ -182,17 +182,24 @@ def test_the_thread_goes_on_after_the_limit(
 
 
 @pytest.mark.holds(
-    "No exception and no log line tells of it, and every other task waited as long.",
+    "No exception tells of it, no log line outside of asyncio's debug mode does, and every other task waited as long.",
     "The call took four times its limit and raised nothing.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/blocked.py"], indirect=True)
 def test_nothing_tells_of_a_limit_that_was_overrun(
     snippet: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
-    started, limit = time.perf_counter(), 0.001
-    assert asyncio.run(snippet.profile_within(limit, delay=4 * limit)) == "profile"
-    assert time.perf_counter() - started >= 4 * limit
-    assert not caplog.records
+    limit, logged = 0.03, list[list[str]]()
+    for debug in False, True:
+        caplog.clear()
+        started = time.perf_counter()
+        call = snippet.profile_within(limit, delay=4 * limit)
+        assert asyncio.run(call, debug=debug) == "profile"
+        assert time.perf_counter() - started >= 4 * limit
+        logged.append([record.getMessage() for record in caplog.records])
+    outside, within = logged
+    assert not outside
+    assert any(re.match(r"Executing <Task .*profile_within.* took ", line) for line in within)
 
 
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/bounded.py"], indirect=True)
