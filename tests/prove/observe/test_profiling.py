@@ -368,23 +368,39 @@ def test_the_line_that_grows_is_named(snippet: ModuleType) -> None:
     assert alone.traceback.format()[-1].strip() == "return [bytes(1000) for _ in range(5000)]"
 
 
+DEEP = """
+import runpy, sys, tracemalloc
+
+report = runpy.run_path(sys.argv[1])["report"]
+
+def called(callers):
+    called(callers - 1) if callers else [report(order) for order in range(1000)]
+
+before = tracemalloc.take_snapshot()
+called(40)
+most, *_ = tracemalloc.take_snapshot().compare_to(before, "traceback")
+print(len(most.traceback), most.traceback.format()[-1].strip())
+kept = tracemalloc.get_tracemalloc_memory()
+tracemalloc.stop()
+print(tracemalloc.get_tracemalloc_memory() < kept / 100)
+"""
+
+
 @pytest.mark.holds(
-    "It keeps a record of each allocation, so the process takes more memory until you start it without.",
-    "Export PYTHONTRACEMALLOC=25 to start tracemalloc with the process; compare by traceback, and each allocation has up to 25 callers.",
+    "It keeps a record of each allocation, so the process takes more memory until tracemalloc.stop().",
+    "Export PYTHONTRACEMALLOC=25 to start tracemalloc with the process; compare by traceback, and each allocation has up to 25 lines of its stack.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/grown.py"], indirect=True)
 def test_a_variable_starts_it(snippet: ModuleType) -> None:
-    code = f"import runpy, tracemalloc; block = runpy.run_path({snippet.__file__!r})"
-    code += "; before = tracemalloc.take_snapshot(); block['report'](1)"
-    code += "; (most, *_) = tracemalloc.take_snapshot().compare_to(before, 'traceback')"
-    code += "; print(tracemalloc.get_traceback_limit(), len(most.traceback) > 1)"
-    code += "; print(tracemalloc.get_tracemalloc_memory() > 0)"
     name, _, value = "PYTHONTRACEMALLOC=25".partition("=")
     environment = {**os.environ, name: value}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", DEEP, str(snippet.__file__)],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
-    assert done.stdout == "25 True\nTrue\n", done.stderr
+    assert done.stdout == f"{value} REPORTS[order] = bytes(1000)\nTrue\n", done.stderr
 
 
 @pytest.mark.holds(
