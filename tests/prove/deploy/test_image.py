@@ -42,7 +42,7 @@ def said() -> str:
 
 @pytest.mark.holds(
     "Build an image that is small and runs without root",
-    "Its first line, which they leave out, is ARG BASE with the digest of an image.",
+    "Its first instruction, which they leave out, is ARG BASE with the digest of an image.",
     "This is the Dockerfile of the service, in four parts.",
     "buildah builds it and podman runs it in the tests of the service, in snippets/service/tests/test_image.py.",
     "First it installs what the locks name, by their hashes:",
@@ -71,7 +71,9 @@ def test_the_image_is_built_and_run(service: Holds) -> None:
     assert first.index("requirements.txt") < first.index("hatchling build --target wheel")
     assert second.count("COPY --from=build") == 2
     assert said().count("# --8<-- [start:") == 4
-    assert said().partition("# --8<--")[0].splitlines()[-2].startswith("ARG BASE=")
+    instructions = re.findall(r"^[A-Z]+ .*", said(), re.MULTILINE)
+    assert re.fullmatch(r"ARG BASE=\S+@sha256:[0-9a-f]{64}", instructions[0])
+    assert instructions[0] in said().partition("# --8<--")[0], "they leave it out"
     assert "server.request('GET', '/healthz')" in second
     assert (SERVICE / IMAGE).read_text().count("/healthz") == 1
 
@@ -97,6 +99,7 @@ def test_it_has_a_user(service: Holds, patch: str | None) -> None:
 
 
 @pytest.mark.holds(
+    'A scanner reports that your container runs as root, and with USER in the Dockerfile it ends with "Permission denied".',
     "Root can change the code",
     "An attacker who takes over the server can change the code that the next process runs:",
     "A home folder that is closed, as /root is, lets in its user alone, and the server is another user:",
@@ -112,6 +115,8 @@ def test_the_home_of_root_is_closed(service: Holds) -> None:
     service()
     told = (SERVICE / IMAGE).read_text()
     assert "os.chmod('/home/builder', 0o700)" in told
+    closed = told.partition("[start:home]")[2].partition("[end:home]")[0]
+    assert 'match="ermission denied"' in closed, "it ends with this"
 
 
 @pytest.mark.holds(
