@@ -494,6 +494,7 @@ from accounts.logs import Mask
 mask = Mask()
 mask.hide(['s3cr"et', "abc"])
 told = ["ann@example.org", "ann%40example.org", 's3cr"et', r"s3cr\\"et", "abc"]
+told += ["Ann Miller", "sk_live_4f2a"]  # a name, and a key of another service
 print(*[mask.hidden(each) for each in told], sep="\\n")
 """
 NOTED = f"""
@@ -508,10 +509,12 @@ print(described((RuntimeError, error, None)))
 @pytest.mark.holds(
     "It finds no address whose @ is written as %40, no secret that is written in another way, and none of less than 4 characters.",
     "It leaves out the notes of each error too.",
+    "A mask knows no name and no key of another service, so never rely on it:",
 )
 @pytest.mark.proves("service/tests/test_middleware.py")
 def test_what_a_mask_does_not_find(record_property: Any) -> None:
-    found = of_the_service(UNMASKED).splitlines()
+    *found, name, key = of_the_service(UNMASKED).splitlines()
+    assert (name, key) == ("Ann Miller", "sk_live_4f2a")
     hidden = "[hidden]"
     assert found == [hidden, "ann%40example.org", hidden, r"s3cr\"et", "abc"]
     assert found[1] == "ann@example.org".replace("@", "%40")
