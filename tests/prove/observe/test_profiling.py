@@ -126,7 +126,7 @@ def test_the_profile_names_what_waits(
     assert told == {(200, "application/json", '"ordered"')}
     text = [each.getMessage() for each in caplog.records if each.name == snippet.__name__][-1]
     where = re.findall(r"Event\.wait|poll(?=' of)", text)[:1]
-    found = seconds(text) >= WAIT / 2
+    found = seconds(text) >= WAIT * 0.9
     assert found, f"the wait of {WAIT * 1000:g} ms stands elsewhere: {where[0]}"
 
 
