@@ -3,7 +3,7 @@
 	update fresh pythons mutate bench bare lock
 
 PYTHON ?= python3
-ADDRESS ?= 127.0.0.1:8000
+ADDRESS ?= 127.0.0.1:8100
 REMOTE ?= origin
 BRANCH ?= gh-pages
 DAYS ?= 7

@@ -30,7 +30,7 @@ INSTRUCTIONS = [
     "Add a page",
     "Take these steps once as they stand, in a clone of your fork, then take an idea of your own.",
     "Install git, make, and Python 3.11 to 3.13.",
-    "Run make serve, open http://127.0.0.1:8000, and leave it running: it shows what you save.",
+    "Run make serve, open http://127.0.0.1:8100, and leave it running: it shows what you save.",
     "Write each file at the place that the sentence above its block names.",
     "Write the file",
     "Put a file under snippets/, in a folder for its chapter and page, and name it for the idea that it shows.",

@@ -4,6 +4,7 @@ import re
 import tomllib
 
 import pytest
+import uvicorn
 from sybil import Document
 
 from tests import sessions
@@ -160,7 +161,7 @@ def test_sections_of_the_service_are_proven_by_its_tests() -> None:
 @pytest.mark.holds(
     "make test proves every block that your machine can run, then checks the site against the proof.",
     "From then on, your site shows the proof.",
-    "make serve shows the site on http://127.0.0.1:8000 and reloads it on each change.",
+    "make serve shows the site on http://127.0.0.1:8100 and reloads it on each change.",
     "pytest docs tests/prove tests/service proves all that, and writes the ledger: what ran, when, on which versions.",
     "pytest tests/check builds the site and holds it against the ledger, as the reader's browser does again.",
 )
@@ -175,7 +176,10 @@ def test_the_sessions_are_these() -> None:
     schema = (ROOT / "tests/engine/ledger.schema.json").read_text()
     assert {"tests", "date", "packages"} <= set(re.findall(r'"(\w+)": \{', schema))
     address = re.search(r"^ADDRESS \?= (.*)$", MAKEFILE, re.MULTILINE)
-    assert address and f"http://{address[1]}" == "http://127.0.0.1:8000"
+    assert address and f"http://{address[1]}" == "http://127.0.0.1:8100"
+    port = address[1].rpartition(":")[2]
+    shown = [page.name for page in DOCS.glob("*/*.md") if f":{port}" in page.read_text()]
+    assert not shown and uvicorn.Config("app").port != int(port), "a page's app needs this port"
     assert "crypto.subtle.digest" in (DOCS / "assets/ledger.js").read_text()
 
 
