@@ -76,11 +76,17 @@ def test_a_message_is_tried_again(service: Holds) -> None:
     service()
 
 
-@pytest.mark.holds("Without the database, requests are answered 503.")
-@pytest.mark.service("tests/test_outage.py::TestAway::test_requests_are_answered_503")
+@pytest.mark.holds(
+    "Without the database, a user that the cache holds is still read, and requests that need the database are answered 503."
+)
+@pytest.mark.service(
+    "tests/test_outage.py::TestAway::test_requests_are_answered_503",
+    "tests/test_outage.py::TestAwayAndCached::test_a_user_that_the_cache_holds_is_read",
+)
 def test_requests_are_answered_503(service: Holds) -> None:
     service()
-    assert "Without the database, requests are answered 503." in README
+    assert "a user that the cache holds is still read" in README
+    assert "requests that need the database are answered 503." in README
 
 
 @pytest.mark.holds(

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
 import pytest
 from fastapi import FastAPI
@@ -12,8 +13,8 @@ from httpx2 import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
 
-from accounts import database
-from accounts.api.dependencies import Session
+from accounts import cache, database
+from accounts.api.dependencies import Resources, Session
 from accounts.config import ServerSettings, Settings
 from accounts.database import Sessions
 from accounts.models import Message, User
@@ -57,6 +58,27 @@ class TestAway:
         assert answer.status_code == 200
         assert "http_requests_total" in answer.text
         assert "outbox" not in answer.text
+
+
+class TestAwayAndCached:
+    """A database that can't be reached, and a cache that holds a user."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Settings with the cache on, and an address where nobody listens."""
+        nowhere = SecretStr(f"postgresql://127.0.0.1:{free_port()}/cached")
+        told = {"database_url": nowhere, "cache_seconds": 60}
+        return settings.model_copy(update=told)
+
+    async def test_a_user_that_the_cache_holds_is_read(
+        self, app: FastAPI, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cache, "PATIENCE", 30.0)  # a busy machine is no outage
+        resources: Resources = app.state.resources
+        ann = User(id=1, version=1, created_at=datetime.now(UTC), **ANN)
+        await resources.cache.put(ann)
+        answers = [await client.get(f"/users/{number}") for number in (1, 2)]
+        assert [answer.status_code for answer in answers] == [200, 503]
 
 
 class TestUncached:
