@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from uvicorn.supervisors.multiprocess import Process
 
 from snippets.decide.servers.held import Held
 from snippets.deploy.servers.invoices import app as invoices
+from snippets.deploy.servers.load import app as load
 from snippets.deploy.servers.orders import app as orders
 from tests.engine.pages import DOCS, SNIPPETS
 from tests.engine.plugin import STATE
@@ -65,8 +67,13 @@ from orders import app
 
 @app.get("/calculate")
 async def calculate(): httpx2.get(os.environ["UPSTREAM_URL"], timeout=None)
+
+@app.get("/wait")
+async def wait():
+    async with httpx2.AsyncClient(timeout=None) as client: await client.get(os.environ["UPSTREAM_URL"])
 """
 CALLS = 5
+MOST = 4
 APPS = "[1,2]", "[1,2]\n"
 
 
@@ -84,8 +91,10 @@ INSTRUCTIONS = [
     "Don't name an app that isn't there",
     "Install the code as a package, and name it by the package.",
     "Don't listen on loopback in a container",
-    "Add a process when the processor of the first is full, and none for calls that only wait: see Choose a server by what your endpoints wait for.",
     "Give each processor one process: a second one adds memory, and the two share the processor.",
+    "Add none for calls that only wait: see Choose a server by what your endpoints wait for.",
+    "Measure your own app where nothing else runs:",
+    "Name its paths, as in python curve.py load:app /calculate /wait, and stop where the curve is flat.",
     "Read the address and the number of processes from the environment, and give each limit its reason, as the service does:",
     "Install httpx2 and pytest, and put your own command into this test, which asks the server over HTTP:",
 ]
@@ -558,13 +567,12 @@ def test_threads_serve_no_asgi_app() -> None:
         assert "ASGI worker does not use threads configuration" in served.said()
 
 
-async def measured(folder: Path, processes: int) -> dict[str, float]:
-    """Return how many calculations run at once in some processes, and their memory in bytes."""
-    remote, listening = Held(processes), listener()
-
-    def busy(number: int) -> bool:
-        return remote.most >= number
-
+@asynccontextmanager
+async def held(
+    folder: Path, processes: int, calls: int
+) -> AsyncIterator[tuple[Held, Served, httpx2.AsyncClient]]:
+    """Serve the busy app, whose remote service answers once so many calls wait for it."""
+    remote, listening = Held(calls), listener()
     url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
     line = f"gunicorn busy:app --bind=$HOST:$PORT --worker-class=asgi --workers={processes}"
     with serving(line, folder, UPSTREAM_URL=url) as served:
@@ -572,67 +580,181 @@ async def measured(folder: Path, processes: int) -> dict[str, float]:
             await asyncio.start_server(remote, sock=listening),
             httpx2.AsyncClient(base_url=f"http://{LOOPBACK}:{served.port}", timeout=None) as client,
         ):
-            calls = list[asyncio.Task[httpx2.Response]]()
-            for number in range(1, CALLS + 1):
-                calls.append(asyncio.create_task(client.get("/calculate")))
-                if number <= processes:  # the next call finds these processes busy
-                    await clock.until(partial(busy, number))
-            for answer in await asyncio.gather(*calls):
-                answer.raise_for_status()
+            yield remote, served, client
+
+
+async def measured(folder: Path, processes: int) -> tuple[int, float]:
+    """Return how many calculations run at once in some processes, and their memory in bytes."""
+    async with held(folder, processes, processes) as (remote, served, client):
+
+        def busy(number: int) -> bool:
+            return remote.most >= number
+
+        calls = list[asyncio.Task[httpx2.Response]]()
+        for number in range(1, CALLS + 1):
+            calls.append(asyncio.create_task(client.get("/calculate")))
+            if number <= processes:  # the next call finds these processes busy
+                await clock.until(partial(busy, number))
+        for answer in await asyncio.gather(*calls):
+            answer.raise_for_status()
         workers = psutil.Process(served.pid()).children()
-        memory = sum(each.memory_full_info().uss for each in workers)
-    return {"calculations": remote.most, "memory": memory}
+        return remote.most, sum(each.memory_full_info().uss for each in workers)
 
 
-def shape(runs: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool]]:
-    """Return the calculations of each run, and whether it takes more memory than the one before."""
-    found, before = {}, 0.0
-    for name, told in runs.items():
-        found[name] = told["calculations"], told["memory"] > before
-        before = told["memory"]
-    return found
+async def waiting(folder: Path, callers: int) -> int:
+    """Return how many calls that only wait are in one process at once."""
+    async with held(folder, 1, callers) as (remote, _, client):
+        for answer in await asyncio.gather(*(client.get("/wait") for _ in range(callers))):
+            answer.raise_for_status()
+        return remote.most
+
+
+async def dear(snippet: ModuleType) -> dict[int, float]:
+    """Return the processor time of a calculation, by number of processes, measured at once."""
+
+    def spent(processes: int) -> float:
+        told, found = f"--workers={processes}", 0.0
+        for one in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # a child of another test may end meanwhile
+                found += sum(one.cpu_times()[:2]) if told in one.cmdline() else 0
+        return found
+
+    async def ask(processes: int) -> float:
+        async with snippet.serve("load:app", processes) as client:
+            for _ in range(2):  # at first each process imports the app
+                before = spent(processes)
+                calls = [client.get("/calculate") for _ in range(2 * MOST)]
+                for answer in await asyncio.gather(*calls):
+                    answer.raise_for_status()
+            return spent(processes) - before
+
+    found = await asyncio.gather(ask(1), ask(MOST))
+    return dict(zip((1, MOST), found, strict=True))
+
+
+def shape(told: dict[str, Any]) -> dict[str, list[int]]:
+    """Return each line of the picture in whole multiples of one process."""
+    return {name: [round(each) for each in told[name]] for name in told if name != "processors"}
+
+
+def wanted(processors: int) -> dict[str, list[int]]:
+    """Return the lines that the page tells of."""
+    numbers = range(1, MOST + 1)
+    busy = [min(number, processors) for number in numbers]
+    return {"calculates": busy, "waits": [1] * MOST, "memory": [*numbers]}
 
 
 @pytest.mark.holds(
     "How many processes",
-    "An endpoint that keeps its event loop busy, on gunicorn's own ASGI.",
-    "Calls come one after another until one more waits.",
-    "Without preload_app, each process more runs one calculation more, and takes as much memory as the first.",
-    "The data of the picture, and how it is drawn",
+    "gunicorn's own ASGI on 2 processors, with 20 callers: each value is a multiple of that of one process.",
+    "An endpoint that calculates answers more calls with each process, until each processor has one.",
+    "An endpoint that awaits gains nothing: one process holds the calls of all 20 callers at once.",
+    "Without preload_app, each process more takes as much memory as the first.",
+    "The app and the data of the picture, and how it is drawn",
 )
-@pytest.mark.proves(f"{FOLDER}/workers.json")
-def test_each_process_runs_one_calculation(odd: Path, pytestconfig: pytest.Config) -> None:
-    found = {1: "1 process", 2: "2 processes", 4: "4 processes"}
-    with ThreadPoolExecutor(len(found)) as pool:
-        told = pool.map(lambda number: asyncio.run(measured(odd, number)), found)
-        runs = dict(zip(found.values(), told, strict=True))
-    one = runs["1 process"]["memory"]
-    for each in runs.values():
-        each["memory"] = round(each["memory"] / one, 1)
-    wanted = {name: (number, True) for number, name in found.items()}
+@pytest.mark.proves(f"{FOLDER}/workers.json", f"{FOLDER}/load.py")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/curve.py"], indirect=True)
+def test_a_process_calculates_once_and_waits_often(
+    snippet: ModuleType,
+    odd: Path,
+    pytestconfig: pytest.Config,
+    record_property: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A busy machine can't repeat a rate, so it counts what makes the rates, and keeps a record."""
+    numbers = range(1, MOST + 1)
+    with ThreadPoolExecutor(MOST) as pool:
+        told = [*pool.map(lambda number: asyncio.run(measured(odd, number)), numbers)]
+    assert [most for most, _ in told] == [*numbers]
+    memory = [round(each / told[0][1], 1) for _, each in told]
+    assert asyncio.run(waiting(odd, snippet.CALLERS)) == snippet.CALLERS
     assert (CONFIG.PreloadApp.name, CONFIG.PreloadApp.default) == ("preload_app", False)
-    updating = pytestconfig.option.update_examples
-    pictures.hold_data(f"{FOLDER}/workers", runs, shape, wanted, updating)
-    assert shape(runs) == wanted
+    monkeypatch.chdir(HERE)
+    monkeypatch.setenv("PATH", f"{BIN}:/usr/bin:/bin")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    data, updating = HERE / "workers.json", pytestconfig.option.update_examples
+    fresh = dict[str, Any]()
+    if updating and data.read_text().split() == ["{}"]:  # record it where nothing else runs
+        fresh["processors"] = len(os.sched_getaffinity(0))
+        for name, url in {"calculates": "/calculate", "waits": "/wait"}.items():
+            fresh[name] = asyncio.run(snippet.curve("load:app", url))
+    fresh["memory"] = memory
+    recorded = json.loads(data.read_text()) or fresh
+    lines = wanted(recorded["processors"])
+    assert shape({"memory": memory}) == {"memory": lines["memory"]}
+    pictures.hold_data(f"{FOLDER}/workers", fresh, shape, lines, updating)
+    record_property("figure", f"{recorded['processors']} processors")
+    record_property("figure", f"{snippet.CALLERS} callers")
 
 
 @pytest.mark.holds(
-    "Calculations at once and memory of 1, 2 and 4 processes",
-    "Memory as a multiple of that of one process: 1 process 1, 2 processes 2, 4 processes 4.",
+    "An endpoint that calculates answers more calls with each process, until each processor has one.",
+)
+@pytest.mark.proves(f"{FOLDER}/load.py")
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/curve.py"], indirect=True)
+def test_more_processes_make_no_calculation_cheaper(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(HERE)
+    monkeypatch.setenv("PATH", f"{BIN}:/usr/bin:/bin")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert [told[:1] for told in asked(load, "GET /calculate", "GET /wait")] == [(200,)] * 2
+    spent = asyncio.run(dear(snippet))
+    # A processor that is full answers twice as many calls only if each takes half of its time.
+    # Both servers are measured in the same moment, so what disturbs them disturbs both.
+    assert spent[MOST] / spent[1] > 0.7, spent
+
+
+@pytest.mark.parametrize("snippet", [f"{FOLDER}/curve.py"], indirect=True)
+def test_a_rate_is_what_is_answered_in_a_second(
+    snippet: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Client:
+        """A client whose calls take half a second of the clock that we set."""
+
+        async def get(self, path: str) -> httpx2.Response:
+            await asyncio.sleep(0.5)  # of the clock that the test sets
+            return httpx2.Response(int(path), request=httpx2.Request("GET", "http://a"))
+
+    @asynccontextmanager
+    async def serve(app: str, processes: int) -> AsyncIterator[Client]:
+        assert (app, processes) == ("load:app", 2)
+        yield Client()
+
+    async def rate(_app: str, _path: str, processes: int, _seconds: float) -> float:
+        return min(processes, 2) * 40.04
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snippet, "serve", serve)
+        found = clock.run(snippet.rate("load:app", "200", 2, 3.2))
+        assert found == pytest.approx(snippet.CALLERS / 0.5, rel=0.1)
+        with pytest.raises(ExceptionGroup):
+            clock.run(snippet.rate("load:app", "500", 2, 3.2))
+    monkeypatch.setattr(snippet, "rate", rate)
+    assert asyncio.run(snippet.curve("load:app", "/")) == [1, 2, 2, 2]
+    monkeypatch.setattr(sys, "argv", ["curve.py", "load:app", "/wait"])
+    monkeypatch.setattr(asyncio, "run", lambda call: call.close() or [1.0])
+    runpy.run_path(str(snippet.__file__), run_name="__main__")
+    assert capsys.readouterr().out == "/wait [1.0]\n"
+
+
+@pytest.mark.holds(
+    "Calls a second and memory, by number of processes",
+    "By 4 processes on 2 processors: calls a second where it calculates, 2 times; calls a second where it waits, 1 times; memory, 4 times.",
 )
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/draw.py"], indirect=True)
 def test_the_picture_is_drawn_from_the_data(
     snippet: ModuleType, pytestconfig: pytest.Config, record_property: Any
 ) -> None:
     told = json.loads((HERE / "workers.json").read_text())
-    for name, run in told.items():
-        record_property("figure", name)
-        record_property("figure", f"{run['memory']:g}")
+    record_property("figure", f"{told['processors']} processors")
+    record_property("figure", f"{len(told['waits'])} processes")
+    for name in shape(told):
+        record_property("figure", f"{told[name][-1]:g} times")
     pictures.hold_picture(f"{FOLDER}/workers", snippet.draw, pytestconfig.option.update_examples)
-    drawn = snippet.draw(
-        {"a": {"calculations": 1, "memory": 1}, "b": {"calculations": 2, "memory": 2}}
-    )
-    assert (drawn.count('width="100"'), drawn.count('width="200"')) == (2, 2)
+    lines = {"calculates": [1, 2], "waits": [1, 1], "memory": [1, 2]}
+    drawn = snippet.draw({"processors": 1, **lines})
+    assert (drawn.count("M65 181L165 146"), drawn.count("M65 181L165 181")) == (2, 1)
 
 
 @pytest.mark.holds(
