@@ -1,11 +1,18 @@
 """What the page on proxies claims, most of it held by the service's tests with a real nginx."""
 
 import asyncio
+import datetime
 import importlib
 import inspect
 import re
+import shutil
+import socket
+import ssl
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,13 +20,19 @@ import fastapi.routing
 import httpx2
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
 
 from tests.engine.pages import SNIPPETS
 from tests.parts import started
 from tests.parts.evidence import failing
+from tests.parts.keeper import kept
+from tests.parts.server import free_port, serving
 from tests.parts.service import BIN
+from tests.parts.system import missing
 from tests.prove.twins import dont
 
 FOLDER = "deploy/proxies"
@@ -46,6 +59,8 @@ INSTRUCTIONS = [
     "Let the outermost proxy replace what clients say of themselves, and believe such headers from your proxies' addresses only.",
     "Install fastapi, httpx2 and uvicorn.",
     "Don't believe everybody",
+    "Include this file in the http block of nginx, with your own host:",
+    "Don't let the first server take each host",
     "Limit what a client may send",
     "Name the pages that may read your answers",
     "Don't name all of them",
@@ -327,6 +342,142 @@ def test_a_client_has_limits(service: Holds, record_property: Any) -> None:
     assert "limit_conn_zone $binary_remote_addr zone=clients:" in told(NGINX)
     (most,) = re.findall(r"limit_conn clients (\d+);", told(NGINX))
     record_property("figure", f"{int(most) + 1}")
+
+
+def certify(folder: Path, name: str) -> None:
+    """Write a certificate for a name, which is its own authority, and its key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    called = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    told = x509.CertificateBuilder(called, called, key.public_key(), x509.random_serial_number())
+    told = told.not_valid_before(now - datetime.timedelta(days=1))
+    told = told.not_valid_after(now + datetime.timedelta(days=1))
+    told = told.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    signed = told.sign(key, hashes.SHA256())
+    form = serialization.Encoding.PEM
+    private = key.private_bytes(
+        form, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "shop.pem").write_bytes(signed.public_bytes(form))
+    (folder / "shop.key").write_bytes(private)
+
+
+Ask = Callable[[str, str], httpx2.Response]
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[str]:
+    """The address of an app behind the proxy, which answers with the host that it is told."""
+    app = FastAPI()
+
+    @app.get("/orders")
+    async def orders(request: Request) -> str:
+        return request.headers["Host"]
+
+    @app.get("/down")
+    async def down() -> None:
+        raise HTTPException(503)
+
+    with serving(app) as server:
+        yield server.url
+
+
+@contextmanager
+def ended_tls(text: str, behind: str) -> Iterator[Ask]:
+    """Run nginx with servers of the page, and with a certificate; give how to ask it."""
+    if absent := missing("gateway"):
+        pytest.skip(f"install {', '.join(absent)}")
+    folder, port = Path(tempfile.mkdtemp(prefix="nginx-")), free_port()
+    certify(folder, "shop.example")
+    for old, own in {
+        "/etc/nginx/": f"{folder}/",
+        "listen 443 ssl": f"listen {started.LOOPBACK}:{port} ssl",
+        "http://127.0.0.1:8000": behind,
+    }.items():
+        assert old in text
+        text = text.replace(old, own)
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
+    )
+    main = f"pid {folder}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n"
+    (folder / "nginx.conf").write_text(f"{main}{temporary}{text}}}\n")
+    trusted = ssl.create_default_context(cafile=folder / "shop.pem")
+    command = [shutil.which("nginx") or "nginx", "-p", str(folder), "-c", f"{folder}/nginx.conf"]
+
+    def accepts() -> None:
+        socket.create_connection((started.LOOPBACK, port)).close()
+
+    with (
+        kept([*command, "-g", "daemon off;"], folder, "TERM", accepts),
+        httpx2.Client(verify=trusted, timeout=60) as client,
+    ):
+
+        def ask(host: str, path: str) -> httpx2.Response:
+            url, shown = (
+                f"https://{started.LOOPBACK}:{port}{path}",
+                {"sni_hostname": "shop.example"},
+            )
+            return client.get(url, headers={"Host": host}, extensions=shown)
+
+        yield ask
+
+
+@pytest.mark.holds(
+    "Refuse other hosts where TLS ends",
+    "The first server answers each host that no other server names, also where the handshake was for shop.example.",
+    "Without default_server, nginx gives an unknown host to the first server, and the service believes it.",
+)
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        f"{FOLDER}/hosts.conf",
+        dont(f"{FOLDER}/anyhost.conf", "the service is asked for evil.example"),
+    ],
+)
+def test_another_host_is_refused(snippet: str, behind: str) -> None:
+    with ended_tls((SNIPPETS / snippet).read_text(), behind) as ask:
+        assert ask("shop.example", "/orders").json() == "shop.example"
+        answer = ask("evil.example", "/orders")
+    assert answer.status_code == 421, f"the service is asked for {answer.json()}"
+
+
+@pytest.mark.holds("A test that asks for the right host sees no difference.")
+@pytest.mark.proves(f"{FOLDER}/anyhost.conf")
+def test_the_right_host_tells_them_not_apart(behind: str) -> None:
+    seen = list[tuple[int, str, str]]()
+    for name in "hosts", "anyhost":
+        with ended_tls(told(f"{FOLDER}/{name}.conf"), behind) as ask:
+            answer = ask("shop.example", "/orders")
+        header = answer.headers["Strict-Transport-Security"]
+        seen.append((answer.status_code, answer.json(), header))
+    assert seen == [(200, "shop.example", "max-age=86400")] * 2
+
+
+@pytest.mark.holds(
+    "Strict-Transport-Security tells a browser to take no http for max-age seconds: raise it once all is well.",
+    "Without always, an answer such as 503 lacks the header.",
+    "A location with an add_header of its own lacks it too.",
+)
+@pytest.mark.proves(f"{FOLDER}/hosts.conf")
+def test_each_answer_has_the_header(behind: str, record_property: Any) -> None:
+    text, inner = told(f"{FOLDER}/hosts.conf"), "    location / {\n"
+    assert inner in text
+    found = dict[str, list[bool]]()
+    for name, servers in {
+        "always": text,
+        "sometimes": text.replace(" always;", ";"),
+        "of its own": text.replace(inner, f'{inner}add_header X-Shop "1";\n'),
+    }.items():
+        with ended_tls(servers, behind) as ask:
+            answers = [ask("shop.example", path) for path in ("/orders", "/down")]
+        assert [answer.status_code for answer in answers] == [200, 503]
+        found[name] = ["strict-transport-security" in answer.headers for answer in answers]
+    assert found == {
+        "always": [True, True],
+        "sometimes": [True, False],
+        "of its own": [False, False],
+    }
+    record_property("figure", f"{answers[-1].status_code} lacks")
 
 
 def reader(*, allow_credentials: bool) -> str:
