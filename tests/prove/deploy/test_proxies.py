@@ -200,16 +200,6 @@ def test_the_proxy_is_that_of_the_tests(service: Holds, record_property: Any) ->
 
 
 @pytest.mark.holds(
-    "An event passes at once",
-    "This test of the service reads an event while the stream is open:",
-)
-@pytest.mark.service(f"{STREAM}[events-]")
-@pytest.mark.proves(f"service/{UPSTREAM}")
-def test_an_event_is_read_while_the_stream_is_open(service: Holds) -> None:
-    service()
-
-
-@pytest.mark.holds(
     "Don't add to what the client sent",
     "The header begins with what the client wrote, and the service finds the right address only if it counts from the end.",
 )
@@ -222,6 +212,7 @@ def test_what_a_client_says_is_replaced(service: Holds, patch: str | None) -> No
 
 
 @pytest.mark.holds(
+    "An event passes at once",
     "Don't keep events back",
     "By default nginx collects an answer: an event waits until a buffer is full, or the stream ends.",
     "Events of a stream come late, and all at once.",
@@ -535,7 +526,7 @@ def test_cors_stops_no_form(snippet: ModuleType) -> None:
 
 
 @pytest.mark.holds(
-    'Let nginx -t -c "$PWD/nginx.conf" check the spelling of the file, and tests such as these the rest.',
+    'Let nginx -t -c "$PWD/nginx.conf" check the spelling of the file, and tests such as snippets/service/tests/survival/test_upstream.py the rest.',
     "nginx looks for a relative name in a folder of its own, and may find another file there.",
 )
 @pytest.mark.service(READS)

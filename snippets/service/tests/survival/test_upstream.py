@@ -63,7 +63,6 @@ def scripted(folder: Path, *parts: Part) -> Iterator[Server]:
             serving.join(60)
 
 
-# --8<-- [start:stream]
 @pytest.mark.parametrize(
     ("path", "header"), [("events", ""), ("7", "X-Accel-Buffering: no\r\n")]
 )
@@ -85,9 +84,6 @@ def test_an_event_arrives_before_the_stream_ends(
         order.append("an event arrives")
         read.set()
     assert order == ["an event arrives", "the stream ends"]
-
-
-# --8<-- [end:stream]
 
 
 def test_a_buffer_that_is_full_passes_at_once(tmp_path: Path) -> None:
