@@ -112,6 +112,11 @@ class Runs:
             else:
                 self.credit(item, {HOME + test for test in ends})
 
+    def measured(self, item: pytest.Item) -> dict[str, Any]:
+        """Return what the service's tests measured on which a test of a page rests."""
+        ends = [self.evidence.ended.get(name, {}) for name in key_of(item)[1]]
+        return {name: value for end in ends for name, value in end.get("measured", {}).items()}
+
     def credit(self, item: pytest.Item, tests: set[str]) -> None:
         """Credit a page's test with the lines that the service's tests ran."""
         for ran in list(self.session.lines.values()):
@@ -187,3 +192,9 @@ def ahead(request: pytest.FixtureRequest) -> None:
 def service(request: pytest.FixtureRequest, service_runs: Runs) -> Callable[[], None]:
     """What fails if the service's tests fail that the mark `service` names, under the `patch`."""
     return partial(service_runs.hold, request.node)
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest, service_runs: Runs) -> Callable[[], dict[str, Any]]:
+    """What the service's tests measured that the mark `service` names, by name of the property."""
+    return partial(service_runs.measured, request.node)

@@ -37,7 +37,7 @@ class Recorder:
         }
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the worst of a test's three phases, and how long they took."""
+        """Keep the worst of a test's three phases, how long they took, and what it measured."""
         kept = self.ended.setdefault(report.nodeid, {"outcome": "passed", "seconds": 0.0})
         kept["seconds"] += report.duration
         if report.failed and kept["outcome"] != "failed":
@@ -45,6 +45,9 @@ class Recorder:
         elif report.skipped and not hasattr(report, "wasxfail") and kept["outcome"] == "passed":
             assert isinstance(report.longrepr, tuple)
             kept |= {"outcome": "skipped", "said": report.longrepr[2]}
+
+        if report.user_properties:
+            kept["measured"] = dict(report.user_properties)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep which file couldn't be read."""

@@ -6,10 +6,15 @@ import os
 import re
 import shutil
 import socket
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -47,6 +52,12 @@ os.chmod('/home/builder', 0o700); \\
 shutil.copy('/opt/venv/bin/gunicorn', '/home/builder/bin/gunicorn')"]
 USER 10001
 """
+TOOLS = """
+FROM localhost/single
+COPY requirements-dev.txt ./
+RUN python3 -m uv pip install --python /opt/venv --no-cache --require-hashes \\
+        --compile-bytecode --requirement requirements-dev.txt
+"""
 AWAITED = """
 import signal
 signal.signal(signal.SIGTERM, lambda *_: exit(0))
@@ -57,11 +68,13 @@ signal.pause()
 
 @dataclass
 class Image:
-    """The image that was built, and where its base came from."""
+    """The image that was built, where its base came from, and how it was built."""
 
     containers: Containers
     base: str
     name: str = IMAGE
+    context: Path = ROOT
+    options: Sequence[str | Path] = ()
 
     def tell(self, script: str) -> list[str]:
         """Run a script by the image's Python; return the lines that it prints."""
@@ -138,12 +151,13 @@ def image(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> I
     (pinned,) = re.findall(r"^ARG BASE=(.*)", DOCKERFILE, re.MULTILINE)
     base, origin = containers.base(pinned)
     index = able(containers, base)
+    options = [f"--build-arg=BASE={base}", "--layers", *index]
     try:
-        containers.build(IMAGE, context, f"--build-arg=BASE={base}", *index)
+        containers.build(IMAGE, context, *options)
     except CommandError:
         reach_index(containers, base, index)  # it may be gone since
         raise
-    return Image(containers, origin)
+    return Image(containers, origin, context=context, options=options)
 
 
 def able(containers: Containers, base: str) -> list[str]:
@@ -215,6 +229,30 @@ for package in importlib.metadata.distributions(path=[sysconfig.get_path("pureli
     wanted = [one for one in locked if not one.marker or one.marker.evaluate(there)]
     names = {canonicalize_name(name) for name in found}
     assert names == {canonicalize_name("accounts"), *(one.name for one in wanted)}
+
+
+def test_each_stage_that_is_left_out_makes_it_smaller(
+    image: Image,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    (tmp_path / "Dockerfile").write_text(TOOLS)
+    shutil.copy(ROOT / "requirements-dev.txt", tmp_path)
+    build = image.containers.build
+    build("localhost/single", image.context, "--target=build", *image.options)
+    build("localhost/tools", tmp_path, *image.options)
+    base = str(image.options[0]).removeprefix("--build-arg=BASE=")
+
+    def size(name: str) -> int:
+        told = ["image", "inspect", "--format={{.Size}}", name]
+        return int(image.containers.tell("podman", *told))
+
+    added = size(image.name) - size(base)
+    others = ["single", "tools"]
+    ratios = [(size(f"localhost/{name}") - size(base)) / added for name in others]
+    for name, ratio in zip(others, ratios, strict=True):
+        record_property(name, ratio)
+    assert 1 < ratios[0] < ratios[1]
 
 
 def test_it_holds_no_file_that_is_not_needed(image: Image) -> None:
@@ -378,3 +416,85 @@ def test_a_shell_keeps_the_signal(
 
 
 # --8<-- [end:shell]
+
+
+@pytest.fixture(scope="module")
+def installed(image: Image, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Copies of the folders of the image that hold packages."""
+    found = image.tell("""
+import pathlib
+outside = {"dev", "proc", "run", "sys", "tmp"}
+tops = [path for path in pathlib.Path("/").iterdir() if path.name not in outside]
+print(*{path.parent for top in tops for path in top.rglob("*.dist-info")}, sep="\\n")
+""")
+    tell, copies = image.containers.tell, tmp_path_factory.mktemp("installed")
+    container = tell("podman", "create", image.name)
+    for number, folder in enumerate(found):
+        tell("podman", "cp", f"{container}:{folder}", copies / str(number))
+    tell("podman", "rm", container)
+    return sorted(copies.iterdir())
+
+
+class Advisories(BaseHTTPRequestHandler):
+    """Knows of one fault, as OSV would tell it: that of each release of pip."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        package = asked["package"]
+        fault = {
+            "id": "OSV-1",
+            "summary": "a fault",
+            "affected": [{"package": package}],
+        }
+        told = {"vulns": [fault]} if package["name"] == "pip" else {}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(told).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+Audit = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> Iterator[Audit]:
+    """Give what pip-audit ends with and says, as it asks a service of this test."""
+    with HTTPServer(("127.0.0.1", 0), Advisories) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1/query"
+        quiet = ["--progress-spinner=off", f"--cache-dir={tmp_path / 'cache'}"]
+        command = [sys.executable, "-m", "pip_audit", *quiet]
+        command += ["--vulnerability-service=osv", f"--osv-url={url}"]
+
+        def run(*options: str | Path) -> tuple[int, str]:
+            asked = [*command, *options]
+            done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+            return done.returncode, done.stdout + done.stderr
+
+        yield run
+        server.shutdown()
+
+
+# --8<-- [start:scan]
+def test_a_scan_of_the_lock_misses_what_the_base_brings(
+    installed: list[Path], audit: Audit, tmp_path: Path
+) -> None:
+    lock = ["--require-hashes", "--disable-pip", "--requirement=requirements.txt"]
+    status, said = audit(*lock)
+    assert (status, "No known vulnerabilities found" in said) == (0, True)
+    folders = [f"--path={folder}" for folder in installed]
+    assert audit(*folders)[0] == 1
+    sbom = tmp_path / "sbom.json"
+    audit(*folders, "--format=cyclonedx-json", f"--output={sbom}")
+    told = {part["name"] for part in json.loads(sbom.read_text())["components"]}
+    assert {"accounts", "fastapi", "pip"} <= told
+    for folder in installed:
+        for metadata in folder.glob("*.dist-info"):
+            shutil.rmtree(metadata)
+    status, said = audit(*folders)
+    assert (status, "No known vulnerabilities found" in said) == (0, True)
+
+
+# --8<-- [end:scan]

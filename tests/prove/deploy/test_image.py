@@ -1,5 +1,6 @@
 """What the page on the image claims: the service's image, built and run, and its Dockerfile."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ IMAGE = "tests/test_image.py"
 TEXT = "tests/test_dockerfile.py"
 PATCHES = {"root", "shell", "whole"}
 Holds = Callable[[], None]
+Measured = Callable[[], dict[str, float]]
 
 
 INSTRUCTIONS = [
@@ -26,12 +28,13 @@ INSTRUCTIONS = [
     "Install outside of each home folder",
     "Install into /opt/venv, and let all read it.",
     "Name what enters the build",
+    "Copy each folder with packages out of the image by podman cp, and scan these.",
     "Take the Dockerfile of the service, and its .dockerignore.",
     "Start the container with a read-only root, give it memory for /tmp, and drop all capabilities.",
     "Wait for SIGTERM in the server: see Stop without losing a request.",
     "Renew the digest on a day of each month, or you keep old faults.",
     "Name your folder in them, and your command in place of gunicorn.",
-    "Scan the base image too: these tests don't see what it holds.",
+    "Scan the base by another tool for what isn't Python: pip-audit doesn't see it.",
 ]
 
 
@@ -76,6 +79,37 @@ def test_the_image_is_built_and_run(service: Holds) -> None:
     assert instructions[0] in said().partition("# --8<--")[0], "they leave it out"
     assert "server.request('GET', '/healthz')" in second
     assert (SERVICE / IMAGE).read_text().count("/healthz") == 1
+
+
+@pytest.mark.holds(
+    "Beyond the base, the first stage alone would add more than 2 times as much, and with requirements-dev.txt some 5 times.",
+)
+@pytest.mark.service(f"{IMAGE}::test_each_stage_that_is_left_out_makes_it_smaller")
+@pytest.mark.proves(DOCKERFILE)
+def test_the_last_stage_is_the_smallest(
+    service: Holds, measured: Measured, record_property: Any
+) -> None:
+    service()
+    found = measured()
+    record_property("figure", f"more than {math.floor(found['single'])} times")
+    record_property("figure", f"some {found['tools']:.0f} times")
+    assert "requirements-dev.txt" in (SERVICE / IMAGE).read_text()
+
+
+@pytest.mark.holds(
+    "A scan of the lock misses what the base brings",
+    "Here a service knows of a fault in pip, which the base brings:",
+    "The scan of the lock is green, and the scan of the image is red.",
+    "With --format=cyclonedx-json, pip-audit writes the SBOM of the image too.",
+    "It knows a package by its .dist-info alone: an image without these is green on each fault.",
+)
+@pytest.mark.service(f"{IMAGE}::test_a_scan_of_the_lock_misses_what_the_base_brings")
+@pytest.mark.proves(f"service/{IMAGE}")
+def test_the_image_is_scanned(service: Holds) -> None:
+    service()
+    script = (SERVICE / IMAGE).read_text()
+    for used in '"podman", "cp", ', "--format=cyclonedx-json", '"*.dist-info"':
+        assert used in script
 
 
 @pytest.mark.holds(
