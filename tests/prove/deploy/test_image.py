@@ -28,7 +28,7 @@ INSTRUCTIONS = [
     "Install outside of each home folder",
     "Install into /opt/venv, and let all read it.",
     "Name what enters the build",
-    "Copy each folder with packages out of the image by podman cp, and scan these.",
+    "Copy each folder with packages out of the image by podman cp, and name it to pip-audit by --path.",
     "Take the Dockerfile of the service, and its .dockerignore.",
     "Start the container with a read-only root, give it memory for /tmp, and drop all capabilities.",
     "Wait for SIGTERM in the server: see Stop without losing a request.",
@@ -100,7 +100,7 @@ def test_the_last_stage_is_the_smallest(
     "A scan of the lock misses what the base brings",
     "Here a service knows of a fault in pip, which the base brings:",
     "The scan of the lock is green, and the scan of the image is red.",
-    "With --format=cyclonedx-json, pip-audit writes the SBOM of the image too.",
+    "With --format=cyclonedx-json, pip-audit writes the SBOM of the image too: see Compare what is installed with what was meant.",
     "It knows a package by its .dist-info alone: an image without these is green on each fault.",
 )
 @pytest.mark.service(f"{IMAGE}::test_a_scan_of_the_lock_misses_what_the_base_brings")
