@@ -376,7 +376,7 @@ def behind() -> Iterator[str]:
 def ended_tls(text: str, behind: str) -> Iterator[Ask]:
     """Run nginx with servers of the page, and with a certificate; give how to ask it."""
     if absent := missing("gateway"):
-        pytest.skip(f"install {', '.join(absent)}")
+        pytest.skip(f"install {', '.join(absent)} to run it")  # CI requires it
     folder, port = Path(tempfile.mkdtemp(prefix="nginx-")), free_port()
     certify(folder, "shop.example")
     for old, own in {

@@ -647,7 +647,7 @@ def wanted(processors: int) -> dict[str, list[int]]:
 @pytest.mark.holds(
     "How many processes",
     "gunicorn's own ASGI on 2 processors, with 20 callers: each value is a multiple of that of one process.",
-    "An endpoint that calculates answers more calls with each process, until each processor has one.",
+    "An endpoint that calculates answers more calls with each process, until each processor has a process.",
     "An endpoint that awaits gains nothing: one process holds the calls of all 20 callers at once.",
     "Without preload_app, each process more takes as much memory as the first.",
     "The app and the data of the picture, and how it is drawn",
@@ -688,7 +688,7 @@ def test_a_process_calculates_once_and_waits_often(
 
 
 @pytest.mark.holds(
-    "An endpoint that calculates answers more calls with each process, until each processor has one.",
+    "An endpoint that calculates answers more calls with each process, until each processor has a process.",
 )
 @pytest.mark.proves(f"{FOLDER}/load.py")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/curve.py"], indirect=True)
