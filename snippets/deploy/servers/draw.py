@@ -25,7 +25,8 @@ def draw(told: dict[str, Any]) -> str:
         shapes.append(path(points, kind))
     for number in range(1, len(told["waits"]) + 1):
         across, up = LEFT + 22 + STEP * (number - 1), FLOOR - UNIT * number + 4
-        shapes.append(label((across, FLOOR + 16), f"{number}"))
+        words = f"{number}" if number > 1 else "1 process"
+        shapes.append(label((across, FLOOR + 16), words))
         shapes.append(label((LEFT - 6, up), f"{number} x", "end"))
     ends = [f"{LINES[name][1]}, {told[name][-1]:g} times" for name in LINES]
     where = f"{len(told['waits'])} processes on {told['processors']} processors"

@@ -651,6 +651,8 @@ def wanted(processors: int) -> dict[str, list[int]]:
     "An endpoint that awaits gains nothing: one process holds the calls of all 20 callers at once.",
     "Without preload_app, each process more takes as much memory as the first.",
     "The app and the data of the picture, and how it is drawn",
+    "The calls a second were recorded once.",
+    "Each run of the tests counts what makes them: the calls at once, the memory, and the processor time of a call.",
 )
 @pytest.mark.proves(f"{FOLDER}/workers.json", f"{FOLDER}/load.py")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/curve.py"], indirect=True)
@@ -689,6 +691,7 @@ def test_a_process_calculates_once_and_waits_often(
 
 @pytest.mark.holds(
     "An endpoint that calculates answers more calls with each process, until each processor has a process.",
+    "Each run of the tests counts what makes them: the calls at once, the memory, and the processor time of a call.",
 )
 @pytest.mark.proves(f"{FOLDER}/load.py")
 @pytest.mark.parametrize("snippet", [f"{FOLDER}/curve.py"], indirect=True)
