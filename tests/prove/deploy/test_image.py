@@ -28,7 +28,7 @@ INSTRUCTIONS = [
     "Install outside of each home folder",
     "Install into /opt/venv, and let all read it.",
     "Name what enters the build",
-    "Copy each folder with packages out of the image by podman cp, and name it to pip-audit by --path.",
+    "Copy each folder with packages out of the image, and name it to pip-audit by --path.",
     "Take the Dockerfile of the service, and its .dockerignore.",
     "Start the container with a read-only root, give it memory for /tmp, and drop all capabilities.",
     "Wait for SIGTERM in the server: see Stop without losing a request.",

@@ -199,6 +199,13 @@ def test_the_proxy_is_that_of_the_tests(service: Holds, record_property: Any) ->
         assert f'["{path}", ' in told(f"service/{GATEWAY}")
 
 
+@pytest.mark.holds("An event passes at once")
+@pytest.mark.service(f"{STREAM}[events-]")
+@pytest.mark.proves(NGINX)
+def test_an_event_is_read_while_the_stream_is_open(service: Holds) -> None:
+    service()
+
+
 @pytest.mark.holds(
     "Don't add to what the client sent",
     "The header begins with what the client wrote, and the service finds the right address only if it counts from the end.",
@@ -212,7 +219,6 @@ def test_what_a_client_says_is_replaced(service: Holds, patch: str | None) -> No
 
 
 @pytest.mark.holds(
-    "An event passes at once",
     "Don't keep events back",
     "By default nginx collects an answer: an event waits until a buffer is full, or the stream ends.",
     "Events of a stream come late, and all at once.",

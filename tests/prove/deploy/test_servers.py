@@ -93,8 +93,9 @@ INSTRUCTIONS = [
     "Don't listen on loopback in a container",
     "Give each processor one process: a second one adds memory, and the two share the processor.",
     "Add none for calls that only wait: see Choose a server by what your endpoints wait for.",
-    "Measure your own app where nothing else runs:",
-    "Name its paths, as in python curve.py load:app /calculate /wait, and stop where the curve is flat.",
+    "Measure the curve of your own app",
+    "Install gunicorn and httpx2, and measure where nothing else runs:",
+    "Name your app and its paths as the first line does, and take no more processes than where the curve gets flat.",
     "Read the address and the number of processes from the environment, and give each limit its reason, as the service does:",
     "Install httpx2 and pytest, and put your own command into this test, which asks the server over HTTP:",
 ]
