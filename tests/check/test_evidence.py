@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.pages import DOCS, RefusedError
+from tests.engine.proof import Session
 from tests.parts import service
+from tests.prove import prose
 
 OUTAGE = "tests/survival/test_a.py::test_an_outage"
 SIZES = "tests/survival/test_a.py::test_sizes"
@@ -39,3 +42,16 @@ def test_what_ran_before_the_whole_suite_is_kept(monkeypatch: pytest.MonkeyPatch
     told = service.some({OUTAGE, SIZES, UNIT}, None, {}, shown=True)
     assert told.ended.keys() == {OUTAGE, f"{SIZES}[1]", UNIT}
     assert asked[1] == ("left", [OUTAGE, SIZES])
+
+
+def test_what_a_skipped_test_leaves_unrun_is_skipped_too() -> None:
+    page = DOCS / "deploy/image.md"
+    block = next(one for one in prose.blocks(page) if one.path.endswith("/test_image.py"))
+    session = Session(60, updating=False)
+    session.proving[block.path] = {"skipped", "reads the text"}
+    session.passed, session.skipped = {"reads the text"}, {"skipped"}
+    session.prove(block)
+    assert session.entries[block.id]["proofs"][0]["outcome"] == "skipped"
+    session.skipped = set()
+    with pytest.raises(RefusedError, match="no passing test runs it"):
+        session.prove(block)

@@ -169,10 +169,11 @@ class Session:
         if python or block.language == "diff":
             self.hold_place(block)
         (proof,) = entry["proofs"]
-        if not ran and self.skipped & self.proving[block.path]:
+        missing = lines - executed
+        if (missing or not ran) and self.skipped & self.proving[block.path]:
             proof["outcome"] = "skipped"  # its test says what is missing here
             return
-        if missing := lines - executed:
+        if missing:
             reason, cure = (
                 "no passing test runs it",
                 f"Run it in {test_of(block.page)}, or remove it",
