@@ -4,8 +4,7 @@ What a block does, its tests hold. What it says, in a comment or a docstring, no
 no test holds what nobody thought of. So the record beside a page's test keeps a short digest of
 each paragraph of its programs, and who changes one is sent to the sentences beside it, once. It
 tells of a change and proves nothing: `make update` takes it over. The order of the sentences is
-agreed in the same way, for "it" and "then" mean what stands before them, and so is the text of
-those that rest on a link alone.
+agreed in the same way, for "it" and "then" mean what stands before them, and so is their text.
 """
 
 import difflib
@@ -96,16 +95,25 @@ def moved(page: Path) -> list[RefusedError]:
     return []
 
 
-def linked(page: Path) -> list[RefusedError]:
-    """Return the refusal of the first sentence that only its link holds, and that is another."""
-    signs = {*itertools.chain(*record(page, ORDER))}
-    known = {claim.text for claim in claims.declared(ROOT / test_of(page))}
+def known(page: Path) -> set[str]:
+    """Return the digests of the sentences that were agreed on a page; none where it is new."""
+    return {*itertools.chain(*record(page, ORDER))}
+
+
+def unknown(page: Path) -> list[RefusedError]:
+    """Return the refusal of the first sentence that is another than what was agreed."""
+    signs = known(page)
+    linked = "only its link holds {!r}, and it isn't what was agreed"
+    declared = {claim.text for claim in claims.declared(ROOT / test_of(page))}
     for one in sentences(page) if signs else ():
-        sourced = one.text not in known and claims.of_itself(one) == "sourced"
-        if sourced and digest(one.text) not in signs:
-            reason = f"only its link holds {one.text!r}, and it isn't what was agreed"
+        if digest(one.text) in signs:
+            continue
+        if one.text not in declared and claims.of_itself(one) == "sourced":
             cure = "Read there what it says; `make update` records the sentence"
-            return [RefusedError(page, one.line, reason, cure)]
+            return [RefusedError(page, one.line, linked.format(one.text), cure)]
+        reason = f"{one.text!r} isn't what was agreed"
+        cure = "See that what holds it shows it; `make update` records the sentence"
+        return [RefusedError(page, one.line, reason, cure)]
     return []
 
 
@@ -116,11 +124,11 @@ def changed(page: Path) -> list[RefusedError]:
     """
     if MUTATED in os.environ:
         return []
-    found, known = [*moved(page), *linked(page)], kept(page)
+    found, then = [*moved(page), *unknown(page)], kept(page)
     for path, block in shown(page).items():
         told = paragraphs(SNIPPETS / path)
         now = [sign for _, sign in told]
-        edits = difflib.SequenceMatcher(None, known.get(path, now), now, autojunk=False)
+        edits = difflib.SequenceMatcher(None, then.get(path, now), now, autojunk=False)
         starts = [start for tag, *_, start, _ in edits.get_opcodes() if tag != "equal"]
         if starts:
             lines = [line for line, _ in told] or [1]

@@ -137,8 +137,11 @@ def moves(page: Path) -> dict[str, str]:
     return found
 
 
-def carry(page: Path) -> None:
-    """Write the page's new wording into its test file, where no more than that was edited."""
+def carry(page: Path) -> list[str]:
+    """Write the page's new wording into its test file, where no more than that was edited.
+
+    Return the sentences that were carried over.
+    """
     file = ROOT / test_of(page)
     moved = {old: new for old, new in moves(page).items() if meaning.same(old, new, codes(page))}
     edits = [(claim.node, moved[claim.text]) for claim in declared(file) if claim.text in moved]
@@ -151,6 +154,7 @@ def carry(page: Path) -> None:
     if edits:
         file.write_text("".join(lines))
         subprocess.run(["ruff", "format", "--quiet", file], cwd=ROOT, check=True)
+    return [*moved.values()]
 
 
 def enlist(page: Path) -> None:

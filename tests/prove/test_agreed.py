@@ -111,6 +111,6 @@ def test_a_sentence_that_a_link_holds_is_read_again(
     monkeypatch.setattr(agreed, "record", lambda *_: rows)
     monkeypatch.setattr(agreed, "test_of", lambda _: "tests/nowhere.py")
     page.write_text(page.read_text().replace("Before version 9", new))
-    refused = [str(each) for each in agreed.linked(page)]
+    refused = [str(each) for each in agreed.unknown(page)]
     assert len(refused) == bool(told)
     assert all(told in each for each in refused if told)

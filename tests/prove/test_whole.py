@@ -15,7 +15,18 @@ from tests.engine.pages import DOCS, ROOT, SNIPPETS, RefusedError
 from tests.engine.plugin import MARK, STATE
 from tests.engine.run import LAYOUT
 from tests.parts.warden import marked
-from tests.prove import account, agreed, claims, contents, escapes, holding, prose, style, twins
+from tests.prove import (
+    account,
+    agreed,
+    claims,
+    contents,
+    escapes,
+    holding,
+    novel,
+    prose,
+    style,
+    twins,
+)
 
 
 def tree(*rooms: Path, end: str = "") -> list[Path]:
@@ -39,11 +50,14 @@ SHOWN_BY_NONE = (SNIPPETS / "data", SERVICE)  # the first holds facts that sente
 )
 def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     updating = request.config.option.update_examples
+    tests = [item for item in request.session.items if item.path == ROOT / pages.test_of(page)]
     if updating:
         prose.update_versions()
         contents.write()
-        claims.carry(page)
+        carried = claims.carry(page)
         claims.enlist(page)
+        if refused := novel.unshown(page, carried, tests):
+            raise RefusedError.of(refused)
         holding.record(ROOT / pages.test_of(page), agreed.renewed(page))
     if page != README:
         prose.hold_navigation(page)
@@ -51,7 +65,6 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     if not updating:
         style.hold(page)
     session = request.config.stash[STATE]
-    tests = [item for item in request.session.items if item.path == ROOT / pages.test_of(page)]
     if not tests and (ROOT / pages.test_of(page)).exists():
         return  # what its sentences rest on isn't run
     twins.hold_page(page, request.config.stash[twins.TWINS], updating=updating)
