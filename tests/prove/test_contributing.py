@@ -51,6 +51,7 @@ INSTRUCTIONS = [
     "Let a test hold what is a fact: name the sentence in pytest.mark.holds, word for word.",
     "Use a block of its section in that test, and the figures and the code of the sentence.",
     "Record there as says the words that the run decides, so that no edit of the sentence gets past it.",
+    "Let a test that isn't new assert something new for a sentence that is.",
     "Name in a mapping called SHOWN the line of output that shows it.",
     "Link to the documentation of a library that says so.",
     'Begin an instruction with a verb, and a judgement with words such as "We prefer".',
