@@ -67,7 +67,7 @@ def states() -> str:
     begun = [one.link for one in here if not CHAPTERS[one.folder].get("whole")]
     there = {one.folder for one in here}
     later = [told["title"] for folder, told in CHAPTERS.items() if folder not in there]
-    rows = {"Whole": whole, "Begun": begun, "To come": later}
+    rows = {"Written": whole, "Begun": begun, "To come": later}
     return "".join(f"- {state}: {', '.join(names)}\n" for state, names in rows.items() if names)
 
 

@@ -42,7 +42,7 @@ def test_a_page_without_these_parts_is_refused(name: str) -> None:
 
 @pytest.mark.holds(
     "What is here",
-    "Whole: Start, Decide, Concurrency, Design, Database, Quality, Testing, Review, Deploy, Observe, Release",
+    "Written: Start, Decide, Concurrency, Design, Database, Quality, Testing, Review, Deploy, Observe, Release",
     "The pages",
 )
 def test_the_lists_are_those_of_the_navigation() -> None:
@@ -52,7 +52,7 @@ def test_the_lists_are_those_of_the_navigation() -> None:
     for (page, heading), made in contents.WRITTEN.items():
         section = contents.section(page.read_text(), heading)
         assert section and section[1] == made()
-    named = set(re.findall(r"^- (?:Whole|Begun|To come): (.*)$", told, re.MULTILINE))
+    named = set(re.findall(r"^- (?:Written|Begun|To come): (.*)$", told, re.MULTILINE))
     assert len(known) == sum(len(row.split(", ")) for row in named)
     folders = {path.parent.name for path in DOCS.glob("*/*.md")} - {"reference"}
     assert folders == {one.folder for one in found}, "a chapter isn't in chapters.toml"
