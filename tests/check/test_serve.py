@@ -1,5 +1,7 @@
 """What `make serve` shows: the same site as a build, and each change when it is saved."""
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.check.test_commands import shrink
+from tests.engine.pages import ROOT
 from tests.speed.generate import generate
 from tests.speed.reload import EDITS, ENVIRONMENT, reloads
 
@@ -53,3 +56,14 @@ def test_an_open_page_shows_what_is_saved(browser: Browser, tmp_path: Path) -> N
     generate(tmp_path / "copy", pages=1, blocks=2)
     shrink(tmp_path / "copy")
     assert reloads(browser, tmp_path / "copy").keys() == EDITS.keys()
+
+
+def test_an_address_that_is_taken_is_told_before_the_build() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = ["make", "serve", f"ADDRESS=127.0.0.1:{port}"]
+        shell = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        done = subprocess.run(command, cwd=ROOT, env=shell, capture_output=True, text=True)
+    assert done.returncode == 2
+    says = f"127.0.0.1:{port}: Address already in use. Take another: make serve ADDRESS=127.0.0.1:"
+    assert done.stderr.splitlines()[0] == f"{says}{port + 1}"

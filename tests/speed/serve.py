@@ -1,11 +1,12 @@
 """Serve the site as `mkdocs serve` does, but do once what comes out the same each time.
 
 What is remembered depends on its key alone, so no byte of the site changes.
-Run it as `python -m tests.speed.serve`, with the options of `mkdocs serve`.
+Run it as `python -m tests.speed.serve`, with the options of `mkdocs serve`, the address last.
 """
 
 import copy
 import functools
+import socket
 import sys
 from typing import Any
 
@@ -58,7 +59,20 @@ def remember() -> None:
     Theme.get_env = get_warm_env  # type: ignore[method-assign]  # that is the point
 
 
+def hold_free(address: str) -> None:
+    """End with what to do, before the site is built, where an address can't be listened on."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            trial.bind((host, int(port)))
+        except OSError as error:
+            other = f"{host}:{int(port) + 1}"
+            sys.exit(f"{address}: {error.strerror}. Take another: make serve ADDRESS={other}")
+
+
 if __name__ == "__main__":
+    hold_free(sys.argv[-1])
     remember()
     watcher = functools.partial(LiveReloadServer, polling_interval=0.2)  # seconds, not 0.5
     vars(mkdocs.commands.serve)["LiveReloadServer"] = watcher
