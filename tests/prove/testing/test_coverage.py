@@ -80,6 +80,7 @@ def run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "PYTEST_ADDOPTS": "-p pytest_cov -p no:cacheprovider",
+        "PYTHONDONTWRITEBYTECODE": "1",  # it would pass for that of an edit in the same second
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     for who in "AUTHOR", "COMMITTER":
