@@ -240,7 +240,7 @@ class Session:
             "path": block.path,
             "section": block.section,
             "sha256": hashlib.sha256(block.text.encode()).hexdigest(),
-            "kind": KINDS.get(block.language, "dont" if dont else "do"),
+            "kind": "dont" if dont else KINDS.get(block.language, "do"),
             "expects": expected,
             "proofs": [proof],
         }

@@ -65,13 +65,13 @@ async def rate(app: str, path: str, processes: int, seconds: float) -> float:
     return found
 
 
+# region the curve, and the program
 async def curve(app: str, path: str, seconds: float = 3) -> list[float]:
     """Return the calls a second by 1 to 4 processes, as a ratio to those by 1."""
     rates = [await rate(app, path, each, seconds) for each in (1, 2, 3, 4)]
     return [round(each / rates[0], 1) for each in rates]
 
 
-# region main
 if __name__ == "__main__":
     for path in sys.argv[2:]:
         print(path, asyncio.run(curve(sys.argv[1], path)))
