@@ -46,7 +46,7 @@ HELD = f"""
 def test_a_task_says_when_it_ends(snippet: ModuleType) -> None:
     assert snippet.ends() == "sleep"
 """
-ASSERTS = """test_a_task_says_when_it_ends = ["snippet.ends() == 'sleep'"]\n"""
+ASSERTS = f"""test_a_task_says_when_it_ends = ["['{BLOCK}']", "snippet.ends() == 'sleep'"]\n"""
 CHECK = "\n## Check\n"
 
 

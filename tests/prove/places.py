@@ -76,7 +76,7 @@ def counted(page: Path) -> list[RefusedError]:
 
 
 def tabbed(page: Path) -> list[RefusedError]:
-    """Refuse a tab that shows no block with each word of its name, in its text or its path."""
+    """Refuse a tab with blocks of which none has each word of its name, in its text or path."""
     lines, found = page.read_text().splitlines(), list[RefusedError]()
     for start, line in enumerate(lines, start=1):
         if not (tab := TAB.fullmatch(line)):
@@ -87,7 +87,7 @@ def tabbed(page: Path) -> list[RefusedError]:
         shown = [f"{b.path}\n{b.text}" for b in prose.blocks(page) if start < b.line <= end]
         words = set(re.findall(r"\w+", tab["name"].lower())) - {"and"}
         named = (set(re.findall(r"[a-z0-9]+", text.lower())) for text in shown)
-        if not any(words <= every for every in named):
+        if shown and not any(words <= every for every in named):
             reason = f"the tab {tab['name']!r} shows no block that has its name"
             found.append(RefusedError(page, start, reason, "Show its own block, or rename it"))
     return found

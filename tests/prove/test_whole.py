@@ -73,6 +73,7 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
         str(told) for item in tests for name, told in item.user_properties if name == "figure"
     }
     failed = session.failed & {item.nodeid for item in tests}
+    failed |= {name for name in session.failed if name.startswith(f"{page.relative_to(ROOT)}::")}
     red = bool(failed or session.red & {block.path for block in prose.blocks(page)})
     if not updating:
         judge = holding.Judge(page, tests, session)
@@ -84,6 +85,8 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
     if not (red or updating):
         prose.hold_code(page, codes)
         prose.hold_figures(page, given)
+        if refused := agreed.unknown(page):  # last: the others say more
+            raise RefusedError.of(refused)
 
 
 def test_each_picture_is_drawn_from_data_that_a_test_records(
