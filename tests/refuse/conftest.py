@@ -45,7 +45,8 @@ def attempt(case: Break, base: Path, context: ForkServerContext) -> Answer:
     shutil.copytree(base.parent / "pristine", copy, symlinks=True)
     case.breaking(copy)
     before = tree(copy)
-    arguments = ["-o", f"timeout={case.limit}", *case.arguments]
+    own = f"--basetemp={base}/own"  # two sessions that clean up one folder hinder each other
+    arguments = ["-o", f"timeout={case.limit}", own, *case.arguments]
     process = context.Process(target=run, args=(copy, arguments, base / "output"))
     process.start()
     process.join()  # which may return early when another thread starts or joins one

@@ -15,6 +15,7 @@ GUNICORN = ["--bind=127.0.0.1:0", "--worker-class=asgi", "--no-control-socket"]
 GUNICORN += ["--graceful-timeout=1"]
 # A connection for each call, so that a process that is busy takes none.
 ANEW = httpx2.Limits(max_keepalive_connections=0)
+CALLERS = 20
 
 
 @asynccontextmanager
@@ -39,9 +40,6 @@ async def serve(app: str, processes: int) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 # endregion
-CALLERS = 20
-
-
 async def rate(app: str, path: str, processes: int, seconds: float) -> float:
     """Return how many calls a second some processes answer."""
     answered, now = 0, asyncio.get_running_loop().time
@@ -67,7 +65,7 @@ async def rate(app: str, path: str, processes: int, seconds: float) -> float:
 
 # region the curve, and the program
 async def curve(app: str, path: str, seconds: float = 3) -> list[float]:
-    """Return the calls a second by 1 to 4 processes, as a ratio to those by 1."""
+    """Return the calls a second by 1 to 4 processes, over those by 1."""
     rates = [await rate(app, path, each, seconds) for each in (1, 2, 3, 4)]
     return [round(each / rates[0], 1) for each in rates]
 
