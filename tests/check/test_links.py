@@ -16,10 +16,9 @@ from typing import TypeVar
 import pytest
 import tenacity
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.engine.pages import ROOT
+from tests.parts import certificates
 from tests.parts.server import free_port
 from tests.watch import links
 
@@ -88,19 +87,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """Give the certificate of this machine, which ends in three days, and its key in one file."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    now, here = datetime.now(UTC), x509.IPAddress(ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=80))
-        .not_valid_after(now + timedelta(days=3))
-        .add_extension(x509.SubjectAlternativeName([here]), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    here = x509.IPAddress(ip_address("127.0.0.1"))
     file = tmp_path / "server.pem"
-    private = key.private_bytes(pem, kind, serialization.NoEncryption())
-    file.write_bytes(certificate.public_bytes(pem) + private)
+    file.write_bytes(b"".join(certificates.made(here, timedelta(days=80), timedelta(days=3))))
     return file
 
 

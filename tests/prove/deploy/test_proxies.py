@@ -21,13 +21,11 @@ import httpx2
 import pytest
 import uvicorn
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
 
 from tests.engine.pages import SNIPPETS
-from tests.parts import started
+from tests.parts import certificates, started
 from tests.parts.evidence import failing
 from tests.parts.keeper import kept
 from tests.parts.server import free_port, serving
@@ -341,23 +339,6 @@ def test_a_client_has_limits(service: Holds, record_property: Any) -> None:
     record_property("figure", f"{int(most) + 1}")
 
 
-def certify(folder: Path, name: str) -> None:
-    """Write a certificate for a name, which is its own authority, and its key."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-    called = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    told = x509.CertificateBuilder(called, called, key.public_key(), x509.random_serial_number())
-    told = told.not_valid_before(now - datetime.timedelta(days=1))
-    told = told.not_valid_after(now + datetime.timedelta(days=1))
-    told = told.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-    signed = told.sign(key, hashes.SHA256())
-    form = serialization.Encoding.PEM
-    private = key.private_bytes(
-        form, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "shop.pem").write_bytes(signed.public_bytes(form))
-    (folder / "shop.key").write_bytes(private)
-
-
 Ask = Callable[[str, str], httpx2.Response]
 
 
@@ -384,7 +365,10 @@ def ended_tls(text: str, behind: str) -> Iterator[Ask]:
     if absent := missing("gateway"):
         pytest.skip(f"install {', '.join(absent)} to run it")  # CI requires it
     folder, port = Path(tempfile.mkdtemp(prefix="nginx-")), free_port()
-    certify(folder, "shop.example")
+    day = datetime.timedelta(days=1)
+    shop = certificates.made(x509.DNSName("shop.example"), day, day)
+    for name, pem in zip(("shop.pem", "shop.key"), shop, strict=True):
+        (folder / name).write_bytes(pem)
     for old, own in {
         "/etc/nginx/": f"{folder}/",
         "listen 443 ssl": f"listen {started.LOOPBACK}:{port} ssl",
@@ -432,7 +416,7 @@ def ended_tls(text: str, behind: str) -> Iterator[Ask]:
     ],
 )
 def test_another_host_is_refused(snippet: str, behind: str) -> None:
-    with ended_tls((SNIPPETS / snippet).read_text(), behind) as ask:
+    with ended_tls(told(snippet), behind) as ask:
         assert ask("shop.example", "/orders").json() == "shop.example"
         answer = ask("evil.example", "/orders")
     assert answer.status_code == 421, f"the service is asked for {answer.json()}"
