@@ -19,15 +19,8 @@ from tests.engine.pages import ROOT, SNIPPETS, Block, RefusedError, test_of
 from tests.prove import claims, prose
 from tests.prove.sentences import sentences
 
-PROGRAMS = {
-    ".py",
-    ".sh",
-    ".sql",
-    ".toml",
-    ".ini",
-    ".yml",
-    ".conf",
-}  # the rest is an output, or drawn
+# The rest is an output, or drawn.
+PROGRAMS = {".py", ".sh", ".sql", ".toml", ".ini", ".yml", ".conf"}
 MUTATED = "PLAYBOOK_MUTATED"  # in the environment: a mutant's own tests must tell of it
 PARAGRAPH = re.compile(r"(?:.*\S.*(?:\n|$))+")
 BLOCKS, ORDER = "blocks", "order"
@@ -103,16 +96,15 @@ def known(page: Path) -> set[str]:
 def unknown(page: Path) -> list[RefusedError]:
     """Return the refusal of the first sentence that is another than what was agreed."""
     signs = set[str]() if MUTATED in os.environ else known(page)
-    linked = "only its link holds {!r}, and it isn't what was agreed"
     declared = {claim.text for claim in claims.declared(ROOT / test_of(page))}
     for one in sentences(page) if signs else ():
         if digest(one.text) in signs:
             continue
-        if one.text not in declared and claims.of_itself(one) == "sourced":
-            cure = "Read there what it says; `make update` records the sentence"
-            return [RefusedError(page, one.line, linked.format(one.text), cure)]
         reason = f"{one.text!r} isn't what was agreed"
         cure = "See that what holds it shows it; `make update` records the sentence"
+        if one.text not in declared and claims.of_itself(one) == "sourced":
+            reason = f"only its link holds {one.text!r}, and it isn't what was agreed"
+            cure = "Read there what it says; `make update` records the sentence"
         return [RefusedError(page, one.line, reason, cure)]
     return []
 

@@ -304,7 +304,7 @@ class Judge:
         """Return which figures and which code of a sentence its tests and blocks don't know."""
         told = [source(self.file, name) for name in names]
         items = [item for name in names for item in self.items[name]]
-        given = {str(v) for i in items for key, v in i.user_properties if key == "figure"}
+        given = {*says.given(items, "figure")}
         told += says.recorded(items)
         texts = "\n".join([*told, *(block.text for block in blocks)])
         where = f"{names[0]} and the blocks of its section"

@@ -16,8 +16,12 @@ SAYS = "says"
 
 def recorded(items: Iterable[pytest.Item]) -> list[str]:
     """Return the words that tests recorded, each once."""
-    told = (str(v) for item in items for key, v in item.user_properties if key == SAYS)
-    return [*dict.fromkeys(" ".join(each.split()) for each in told)]
+    return [*dict.fromkeys(" ".join(each.split()) for each in given(items, SAYS))]
+
+
+def given(items: Iterable[pytest.Item], name: str) -> list[str]:
+    """Return what tests recorded of their runs under a name."""
+    return [str(v) for item in items for key, v in item.user_properties if key == name]
 
 
 def missed(told: list[str], held: list[str]) -> dict[str, str]:

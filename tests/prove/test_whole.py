@@ -24,6 +24,7 @@ from tests.prove import (
     holding,
     novel,
     prose,
+    says,
     style,
     twins,
 )
@@ -69,9 +70,7 @@ def test_sentences_are_true(page: Path, request: pytest.FixtureRequest) -> None:
         return  # what its sentences rest on isn't run
     twins.hold_page(page, request.config.stash[twins.TWINS], updating=updating)
     quoted, codes = account.words(page)
-    given = quoted | {
-        str(told) for item in tests for name, told in item.user_properties if name == "figure"
-    }
+    given = quoted | {*says.given(tests, "figure")}
     failed = session.failed & {item.nodeid for item in tests}
     failed |= {name for name in session.failed if name.startswith(f"{page.relative_to(ROOT)}::")}
     red = bool(failed or session.red & {block.path for block in prose.blocks(page)})
